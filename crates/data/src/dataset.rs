@@ -1,0 +1,311 @@
+//! The table of data sets: one row holds all that is known of each.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scan::Scan;
+use crate::{Arm, DataError, Split, SplitName, hateful_memes, table};
+
+/// What is known of one data set. [`DATASETS`] holds them all.
+#[derive(Debug)]
+pub struct Dataset {
+    /// The name by which it is asked for.
+    pub name: &'static str,
+    /// Its name in prose.
+    pub title: &'static str,
+    /// Its splits, by their published names.
+    pub splits: &'static [SplitInfo],
+    /// The split to train on.
+    pub train: &'static str,
+    /// The split on which the best epoch is chosen.
+    pub selection: &'static str,
+    /// The split on which results are reported.
+    pub test: &'static str,
+    /// The metric by which it is scored, as `mmc-metrics` names it.
+    pub primary_metric: &'static str,
+    /// Its classes in order; `None` where the training file decides.
+    pub classes: Option<&'static [&'static str]>,
+    /// Under what terms it may be used.
+    pub licence: &'static str,
+    /// How to get it and where to put it.
+    pub obtain: &'static str,
+    /// Where it is described.
+    pub homepage: &'static str,
+    /// The file of a split.
+    locate: fn(&Path, &str) -> Result<PathBuf, DataError>,
+    /// Reads a split and collects every problem.
+    scan: fn(&Request<'_>) -> Result<Scan, DataError>,
+}
+
+/// One split of a data set.
+#[derive(Clone, Copy, Debug)]
+pub struct SplitInfo {
+    /// Its published name, which is also its file's.
+    pub name: &'static str,
+    /// How many rows the published file has, where there is one.
+    pub rows: Option<usize>,
+}
+
+/// What a reader is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) root: &'a Path,
+    pub(crate) split: &'a str,
+    pub(crate) options: &'a ReadOptions,
+}
+
+/// What to do with an item that cannot be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBadItem {
+    /// Stop, naming it.
+    #[default]
+    Error,
+    /// Leave it out and count it.
+    Skip,
+}
+
+impl fmt::Display for OnBadItem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Error => "error",
+            Self::Skip => "skip",
+        })
+    }
+}
+
+impl FromStr for OnBadItem {
+    type Err = DataError;
+
+    fn from_str(name: &str) -> Result<Self, DataError> {
+        match name {
+            "error" => Ok(Self::Error),
+            "skip" => Ok(Self::Skip),
+            _ => Err(DataError::unknown("answer to a bad item", name, &["error", "skip"])),
+        }
+    }
+}
+
+/// How a split is read. Make one with `ReadOptions { .., ..ReadOptions::default() }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadOptions {
+    /// The classes in order, in place of the training file's (tables only).
+    pub labels: Option<Vec<String>>,
+    /// The column of ids, in place of `id` (tables only).
+    pub id_column: Option<String>,
+    /// The column of texts, in place of `text` (tables only).
+    pub text_column: Option<String>,
+    /// The column of pictures, in place of `image` (tables only).
+    pub image_column: Option<String>,
+    /// The column of labels, in place of `label` (tables only).
+    pub label_column: Option<String>,
+    /// What to do with a row whose picture is missing. Rows that are wrong in any other way are
+    /// errors whatever this says.
+    pub on_bad_item: OnBadItem,
+    /// What the model will be shown: pictures that it is not shown need not exist.
+    pub arm: Arm,
+}
+
+/// The three splits of a study, as found on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StudySplits {
+    /// The split to train on.
+    pub train: String,
+    /// The split on which the best epoch is chosen.
+    pub selection: String,
+    /// The split on which results are reported.
+    pub test: String,
+    /// What differs from the published choice, in words.
+    pub notes: Vec<String>,
+}
+
+const fn split(name: &'static str, rows: usize) -> SplitInfo {
+    SplitInfo { name, rows: Some(rows) }
+}
+
+const TABLE_SPLITS: &[SplitInfo] = &[
+    SplitInfo { name: "train", rows: None },
+    SplitInfo { name: "val", rows: None },
+    SplitInfo { name: "test", rows: None },
+];
+
+/// Every data set that can be read, in the order in which they are listed to users.
+pub const DATASETS: &[Dataset] = &[
+    Dataset {
+        name: "hateful_memes",
+        title: "Hateful Memes",
+        splits: &[
+            split("train", 8500),
+            split("dev_seen", 500),
+            split("dev_unseen", 540),
+            split("test_seen", 1000),
+            split("test_unseen", 2000),
+            split("dev", 500),
+            split("test", 1000),
+        ],
+        train: "train",
+        selection: "dev_unseen",
+        test: "test_unseen",
+        primary_metric: "auroc",
+        classes: Some(&["not_hateful", "hateful"]),
+        licence: "Hateful Memes Challenge dataset licence: research only, no redistribution",
+        obtain: "the challenge's download page is closed and its licence forbids copies, so ask \
+                 its authors or use the copy you hold; unpack it so that `data/hateful_memes/` \
+                 holds `img/`, `train.jsonl`, `dev_unseen.jsonl` and `test_unseen.jsonl` (or set \
+                 `--data-root`); `mmc data demo --dataset hateful_memes` writes a stand-in",
+        homepage: "https://ai.meta.com/tools/hatefulmemes/",
+        locate: hateful_memes::locate,
+        scan: hateful_memes::scan,
+    },
+    Dataset {
+        name: "table",
+        title: "your own table",
+        splits: TABLE_SPLITS,
+        train: "train",
+        selection: "val",
+        test: "test",
+        primary_metric: "accuracy",
+        classes: None,
+        licence: "your own",
+        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`) with the columns `id`, \
+                 `text`, `image`, `label` into one folder and name it with `--data-root`; `image` \
+                 is a path relative to that folder and may be empty",
+        homepage: "https://github.com/mmc-toolkit/mmc",
+        locate: table::locate,
+        scan: table::scan,
+    },
+    Dataset {
+        name: "news",
+        title: "news (Spanish, as a table)",
+        splits: TABLE_SPLITS,
+        train: "train",
+        selection: "val",
+        test: "test",
+        primary_metric: "accuracy",
+        classes: None,
+        licence: "your own",
+        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`) with the columns `id`, \
+                 `text`, `image`, `label` into `data/news/` or name their folder with \
+                 `--data-root`; `image` is a path relative to that folder and may be empty",
+        homepage: "https://github.com/mmc-toolkit/mmc",
+        locate: table::locate,
+        scan: table::scan,
+    },
+];
+
+/// The data set of this name.
+///
+/// # Errors
+///
+/// [`DataError::Unknown`], which lists the names and suggests the nearest.
+pub fn dataset(name: &str) -> Result<&'static Dataset, DataError> {
+    let names: Vec<&str> = DATASETS.iter().map(|dataset| dataset.name).collect();
+    DATASETS
+        .iter()
+        .find(|dataset| dataset.name == name)
+        .ok_or_else(|| DataError::unknown("data set", name, &names))
+}
+
+impl Dataset {
+    /// The folder of this data set: the one given, else `$MMC_DATA/NAME`, else `data/NAME`.
+    #[must_use]
+    pub fn root(&self, given: Option<&Path>) -> PathBuf {
+        match (given, std::env::var_os("MMC_DATA")) {
+            (Some(folder), _) => folder.to_owned(),
+            (None, Some(parent)) if !parent.is_empty() => Path::new(&parent).join(self.name),
+            (None, _) => Path::new("data").join(self.name),
+        }
+    }
+
+    /// `name` as the name of a split of this data set.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unknown`] where there is no such split.
+    pub fn split_name(&self, name: &str) -> Result<SplitName, DataError> {
+        let names: Vec<&str> = self.splits.iter().map(|split| split.name).collect();
+        if names.contains(&name) {
+            Ok(SplitName::checked(name))
+        } else {
+            Err(DataError::unknown("split", name, &names))
+        }
+    }
+
+    /// The file that holds `split`.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name; a root that is no folder; a split that has no file, or more than one.
+    pub fn split_file(&self, root: &Path, split: &str) -> Result<PathBuf, DataError> {
+        self.split_name(split)?;
+        if !root.is_dir() {
+            return Err(DataError::file(
+                root,
+                format!("no such folder, so {} cannot be read; {}", self.title, self.obtain),
+            ));
+        }
+        (self.locate)(root, split)
+    }
+
+    /// Reads one split. The pictures are looked for and not opened.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong, with file and line: see [`DataError`]. A split without any label is
+    /// no error; one in which only some rows lack it is.
+    pub fn read(
+        &self,
+        root: &Path,
+        split: &str,
+        options: &ReadOptions,
+    ) -> Result<Split, DataError> {
+        self.scan(root, split, options)?.into_split(options)
+    }
+
+    /// Reads one split and collects all that is wrong with its rows.
+    pub(crate) fn scan(
+        &self,
+        root: &Path,
+        split: &str,
+        options: &ReadOptions,
+    ) -> Result<Scan, DataError> {
+        self.split_file(root, split)?;
+        (self.scan)(&Request { dataset: self, root, split, options })
+    }
+
+    /// The splits that a study uses. Hateful Memes was first released with `dev` and `test`
+    /// alone: where only those exist they stand in, and a note says so.
+    ///
+    /// # Errors
+    ///
+    /// A root that is no folder.
+    pub fn resolve_splits(&self, root: &Path) -> Result<StudySplits, DataError> {
+        if !root.is_dir() {
+            self.split_file(root, self.train)?;
+        }
+        let mut notes = Vec::new();
+        let mut resolve = |published: &str, first_release: &str| {
+            let known = self.split_name(first_release).is_ok();
+            if known
+                && (self.locate)(root, published).is_err()
+                && (self.locate)(root, first_release).is_ok()
+            {
+                notes.push(format!(
+                    "`{published}` is not in {}: `{first_release}` of the first release stands \
+                     in, so scores do not compare with those published for `{published}`",
+                    root.display()
+                ));
+                return first_release.to_owned();
+            }
+            published.to_owned()
+        };
+        let selection = resolve(self.selection, "dev");
+        let test = resolve(self.test, "test");
+        Ok(StudySplits { train: self.train.to_owned(), selection, test, notes })
+    }
+}
