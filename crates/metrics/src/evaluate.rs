@@ -1,0 +1,208 @@
+//! All scores of one file with their 95 % intervals.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::bootstrap::{Counted, REPLICATES, Redraws, draw_counts, percentile};
+use crate::covariance::auroc_variance;
+use crate::delong::logit_interval;
+use crate::error::{MetricError, Result};
+use crate::interval::{Clusters, Interval, unanimous_bound, wilson_of_mean};
+use crate::items::Items;
+use crate::metric::{Basis, METRICS, Metric};
+
+/// The level of the intervals of an [`Evaluation`].
+pub const LEVEL: f64 = 0.95;
+
+/// The scores of one file. Serialised as one object: `n`, a key per row of [`METRICS`] (null where
+/// undefined), `confusion`, `intervals`, `undefined`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// How many items were scored.
+    pub n: usize,
+    #[serde(flatten)]
+    scores: Scores,
+    /// Rows true, columns predicted, `[classes][classes]`.
+    pub confusion: Vec<Vec<u64>>,
+    /// 95 % intervals of the defined metrics: Wilson's of accuracy, DeLong's on the logit scale of
+    /// AUROC, percentile bootstrap over items or clusters of the others. A metric whose resamples
+    /// are undefined too often has none.
+    pub intervals: BTreeMap<String, Interval>,
+    /// Why a metric is null.
+    pub undefined: BTreeMap<String, String>,
+}
+
+impl Evaluation {
+    /// The value of `metric`; `None` where it is undefined or there is no such metric.
+    #[must_use]
+    pub fn value(&self, metric: &str) -> Option<f64> {
+        self.scores.0.iter().find(|(name, _)| *name == metric).and_then(|(_, value)| *value)
+    }
+
+    /// The 95 % interval of `metric`.
+    #[must_use]
+    pub fn interval(&self, metric: &str) -> Option<Interval> {
+        self.intervals.get(metric).copied()
+    }
+}
+
+/// Scores `items` by every metric. `seed` is that of the bootstrap.
+///
+/// # Errors
+/// As [`Items::check`]. A metric that is undefined on these rows is no error: it is listed.
+pub fn evaluate(items: &Items, seed: u64) -> Result<Evaluation> {
+    items.check()?;
+    let mut scores = Vec::with_capacity(METRICS.len());
+    let mut defined = Vec::new();
+    let mut undefined = BTreeMap::new();
+    for metric in METRICS {
+        let value = match (metric.score)(items) {
+            Ok(value) => Some(value),
+            Err(MetricError::Undefined { why, .. }) => {
+                undefined.insert(metric.name.to_owned(), why);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        defined.extend(value.map(|value| (metric, value)));
+        scores.push((metric.name, value));
+    }
+    Ok(Evaluation {
+        n: items.len(),
+        scores: Scores(scores),
+        confusion: items.confusion()?.rows(),
+        intervals: intervals(items, &defined, seed)?,
+        undefined,
+    })
+}
+
+type Named<T> = BTreeMap<String, T>;
+
+fn intervals(
+    items: &Items,
+    defined: &[(&'static Metric, f64)],
+    seed: u64,
+) -> Result<Named<Interval>> {
+    let clusters = items.clusters();
+    let mut intervals = BTreeMap::new();
+    let mut resampled = Vec::new();
+    for (metric, value) in defined {
+        match metric.basis {
+            Basis::Auroc => {
+                let (variance, unanimous) = auroc_variance(items, &clusters)?;
+                let interval = logit_interval(*value, variance, unanimous, LEVEL);
+                intervals.insert(metric.name.to_owned(), interval);
+            }
+            Basis::Mean(hits) if metric.name == "accuracy" || metric.name == "f1_micro" => {
+                let interval = wilson_of_mean(&hits(items)?, &clusters, LEVEL)?;
+                intervals.insert(metric.name.to_owned(), interval);
+            }
+            _ => resampled.push((*metric, *value)),
+        }
+    }
+    for (metric, interval) in resample(items, &clusters, &resampled, seed)? {
+        intervals.insert(metric.name.to_owned(), interval);
+    }
+    Ok(intervals)
+}
+
+/// Percentile intervals of several metrics from the same resamples.
+fn resample(
+    items: &Items,
+    clusters: &Clusters,
+    metrics: &[(&'static Metric, f64)],
+    seed: u64,
+) -> Result<Vec<(&'static Metric, Interval)>> {
+    let mut counted = Vec::new();
+    for (metric, value) in metrics {
+        let Some(score) = Counted::new(metric, items)? else { continue };
+        let redraws = Redraws::new(metric.name, REPLICATES);
+        counted.push((*metric, *value, score, Some((redraws, Vec::with_capacity(REPLICATES)))));
+    }
+    for replicate in 0..REPLICATES {
+        let first = draw_counts(clusters, items.len(), (seed, 0, replicate));
+        for (_, _, score, state) in &mut counted {
+            let Some((redraws, values)) = state else { continue };
+            let value = redraws.until_defined(|attempt| match attempt {
+                0 => score.score(&first),
+                _ => score.score(&draw_counts(clusters, items.len(), (seed, attempt, replicate))),
+            });
+            match value {
+                Ok(value) => values.push(value),
+                Err(MetricError::Degenerate { .. }) => *state = None, // no interval
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let mut intervals = Vec::new();
+    for (metric, value, _, state) in counted {
+        let Some((_, mut values)) = state else { continue };
+        values.sort_by(f64::total_cmp);
+        let interval = percentile(&values, LEVEL);
+        intervals.extend(widened(metric, value, interval, clusters).map(|i| (metric, i)));
+    }
+    Ok(intervals)
+}
+
+/// An interval without width claims certainty that a sample cannot give: the exact binomial bound
+/// stands in, scaled to the metric's range; without a finite range there is no interval.
+fn widened(
+    metric: &Metric,
+    value: f64,
+    interval: Interval,
+    clusters: &Clusters,
+) -> Option<Interval> {
+    if interval.width() > 1e-12 {
+        return Some(interval);
+    }
+    let width = metric.range.1 - metric.range.0;
+    let half = width * unanimous_bound(clusters.count(), LEVEL);
+    width.is_finite().then(|| Interval::around(value, half).within(metric.range))
+}
+
+/// One value per row of [`METRICS`], in its order.
+#[derive(Clone, Debug, PartialEq)]
+struct Scores(Vec<(&'static str, Option<f64>)>);
+
+impl Serialize for Scores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Scores {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ScoresVisitor)
+    }
+}
+
+struct ScoresVisitor;
+
+impl<'de> Visitor<'de> for ScoresVisitor {
+    type Value = Scores;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an object with a number or null for each metric")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scores, A::Error> {
+        let mut scores: Vec<_> = METRICS.iter().map(|metric| (metric.name, None)).collect();
+        while let Some(key) = map.next_key::<String>()? {
+            match scores.iter_mut().find(|(name, _)| *name == key) {
+                Some((_, value)) => *value = map.next_value()?,
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Scores(scores))
+    }
+}
