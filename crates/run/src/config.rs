@@ -1,0 +1,117 @@
+//! `config.toml` of a run: what was decided before its first step.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{RunError, Settings};
+
+/// A split as a run met it. Every figure made from it carries these three.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SplitRecord {
+    /// Its published name.
+    pub split: String,
+    /// Its usable rows.
+    pub items: usize,
+    /// Whether its rows have labels.
+    pub labelled: bool,
+    /// Hex SHA-256 over its ids and labels.
+    pub fingerprint: String,
+}
+
+/// The splits of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// What was trained on.
+    pub train: SplitRecord,
+    /// What the best epoch was chosen on.
+    pub selection: Option<SplitRecord>,
+    /// What results are reported on.
+    pub test: Option<SplitRecord>,
+}
+
+impl DataRecord {
+    /// The three splits that there are, with what each is for.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &SplitRecord)> {
+        [
+            ("train", Some(&self.train)),
+            ("selection", self.selection.as_ref()),
+            ("test", self.test.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(role, split)| split.map(|split| (role, split)))
+    }
+}
+
+/// The contents of `config.toml`: flat settings, then the tables `versions` and `data`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunConfig {
+    /// All settings, resolved.
+    pub settings: Settings,
+    /// Versions of mmc and of what it computes with, by name.
+    pub versions: BTreeMap<String, String>,
+    /// The splits and their fingerprints.
+    pub data: DataRecord,
+}
+
+impl RunConfig {
+    /// What keeps a run with this configuration from going on as one with `asked`, a line each:
+    /// settings that can change the result, and data that is not the same. Empty: it can be
+    /// resumed.
+    ///
+    /// # Errors
+    /// As [`Settings::differences`].
+    pub fn obstacles(&self, asked: &Self) -> Result<Vec<String>, RunError> {
+        let mut lines: Vec<String> = self
+            .settings
+            .differences(&asked.settings)?
+            .into_iter()
+            .map(|at| format!("`{}` was `{}` in this run, now `{}`", at.name, at.ours, at.theirs))
+            .collect();
+        let (ours, theirs): (Vec<_>, Vec<_>) = (
+            self.data.iter().map(|(role, split)| (role, split.clone())).collect(),
+            asked.data.iter().map(|(role, split)| (role, split.clone())).collect(),
+        );
+        for role in ["train", "selection", "test"] {
+            let find = |side: &[(&str, SplitRecord)]| {
+                side.iter().find(|at| at.0 == role).map(|at| at.1.clone())
+            };
+            let (before, now) = (find(&ours), find(&theirs));
+            if before != now {
+                let say = |split: Option<SplitRecord>| match split {
+                    None => "absent".to_owned(),
+                    Some(at) => {
+                        format!("{} ({} items, {:.12})", at.split, at.items, at.fingerprint)
+                    }
+                };
+                lines.push(format!("the {role} split was {}, now {}", say(before), say(now)));
+            }
+        }
+        Ok(lines)
+    }
+
+    pub(crate) fn to_toml(&self, path: &Path) -> Result<String, RunError> {
+        let fault = |error: toml::ser::Error| RunError::file(path, error);
+        let settings = toml::to_string(&self.settings).map_err(fault)?;
+        let mut tables = toml::Table::new();
+        tables.insert("versions".to_owned(), toml::Value::try_from(&self.versions).map_err(fault)?);
+        tables.insert("data".to_owned(), toml::Value::try_from(&self.data).map_err(fault)?);
+        let tables = toml::to_string(&tables).map_err(fault)?;
+        Ok(format!("# What this run was started with; written by mmc.\n{settings}\n{tables}"))
+    }
+
+    pub(crate) fn from_toml(text: &str, path: &Path) -> Result<Self, RunError> {
+        let fault = |error: toml::de::Error| RunError::file(path, error.to_string().trim_end());
+        let mut table: toml::Table = text.parse().map_err(fault)?;
+        let mut take = |key: &str| {
+            table.remove(key).ok_or_else(|| RunError::file(path, format!("no table `{key}`")))
+        };
+        let (versions, data) = (take("versions")?, take("data")?);
+        Ok(Self {
+            settings: toml::Value::Table(table).try_into().map_err(fault)?,
+            versions: versions.try_into().map_err(fault)?,
+            data: data.try_into().map_err(fault)?,
+        })
+    }
+}

@@ -1,0 +1,356 @@
+//! The folder of a run: where everything lies, and how it is written so that an interruption at
+//! any moment leaves files that are whole.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::RunConfig;
+use crate::{Cost, EvalRecord, Predictions, RunError, StepRecord, write_atomically};
+
+/// All that a run's folder may hold.
+const ENTRIES: &[&str] = &[
+    "config.toml",
+    "initial",
+    "train.jsonl",
+    "eval.jsonl",
+    "predictions",
+    "scores.json",
+    "cost.json",
+    "checkpoint",
+    "state",
+    "log.txt",
+];
+
+/// The folder of one run: self-contained, and as good after it was moved.
+///
+/// A run is **complete** when `scores.json` and `cost.json` are there; `cost.json` is the last
+/// file that a run writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+impl RunFolder {
+    /// A folder for a new run, made if it is absent.
+    ///
+    /// # Errors
+    /// [`RunError::Occupied`] where anything but an empty folder (or one with only the `log.txt`
+    /// that the run's own output goes to) is there already.
+    pub fn create(root: &Path) -> Result<Self, RunError> {
+        let found = entries(root)?;
+        if let Some(first) = found.iter().find(|name| *name != "log.txt") {
+            let why = if found.iter().any(|name| name == "config.toml") {
+                "holds a run".to_owned()
+            } else {
+                format!("is not empty (it holds `{first}`)")
+            };
+            return Err(RunError::Occupied { path: root.to_path_buf(), why });
+        }
+        Self::make(root)
+    }
+
+    /// A folder to resume a run in: one with a run's files and nothing else, empty, or absent.
+    ///
+    /// # Errors
+    /// [`RunError::Occupied`] where there is something that no run writes.
+    pub fn resume(root: &Path) -> Result<Self, RunError> {
+        let stranger = entries(root)?
+            .into_iter()
+            .find(|name| !ENTRIES.contains(&name.as_str()) && !name.starts_with(".writing-"));
+        match stranger {
+            Some(name) => Err(RunError::Occupied {
+                path: root.to_path_buf(),
+                why: format!("holds `{name}`, which is not part of a run"),
+            }),
+            None => Self::make(root),
+        }
+    }
+
+    /// The folder of a run that was started before.
+    ///
+    /// # Errors
+    /// [`RunError::File`] where it has no `config.toml`.
+    pub fn open(root: &Path) -> Result<Self, RunError> {
+        let folder = Self { root: root.to_path_buf() };
+        if folder.config_path().is_file() {
+            Ok(folder)
+        } else {
+            Err(RunError::file(root, "not a run: it has no `config.toml`"))
+        }
+    }
+
+    fn make(root: &Path) -> Result<Self, RunError> {
+        fs::create_dir_all(root).map_err(RunError::io(root))?;
+        Ok(Self { root: root.to_path_buf() })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `config.toml`: all resolved values, versions, fingerprints of the data.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// `initial/`: the model before the first step, of a run from scratch.
+    #[must_use]
+    pub fn initial(&self) -> PathBuf {
+        self.root.join("initial")
+    }
+
+    /// `checkpoint/`: the model that was kept.
+    #[must_use]
+    pub fn checkpoint(&self) -> PathBuf {
+        self.root.join("checkpoint")
+    }
+
+    /// `state/`: what a resumed run needs.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    /// `train.jsonl`: a [`StepRecord`] a line.
+    #[must_use]
+    pub fn train_path(&self) -> PathBuf {
+        self.root.join("train.jsonl")
+    }
+
+    /// `eval.jsonl`: an [`EvalRecord`] a line.
+    #[must_use]
+    pub fn eval_path(&self) -> PathBuf {
+        self.root.join("eval.jsonl")
+    }
+
+    /// `scores.json`: the evaluation of each predicted split.
+    #[must_use]
+    pub fn scores_path(&self) -> PathBuf {
+        self.root.join("scores.json")
+    }
+
+    /// `cost.json`: what the run took; written last.
+    #[must_use]
+    pub fn cost_path(&self) -> PathBuf {
+        self.root.join("cost.json")
+    }
+
+    /// `log.txt`: what the run said, where something started it and kept its words.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.root.join("log.txt")
+    }
+
+    /// `predictions/{split}.{extension}`; extensions written: `parquet`, `jsonl`.
+    #[must_use]
+    pub fn predictions_path(&self, split: &str, extension: &str) -> PathBuf {
+        self.root.join("predictions").join(format!("{split}.{extension}"))
+    }
+
+    /// Whether the run has ended and all its results are there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.scores_path().is_file() && self.cost_path().is_file()
+    }
+
+    /// Writes `config.toml`.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn write_config(&self, config: &RunConfig) -> Result<(), RunError> {
+        let path = self.config_path();
+        let text = config.to_toml(&path)?;
+        write_atomically(&path, |out| out.write_all(text.as_bytes()).map_err(RunError::io(&path)))
+    }
+
+    /// Reads `config.toml`.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn config(&self) -> Result<RunConfig, RunError> {
+        let path = self.config_path();
+        let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
+        RunConfig::from_toml(&text, &path)
+    }
+
+    /// Writes `scores.json`: the evaluation of each split that has one.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn write_scores<T: Serialize>(&self, scores: &T) -> Result<(), RunError> {
+        write_json(&self.scores_path(), scores)
+    }
+
+    /// Reads `scores.json`.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn scores<T: DeserializeOwned>(&self) -> Result<T, RunError> {
+        read_json(&self.scores_path())
+    }
+
+    /// Writes `cost.json`, with which the run is complete.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn write_cost(&self, cost: &Cost) -> Result<(), RunError> {
+        write_json(&self.cost_path(), cost)
+    }
+
+    /// Reads `cost.json`.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn cost(&self) -> Result<Cost, RunError> {
+        read_json(&self.cost_path())
+    }
+
+    /// Writes the predictions of a split, as Parquet and as JSON lines.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn write_predictions(&self, split: &str, rows: &Predictions) -> Result<(), RunError> {
+        let folder = self.root.join("predictions");
+        fs::create_dir_all(&folder).map_err(RunError::io(&folder))?;
+        rows.write(&self.predictions_path(split, "parquet"))?;
+        rows.write(&self.predictions_path(split, "jsonl"))
+    }
+
+    /// Reads the predictions of a split.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn predictions(&self, split: &str) -> Result<Predictions, RunError> {
+        Predictions::read(&self.predictions_path(split, "parquet"))
+    }
+
+    /// Adds a line to `train.jsonl`.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] naming the file.
+    pub fn append_step(&self, record: &StepRecord) -> Result<(), RunError> {
+        append(&self.train_path(), record)
+    }
+
+    /// Adds a line to `eval.jsonl`.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] naming the file.
+    pub fn append_evaluation(&self, record: &EvalRecord) -> Result<(), RunError> {
+        append(&self.eval_path(), record)
+    }
+
+    /// The steps recorded so far, none where there is no file.
+    ///
+    /// # Errors
+    /// [`RunError::Line`] for a line that is not a step.
+    pub fn steps(&self) -> Result<Vec<StepRecord>, RunError> {
+        Ok(read_lines(&self.train_path())?.0)
+    }
+
+    /// The evaluations recorded so far, none where there is no file.
+    ///
+    /// # Errors
+    /// [`RunError::Line`] for a line that is not an evaluation.
+    pub fn evaluations(&self) -> Result<Vec<EvalRecord>, RunError> {
+        Ok(read_lines(&self.eval_path())?.0)
+    }
+
+    /// Takes the records of steps and evaluations after `step` out, so that a run resumed from
+    /// there records each once.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn truncate_after(&self, step: u64) -> Result<(), RunError> {
+        truncate(&self.train_path(), |record: &StepRecord| record.step <= step)?;
+        truncate(&self.eval_path(), |record: &EvalRecord| record.step <= step)
+    }
+}
+
+/// Names of what lies in a folder, sorted; none where it is absent.
+fn entries(root: &Path) -> Result<Vec<String>, RunError> {
+    let listing = match fs::read_dir(root) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(RunError::io(root)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in listing {
+        let entry = entry.map_err(RunError::io(root))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Writes a value as indented JSON, whole or not at all.
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), RunError> {
+    write_atomically(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, value)
+            .map_err(|error| RunError::file(path, error))?;
+        out.write_all(b"\n").map_err(RunError::io(path))
+    })
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
+    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
+    serde_json::from_str(&text).map_err(|error| RunError::file(path, error))
+}
+
+/// One write of one whole line, so that an interruption can only tear the last.
+fn append<T: Serialize>(path: &Path, record: &T) -> Result<(), RunError> {
+    let mut line = serde_json::to_vec(record).map_err(|error| RunError::file(path, error))?;
+    line.push(b'\n');
+    let mut file =
+        fs::OpenOptions::new().create(true).append(true).open(path).map_err(RunError::io(path))?;
+    file.write_all(&line).map_err(RunError::io(path))
+}
+
+/// The records of a file, and whether its last line was torn by an interruption (and left out).
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, bool), RunError> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((vec![], false)),
+        Err(error) => return Err(RunError::io(path)(error)),
+    };
+    let mut reader = BufReader::new(file);
+    let mut records = Vec::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(RunError::io(path))? == 0 {
+            return Ok((records, false));
+        }
+        if line.last() != Some(&b'\n') {
+            return Ok((records, true));
+        }
+        let record = serde_json::from_slice(&line)
+            .map_err(|error| RunError::line(path, records.len() + 1, error))?;
+        records.push(record);
+    }
+}
+
+fn truncate<T: Serialize + DeserializeOwned>(
+    path: &Path,
+    keep: impl Fn(&T) -> bool,
+) -> Result<(), RunError> {
+    let (records, torn) = read_lines::<T>(path)?;
+    if !torn && records.iter().all(&keep) {
+        return Ok(());
+    }
+    write_atomically(path, |out| {
+        for record in records.iter().filter(|record| keep(record)) {
+            serde_json::to_writer(&mut *out, record)
+                .map_err(|error| RunError::file(path, error))?;
+            out.write_all(b"\n").map_err(RunError::io(path))?;
+        }
+        Ok(())
+    })
+}

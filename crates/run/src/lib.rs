@@ -1,0 +1,46 @@
+//! The files of a run and of an experiment as types, each with read and write.
+//!
+//! Those who write (training) and those who read (reports, the command line) share this one
+//! schema. A [`RunFolder`] is self-contained: its [`RunConfig`], a [`StepRecord`] a step, an
+//! [`EvalRecord`] an evaluation, [`Predictions`] a split, its scores and its [`Cost`].
+//!
+//! ```
+//! use mmc_run::{Prediction, Predictions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("test.csv");
+//! std::fs::write(&path, "id,label,probability:cat,probability:dog\n1,dog,0.25,0.75\n")?;
+//!
+//! let predictions = Predictions::read(&path)?;
+//! assert_eq!(predictions.classes, ["cat", "dog"]);
+//! assert_eq!(predictions.rows[0].prediction, "dog");
+//! predictions.write(&path.with_extension("parquet"))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not here: models, tensors, scores (`mmc-metrics`), or anything that decides.
+
+mod atomic;
+mod choice;
+mod config;
+mod error;
+mod experiment;
+mod folder;
+mod predictions;
+mod records;
+mod settings;
+mod toml_file;
+
+pub use atomic::write_atomically;
+pub use choice::{ClassWeights, Keep, Pad, Schedule};
+pub use config::{DataRecord, RunConfig, SplitRecord};
+pub use error::{ConfigProblem, RunError};
+pub use experiment::{
+    DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, RunId,
+};
+pub use folder::RunFolder;
+pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired};
+pub use records::{Cost, EvalRecord, StepRecord};
+pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};

@@ -1,0 +1,260 @@
+//! The predictions of one model on one split: what scores, comparisons and reports are made from.
+
+mod csv;
+mod jsonl;
+mod parquet;
+mod row;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::{RunError, write_atomically};
+
+/// One predicted item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The item.
+    pub id: String,
+    /// Its class, where it is known.
+    pub label: Option<String>,
+    /// The predicted class.
+    pub prediction: String,
+    /// `[classes]`, in the order of [`Predictions::classes`]; sums to 1.
+    pub probabilities: Vec<f64>,
+    /// `[classes]`, where they are known.
+    pub logits: Option<Vec<f32>>,
+    /// What ties items together that share a picture.
+    pub group: Option<String>,
+}
+
+/// The rows of a predictions file, in its order, with its classes in theirs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions {
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Prediction>,
+}
+
+/// Labelled rows as plain numbers, ready to be scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoredRows {
+    /// Names of the classes; the numbers below index them.
+    pub classes: Vec<String>,
+    /// `[rows]`: the true class.
+    pub labels: Vec<usize>,
+    /// `[rows]`: the predicted class.
+    pub predictions: Vec<usize>,
+    /// `[rows][classes]`.
+    pub probabilities: Vec<Vec<f64>>,
+    /// `[rows][classes]`, where every row has them.
+    pub logits: Option<Vec<Vec<f64>>>,
+    /// `[rows]`: the cluster of each row, where any row has a group. A row without one is its own.
+    pub clusters: Option<Vec<usize>>,
+}
+
+/// Files of predictions cut to the items that all of them have, in one order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paired {
+    /// One for each file given: the same ids in the same order, classes in the first's order.
+    pub files: Vec<Predictions>,
+    /// One for each file given: how many of the ids found in any file it lacks.
+    pub missing: Vec<usize>,
+}
+
+/// The formats of predictions files, by their extensions.
+const EXTENSIONS: &[&str] = &["jsonl", "csv", "parquet"];
+
+impl Predictions {
+    /// Reads a file by its extension: `.jsonl`, `.csv` or `.parquet`.
+    ///
+    /// # Errors
+    /// As [`Predictions::read_with_positive`].
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        Self::read_with_positive(path, None)
+    }
+
+    /// Reads a file in which one column or field `probability` may stand for the positive class
+    /// of two: `positive`, or the second by name.
+    ///
+    /// # Errors
+    /// [`RunError::Line`] for a row that cannot be used, with its line (in Parquet files: its
+    /// row), the field and the remedy; [`RunError::File`] for a file that is not of its format or
+    /// has no rows; [`RunError::Unknown`] for another extension.
+    pub fn read_with_positive(path: &Path, positive: Option<&str>) -> Result<Self, RunError> {
+        let rows = match extension(path)? {
+            "jsonl" => jsonl::read(path)?,
+            "csv" => csv::read(path)?,
+            _ => parquet::read(path)?,
+        };
+        row::checked(rows, path, positive)
+    }
+
+    /// Writes a file by its extension, whole or not at all.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file; [`RunError::Unknown`] for another extension.
+    pub fn write(&self, path: &Path) -> Result<(), RunError> {
+        let extension = extension(path)?;
+        write_atomically(path, |out| match extension {
+            "jsonl" => jsonl::write(self, path, out),
+            "csv" => csv::write(self, path, out),
+            _ => parquet::write(self, path, out),
+        })
+    }
+
+    /// Whether every row has a label.
+    #[must_use]
+    pub fn is_labelled(&self) -> bool {
+        self.rows.iter().all(|row| row.label.is_some())
+    }
+
+    /// The rows as numbers.
+    ///
+    /// # Errors
+    /// [`RunError::Pairing`] where a row has no label, or a class that is not among
+    /// [`Predictions::classes`].
+    pub fn scored(&self) -> Result<ScoredRows, RunError> {
+        let unlabelled = self.rows.iter().filter(|row| row.label.is_none()).count();
+        if unlabelled > 0 {
+            let problem = format!(
+                "{unlabelled} of {} rows have no label, so they cannot be scored",
+                self.rows.len()
+            );
+            return Err(RunError::Pairing { problem });
+        }
+        let index = |name: &str, id: &str| {
+            self.classes.iter().position(|class| class == name).ok_or_else(|| RunError::Pairing {
+                problem: format!("item `{id}`: `{name}` is not one of the classes"),
+            })
+        };
+        let mut labels = Vec::with_capacity(self.rows.len());
+        let mut predictions = Vec::with_capacity(self.rows.len());
+        for row in &self.rows {
+            labels.push(index(row.label.as_deref().unwrap_or_default(), &row.id)?);
+            predictions.push(index(&row.prediction, &row.id)?);
+        }
+        let logits: Option<Vec<Vec<f64>>> = self
+            .rows
+            .iter()
+            .map(|row| {
+                row.logits.as_ref().map(|values| values.iter().copied().map(f64::from).collect())
+            })
+            .collect();
+        Ok(ScoredRows {
+            classes: self.classes.clone(),
+            labels,
+            predictions,
+            probabilities: self.rows.iter().map(|row| row.probabilities.clone()).collect(),
+            logits,
+            clusters: self.clusters(),
+        })
+    }
+
+    /// `[rows]`: clusters numbered by first appearance.
+    fn clusters(&self) -> Option<Vec<usize>> {
+        if self.rows.iter().all(|row| row.group.is_none()) {
+            return None;
+        }
+        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut next = 0;
+        let mut fresh = || {
+            next += 1;
+            next - 1
+        };
+        let clusters = self.rows.iter().map(|row| match &row.group {
+            Some(group) => *numbers.entry(group.as_str()).or_insert_with(&mut fresh),
+            None => fresh(),
+        });
+        Some(clusters.collect())
+    }
+
+    /// The same predictions with their classes in another order.
+    ///
+    /// # Errors
+    /// [`RunError::Pairing`] where the names are not the same set.
+    pub fn aligned_to(&self, classes: &[String]) -> Result<Self, RunError> {
+        let order: Option<Vec<usize>> = classes
+            .iter()
+            .map(|name| self.classes.iter().position(|class| class == name))
+            .collect();
+        let order = match order {
+            Some(order) if classes.len() == self.classes.len() => order,
+            _ => {
+                let problem = format!(
+                    "the classes differ: `{}` and `{}`",
+                    self.classes.join("`, `"),
+                    classes.join("`, `")
+                );
+                return Err(RunError::Pairing { problem });
+            }
+        };
+        let rows = self.rows.iter().map(|row| Prediction {
+            probabilities: order.iter().map(|&class| row.probabilities[class]).collect(),
+            logits: row
+                .logits
+                .as_ref()
+                .map(|logits| order.iter().map(|&class| logits[class]).collect()),
+            ..row.clone()
+        });
+        Ok(Self { classes: classes.to_vec(), rows: rows.collect() })
+    }
+}
+
+/// Cuts files to the ids that all of them have, in the order of the first, with the classes in
+/// the first's order. What each file lacks is counted, for the caller to judge.
+///
+/// # Errors
+/// [`RunError::Pairing`] where classes differ, no id is common, or two files disagree about an
+/// item's label.
+pub fn paired(files: &[Predictions]) -> Result<Paired, RunError> {
+    let Some(first) = files.first() else {
+        return Err(RunError::Pairing { problem: "no files to compare".to_owned() });
+    };
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in files.iter().flat_map(|file| &file.rows) {
+        *seen.entry(row.id.as_str()).or_default() += 1;
+    }
+    let missing = files.iter().map(|file| seen.len() - file.rows.len()).collect();
+    let common: Vec<&Prediction> =
+        first.rows.iter().filter(|row| seen.get(row.id.as_str()) == Some(&files.len())).collect();
+    if common.is_empty() {
+        let problem = "the files have no item in common; were they made from one split?".to_owned();
+        return Err(RunError::Pairing { problem });
+    }
+    let mut cut = Vec::with_capacity(files.len());
+    for file in files {
+        let file = file.aligned_to(&first.classes)?;
+        let by_id: BTreeMap<&str, &Prediction> =
+            file.rows.iter().map(|row| (row.id.as_str(), row)).collect();
+        let mut rows = Vec::with_capacity(common.len());
+        for row in &common {
+            let Some(&theirs) = by_id.get(row.id.as_str()) else { continue };
+            if theirs.label != row.label {
+                let say = |label: &Option<String>| label.clone().unwrap_or("none".to_owned());
+                let problem = format!(
+                    "item `{}` has the label `{}` in one file and `{}` in another",
+                    row.id,
+                    say(&row.label),
+                    say(&theirs.label)
+                );
+                return Err(RunError::Pairing { problem });
+            }
+            rows.push(theirs.clone());
+        }
+        cut.push(Predictions { classes: first.classes.clone(), rows });
+    }
+    Ok(Paired { files: cut, missing })
+}
+
+fn extension(path: &Path) -> Result<&'static str, RunError> {
+    let given = path.extension().and_then(|name| name.to_str()).unwrap_or_default();
+    EXTENSIONS
+        .iter()
+        .find(|known| given.eq_ignore_ascii_case(known))
+        .copied()
+        .ok_or_else(|| RunError::unknown("extension of a predictions file", given, EXTENSIONS))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Predictions as Parquet: `probabilities` a struct of f64 by class, `logits` a list of f32.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, Float64Array, ListArray, RecordBatch, StringArray, StructArray,
+};
+use arrow_schema::{DataType, Field, Fields, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+
+use super::Predictions;
+use super::row::{Logits, Probabilities, RawRow};
+use crate::RunError;
+
+pub(super) fn read(path: &Path) -> Result<Vec<RawRow>, RunError> {
+    let file = File::open(path).map_err(RunError::io(path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|error| RunError::file(path, error))?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|error| RunError::file(path, error))?;
+        for row in 0..batch.num_rows() {
+            let number = rows.len() + 1;
+            let raw = raw(&batch, row, number).map_err(|why| RunError::line(path, number, why))?;
+            rows.push(raw);
+        }
+    }
+    Ok(rows)
+}
+
+fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {
+    let probabilities =
+        match (batch.column_by_name("probabilities"), batch.column_by_name("probability")) {
+            (Some(column), _) => Probabilities::Named(named(column, row)?),
+            (None, Some(column)) => Probabilities::Positive(float(column, row, "probability")?),
+            (None, None) => {
+                return Err("no column `probabilities`, a struct by class name".to_owned());
+            }
+        };
+    let logits = match batch.column_by_name("logits") {
+        Some(column) if !column.is_null(row) => Some(Logits::Ordered(list(column, row)?)),
+        _ => None,
+    };
+    Ok(RawRow {
+        line,
+        id: text(batch, "id", row)?.ok_or("no `id`")?,
+        label: text(batch, "label", row)?,
+        prediction: text(batch, "prediction", row)?,
+        group: text(batch, "group", row)?,
+        probabilities,
+        logits,
+    })
+}
+
+fn named(column: &ArrayRef, row: usize) -> Result<Vec<(String, f64)>, String> {
+    let columns = column
+        .as_struct_opt()
+        .ok_or_else(|| mistyped("probabilities", column, "a struct of f64 by class name"))?;
+    let names = columns.column_names().into_iter().map(str::to_owned);
+    names
+        .zip(columns.columns())
+        .map(|(name, values)| {
+            let value = float(values, row, &format!("probabilities.{name}"))?;
+            Ok((name, value))
+        })
+        .collect()
+}
+
+fn float(column: &ArrayRef, row: usize, field: &str) -> Result<f64, String> {
+    if column.is_null(row) {
+        return Err(format!("`{field}` is null, expected a number"));
+    }
+    if let Some(values) = column.as_primitive_opt::<Float64Type>() {
+        return Ok(values.value(row));
+    }
+    match column.as_primitive_opt::<Float32Type>() {
+        Some(values) => Ok(f64::from(values.value(row))),
+        None => Err(mistyped(field, column, "f64")),
+    }
+}
+
+fn list(column: &ArrayRef, row: usize) -> Result<Vec<f32>, String> {
+    let values = column
+        .as_list_opt::<i32>()
+        .map(|lists| lists.value(row))
+        .ok_or_else(|| mistyped("logits", column, "a list of f32"))?;
+    match values.as_primitive_opt::<Float32Type>() {
+        Some(numbers) if numbers.null_count() == 0 => Ok(numbers.values().to_vec()),
+        Some(_) => Err("`logits` holds a null".to_owned()),
+        None => Err(mistyped("logits", column, "a list of f32")),
+    }
+}
+
+fn text(batch: &RecordBatch, field: &str, row: usize) -> Result<Option<String>, String> {
+    let Some(column) = batch.column_by_name(field) else { return Ok(None) };
+    if column.is_null(row) || column.data_type() == &DataType::Null {
+        return Ok(None);
+    }
+    let text = if let Some(texts) = column.as_string_opt::<i32>() {
+        texts.value(row).to_owned()
+    } else if let Some(texts) = column.as_string_opt::<i64>() {
+        texts.value(row).to_owned()
+    } else if let Some(texts) = column.as_string_view_opt() {
+        texts.value(row).to_owned()
+    } else if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
+        numbers.value(row).to_string()
+    } else {
+        return Err(mistyped(field, column, "strings"));
+    };
+    Ok(Some(text))
+}
+
+fn mistyped(field: &str, column: &ArrayRef, expected: &str) -> String {
+    format!("the column `{field}` is of type `{}`, expected {expected}", column.data_type())
+}
+
+pub(super) fn write(
+    predictions: &Predictions,
+    path: &Path,
+    out: &mut (impl Write + Send),
+) -> Result<(), RunError> {
+    let batch = batch(predictions).map_err(|error| RunError::file(path, error))?;
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut writer = ArrowWriter::try_new(out, batch.schema(), Some(properties))
+        .map_err(|error| RunError::file(path, error))?;
+    writer
+        .write(&batch)
+        .and_then(|()| writer.close())
+        .map(|_| ())
+        .map_err(|error| RunError::file(path, error))
+}
+
+fn batch(predictions: &Predictions) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let rows = &predictions.rows;
+    let texts = |of: fn(&super::Prediction) -> Option<&str>| -> ArrayRef {
+        Arc::new(rows.iter().map(of).collect::<StringArray>())
+    };
+    let class_fields: Fields =
+        predictions.classes.iter().map(|name| Field::new(name, DataType::Float64, false)).collect();
+    let class_columns: Vec<ArrayRef> = (0..predictions.classes.len())
+        .map(|class| -> ArrayRef {
+            let values = rows.iter().map(|row| row.probabilities[class]);
+            Arc::new(values.collect::<Float64Array>())
+        })
+        .collect();
+    let probabilities = StructArray::try_new(class_fields, class_columns, None)?;
+    let mut columns: Vec<(&str, ArrayRef, bool)> = vec![
+        ("id", texts(|row| Some(&row.id)), false),
+        ("label", texts(|row| row.label.as_deref()), true),
+        ("prediction", texts(|row| Some(&row.prediction)), false),
+        ("probabilities", Arc::new(probabilities), false),
+    ];
+    if rows.iter().any(|row| row.logits.is_some()) {
+        let lists = rows
+            .iter()
+            .map(|row| row.logits.as_ref().map(|logits| logits.iter().copied().map(Some)));
+        let lists = ListArray::from_iter_primitive::<Float32Type, _, _>(lists);
+        columns.push(("logits", Arc::new(lists), true));
+    }
+    if rows.iter().any(|row| row.group.is_some()) {
+        columns.push(("group", texts(|row| row.group.as_deref()), true));
+    }
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, column, nullable)| Field::new(*name, column.data_type().clone(), *nullable))
+        .collect();
+    let arrays = columns.into_iter().map(|(_, column, _)| column).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+}

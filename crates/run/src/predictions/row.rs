@@ -1,0 +1,196 @@
+//! From rows as files give them to checked [`Predictions`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Prediction, Predictions};
+use crate::RunError;
+
+/// How far the probabilities of a row may be from summing to 1.
+const SUM_TOLERANCE: f64 = 1e-3;
+
+/// A row before it is checked.
+#[derive(Debug, Default)]
+pub(super) struct RawRow {
+    /// Line of the file, or row of a Parquet file, from 1.
+    pub(super) line: usize,
+    pub(super) id: String,
+    pub(super) label: Option<String>,
+    pub(super) prediction: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) probabilities: Probabilities,
+    pub(super) logits: Option<Logits>,
+}
+
+#[derive(Debug)]
+pub(super) enum Probabilities {
+    /// By class name, in the order of the file.
+    Named(Vec<(String, f64)>),
+    /// Of the positive class alone.
+    Positive(f64),
+}
+
+impl Default for Probabilities {
+    fn default() -> Self {
+        Self::Named(Vec::new())
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Logits {
+    /// In the order of the probabilities.
+    Ordered(Vec<f32>),
+    /// By class name.
+    Named(Vec<(String, f32)>),
+}
+
+/// Checks every row and brings all to the class order of the first.
+pub(super) fn checked(
+    rows: Vec<RawRow>,
+    path: &Path,
+    positive: Option<&str>,
+) -> Result<Predictions, RunError> {
+    let classes = classes(&rows, path, positive)?;
+    let mut first_lines: BTreeMap<String, usize> = BTreeMap::new();
+    let mut predictions = Vec::with_capacity(rows.len());
+    for row in rows {
+        let line = row.line;
+        if let Some(first) = first_lines.insert(row.id.clone(), line) {
+            let problem = format!("`id` is `{}`, as in row {first}; ids must differ", row.id);
+            return Err(RunError::line(path, line, problem));
+        }
+        let row =
+            one(row, &classes, positive).map_err(|problem| RunError::line(path, line, problem))?;
+        predictions.push(row);
+    }
+    Ok(Predictions { classes, rows: predictions })
+}
+
+/// The classes of a file: the names of its first row's probabilities, or, where there is one
+/// probability a row, the two names among its labels and predictions.
+fn classes(rows: &[RawRow], path: &Path, positive: Option<&str>) -> Result<Vec<String>, RunError> {
+    let Some(first) = rows.first() else {
+        return Err(RunError::file(path, "no rows; predictions of at least one item are needed"));
+    };
+    if let Probabilities::Named(named) = &first.probabilities {
+        return Ok(named.iter().map(|(name, _)| name.clone()).collect());
+    }
+    let mut names: Vec<&str> = rows
+        .iter()
+        .flat_map(|row| [row.label.as_deref(), row.prediction.as_deref()])
+        .chain([positive])
+        .flatten()
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() == 2 {
+        return Ok(names.into_iter().map(str::to_owned).collect());
+    }
+    let problem = format!(
+        "one `probability` a row needs two classes, but the labels and predictions name {}; \
+         write the columns `probability:NAME` of every class",
+        names.len()
+    );
+    Err(RunError::file(path, problem))
+}
+
+fn one(row: RawRow, classes: &[String], positive: Option<&str>) -> Result<Prediction, String> {
+    let probabilities = match row.probabilities {
+        Probabilities::Named(named) => in_order(named, classes, "probabilities")?,
+        Probabilities::Positive(probability) => {
+            let at = match positive {
+                None => 1,
+                Some(name) => member(name, classes, "positive")?,
+            };
+            if at == 1 {
+                vec![1.0 - probability, probability]
+            } else {
+                vec![probability, 1.0 - probability]
+            }
+        }
+    };
+    for (name, probability) in classes.iter().zip(&probabilities) {
+        if !(0.0..=1.0).contains(probability) {
+            return Err(format!(
+                "the probability of `{name}` is `{probability}`, expected a number from 0 to 1"
+            ));
+        }
+    }
+    let sum: f64 = probabilities.iter().sum();
+    if (sum - 1.0).abs() > SUM_TOLERANCE {
+        return Err(format!("`probabilities` sum to {sum:.6}, expected 1"));
+    }
+    let logits = match row.logits {
+        None => None,
+        Some(Logits::Named(named)) => Some(in_order(named, classes, "logits")?),
+        Some(Logits::Ordered(logits)) if logits.len() == classes.len() => Some(logits),
+        Some(Logits::Ordered(logits)) => {
+            return Err(format!(
+                "`logits` has {} numbers for {} classes",
+                logits.len(),
+                classes.len()
+            ));
+        }
+    };
+    if logits.iter().flatten().any(|logit| !logit.is_finite()) {
+        return Err("`logits` has a number that is not finite".to_owned());
+    }
+    if let Some(label) = &row.label {
+        member(label, classes, "label")?;
+    }
+    let prediction = match row.prediction {
+        Some(name) => {
+            member(&name, classes, "prediction")?;
+            name
+        }
+        None => most_probable(&probabilities, classes),
+    };
+    Ok(Prediction {
+        id: row.id,
+        label: row.label,
+        prediction,
+        probabilities,
+        logits,
+        group: row.group,
+    })
+}
+
+/// The first of the classes with the highest probability.
+fn most_probable(probabilities: &[f64], classes: &[String]) -> String {
+    let mut best = 0;
+    for (class, probability) in probabilities.iter().enumerate() {
+        if *probability > probabilities[best] {
+            best = class;
+        }
+    }
+    classes.get(best).cloned().unwrap_or_default()
+}
+
+fn member(name: &str, classes: &[String], field: &str) -> Result<usize, String> {
+    classes
+        .iter()
+        .position(|class| class == name)
+        .ok_or_else(|| format!("`{field}` is `{name}`, expected {}", crate::error::listed(classes)))
+}
+
+fn in_order<T: Copy>(
+    named: Vec<(String, T)>,
+    classes: &[String],
+    field: &str,
+) -> Result<Vec<T>, String> {
+    if named.len() == classes.len()
+        && named.iter().zip(classes).all(|((name, _), class)| name == class)
+    {
+        return Ok(named.into_iter().map(|(_, value)| value).collect());
+    }
+    let of = |class: &String| named.iter().find(|(name, _)| name == class).map(|at| at.1);
+    let values: Option<Vec<T>> = classes.iter().map(of).collect();
+    values.filter(|values| values.len() == named.len()).ok_or_else(|| {
+        let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
+        format!(
+            "`{field}` is of `{}`, expected of `{}` as in the first row",
+            names.join("`, `"),
+            classes.join("`, `")
+        )
+    })
+}

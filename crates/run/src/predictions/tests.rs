@@ -1,0 +1,135 @@
+use super::*;
+
+fn example() -> Predictions {
+    let row = |id: &str, label: Option<&str>, positive: f64, group: Option<&str>| Prediction {
+        id: id.to_owned(),
+        label: label.map(str::to_owned),
+        prediction: if positive > 0.5 { "hateful" } else { "not_hateful" }.to_owned(),
+        probabilities: vec![1.0 - positive, positive],
+        logits: Some(vec![-0.1, (positive as f32) * 3.0]),
+        group: group.map(str::to_owned),
+    };
+    Predictions {
+        classes: vec!["not_hateful".to_owned(), "hateful".to_owned()],
+        rows: vec![
+            row("01235", Some("hateful"), 0.1 + 0.2, Some("a,\"b\"")),
+            row("\u{e9}", Some("not_hateful"), 1.0 / 3.0, None),
+            row("x y", None, 0.999_999_999_999_9, Some("c")),
+        ],
+    }
+}
+
+fn file(name: &str, text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn complaint(name: &str, text: &str) -> String {
+    let (folder, path) = file(name, text);
+    let error = Predictions::read(&path).unwrap_err().to_string();
+    error.replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn every_format_gives_back_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    for extension in EXTENSIONS {
+        let path = folder.path().join(format!("rows.{extension}"));
+        example().write(&path).unwrap();
+        assert_eq!(Predictions::read(&path).unwrap(), example(), "{extension}");
+    }
+}
+
+#[test]
+fn jsonl_has_the_keys_of_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    example().write(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        text.lines().next().unwrap(),
+        r#"{"id":"01235","label":"hateful","prediction":"not_hateful","probabilities":{"not_hateful":0.7,"hateful":0.30000000000000004},"logits":[-0.1,0.90000004],"group":"a,\"b\""}"#
+    );
+    assert!(text.lines().nth(2).unwrap().contains(r#""label":null"#));
+}
+
+#[test]
+fn the_order_of_classes_is_that_of_the_file() {
+    let text = concat!(
+        r#"{"id": 7, "label": "a", "probabilities": {"b": 0.25, "a": 0.75}}"#,
+        "\n",
+        r#"{"id": "8", "label": "b", "probabilities": {"a": 0.5, "b": 0.5}}"#,
+        "\n"
+    );
+    let (_folder, path) = file("foreign.jsonl", text);
+    let read = Predictions::read(&path).unwrap();
+    assert_eq!(read.classes, ["b", "a"]);
+    assert_eq!(read.rows[0].id, "7");
+    assert_eq!(read.rows[0].prediction, "a");
+    assert_eq!(read.rows[1].probabilities, [0.5, 0.5]);
+    let aligned = read.aligned_to(&["a".to_owned(), "b".to_owned()]).unwrap();
+    assert_eq!(aligned.rows[0].probabilities, [0.75, 0.25]);
+    assert!(read.aligned_to(&["a".to_owned(), "c".to_owned()]).is_err());
+}
+
+#[test]
+fn one_probability_column_is_the_positive_class() {
+    let (_folder, path) = file("foreign.csv", "id,label,probability\n1,0,0.2\n2,1,0.7\n");
+    let read = Predictions::read(&path).unwrap();
+    assert_eq!(read.classes, ["0", "1"]);
+    assert_eq!(read.rows[1].prediction, "1");
+    let read = Predictions::read_with_positive(&path, Some("0")).unwrap();
+    assert_eq!(read.rows[1].prediction, "0");
+    assert!(complaint("foreign.csv", "id,label,probability\n1,1,0.2\n").contains("name 1"));
+}
+
+#[test]
+fn a_wrong_row_is_named_with_its_line_and_field() {
+    let header = "id,label,probability:a,probability:b\n";
+    let cases = [
+        ("1,a,0.5,0.6\n", "rows.csv:2: `probabilities` sum to 1.100000, expected 1"),
+        (
+            "1,a,NaN,0.6\n",
+            "rows.csv:2: the probability of `a` is `NaN`, expected a number from 0 to 1",
+        ),
+        ("1,a,0.5,0.5\n1,b,0.5,0.5\n", "rows.csv:3: `id` is `1`, as in row 2; ids must differ"),
+        ("1,c,0.5,0.5\n", "rows.csv:2: `label` is `c`, expected `a` or `b`"),
+        ("", "rows.csv: no rows; predictions of at least one item are needed"),
+    ];
+    for (rows, expected) in cases {
+        assert_eq!(complaint("rows.csv", &format!("{header}{rows}")), expected);
+    }
+    assert!(complaint("rows.csv", "id,label\n1,a\n").contains("no columns `probability:NAME`"));
+    assert!(complaint("rows.jsonl", "{\"id\": \"1\"\n").starts_with("rows.jsonl:1: "));
+    assert!(complaint("rows.parquet", "not parquet").starts_with("rows.parquet: "));
+    assert!(complaint("rows.jsn", "").contains("did you mean `jsonl`?"));
+}
+
+#[test]
+fn scored_rows_index_the_classes_and_number_the_clusters() {
+    let mut labelled = example();
+    assert!(labelled.scored().unwrap_err().to_string().contains("1 of 3 rows have no label"));
+    labelled.rows[2].label = Some("hateful".to_owned());
+    labelled.rows[2].group = labelled.rows[0].group.clone();
+    let scored = labelled.scored().unwrap();
+    assert_eq!(scored.labels, [1, 0, 1]);
+    assert_eq!(scored.predictions, [0, 0, 1]);
+    assert_eq!(scored.clusters, Some(vec![0, 1, 0]));
+}
+
+#[test]
+fn pairing_counts_what_each_file_lacks_and_refuses_two_truths() {
+    let (one, mut two) = (example(), example());
+    two.rows.remove(0);
+    two.rows.reverse();
+    let two = two.aligned_to(&["hateful".to_owned(), "not_hateful".to_owned()]).unwrap();
+    let both = paired(&[one.clone(), two.clone()]).unwrap();
+    assert_eq!(both.missing, [0, 1]);
+    assert_eq!(both.files[0].rows, both.files[1].rows);
+    let mut other = two;
+    other.rows[0].label = Some("hateful".to_owned());
+    let error = paired(&[one, other]).unwrap_err().to_string();
+    assert!(error.contains("item `x y` has the label `none` in one file and `hateful`"), "{error}");
+}

@@ -1,0 +1,98 @@
+//! What a run records: a line for each step and each evaluation, and what it cost.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A line of `train.jsonl`: one optimiser step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The step, from 1.
+    pub step: u64,
+    /// The pass over the data, from 1.
+    pub epoch: u64,
+    /// Σ wᵢ·lᵢ / (items of the step).
+    pub loss: f64,
+    /// The learning rate, as used.
+    pub learning_rate: f64,
+    /// L2 norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// Items a second over this step.
+    pub samples_per_second: f64,
+    /// Seconds for which the step waited for its data.
+    pub loader_wait_seconds: f64,
+}
+
+/// A line of `eval.jsonl`: one evaluation of one split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalRecord {
+    /// Optimiser steps done before it.
+    pub step: u64,
+    /// Passes over the data done before it.
+    pub epoch: u64,
+    /// The split.
+    pub split: String,
+    /// Items evaluated.
+    pub items: usize,
+    /// Mean loss of an item; absent without labels.
+    pub loss: Option<f64>,
+    /// Each metric's value; `null` where it is undefined.
+    pub scores: BTreeMap<String, Option<f64>>,
+}
+
+/// `cost.json`: what the run took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Seconds from start to end, over all sittings of a resumed run.
+    pub wall_seconds: f64,
+    /// Median seconds of an optimiser step.
+    pub seconds_per_step: f64,
+    /// Training items a second: items of all steps over their seconds.
+    pub samples_per_second: f64,
+    /// The process's high-water mark of resident memory.
+    pub peak_memory_bytes: u64,
+    /// Numbers in the model.
+    pub parameters: u64,
+    /// Numbers that the optimiser changes.
+    pub trainable_parameters: u64,
+    /// Operations of the forward of one sample at mean unpadded length, 2 a multiply-add.
+    pub flops_per_sample: f64,
+    /// Energy; `null` where it was not measured.
+    pub energy_joules: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_are_those_of_the_contract() {
+        let cost = Cost {
+            wall_seconds: 1.5,
+            seconds_per_step: 0.1,
+            samples_per_second: 160.0,
+            peak_memory_bytes: 1,
+            parameters: 2,
+            trainable_parameters: 2,
+            flops_per_sample: 1e6,
+            energy_joules: None,
+        };
+        let value = serde_json::to_value(&cost).unwrap();
+        let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "wall_seconds",
+                "seconds_per_step",
+                "samples_per_second",
+                "peak_memory_bytes",
+                "parameters",
+                "trainable_parameters",
+                "flops_per_sample",
+                "energy_joules",
+            ]
+        );
+        assert!(value["energy_joules"].is_null());
+        assert_eq!(serde_json::from_value::<Cost>(value).unwrap(), cost);
+    }
+}

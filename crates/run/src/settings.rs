@@ -1,0 +1,415 @@
+//! What can be set about a run: as asked for ([`PartialSettings`]) and as it will be
+//! ([`Settings`]), both made from one list of fields, which is also the table [`SETTINGS`].
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use mmc_data::{Arm, OnBadItem};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::choice::{ClassWeights, Keep, Pad, Schedule};
+use crate::{RunError, toml_file};
+
+/// What changing a setting can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It can change the figures of the run: a run cannot be resumed with another value.
+    Result,
+    /// It changes where things are, how fast they go or how often they are saved, and no figure.
+    None,
+}
+
+/// A row of [`SETTINGS`].
+#[derive(Clone, Copy, Debug)]
+pub struct SettingInfo {
+    /// The key in configuration files; with hyphens for underscores it is the flag.
+    pub name: &'static str,
+    /// What it is, a sentence.
+    pub help: &'static str,
+    /// What changing it can do.
+    pub effect: Effect,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $help:literal])+ $name:ident: $given:ty => $resolved:ty, $effect:ident;)+) => {
+        /// What a configuration file, the flags or a preset ask for: every field may be absent.
+        ///
+        /// Layers are put over one another with [`PartialSettings::merge`] and turned into
+        /// [`Settings`] with [`PartialSettings::resolve`].
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct PartialSettings {
+            $($(#[doc = $help])+ #[serde(skip_serializing_if = "Option::is_none")]
+            pub $name: Option<$given>,)+
+        }
+
+        impl PartialSettings {
+            /// These settings, with those of `over` in place of them wherever `over` has one.
+            #[must_use]
+            pub fn merge(self, over: Self) -> Self {
+                Self { $($name: over.$name.or(self.$name),)+ }
+            }
+
+            /// The keys that are set here.
+            #[must_use]
+            pub fn keys(&self) -> Vec<&'static str> {
+                let mut keys = Vec::new();
+                $(if self.$name.is_some() { keys.push(stringify!($name)); })+
+                keys
+            }
+        }
+
+        /// What a run will do: every value that was open is decided.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub struct Settings {
+            $($(#[doc = $help])+ pub $name: $resolved,)+
+        }
+
+        /// Every setting, in the order in which they are listed to users.
+        pub const SETTINGS: &[SettingInfo] = &[
+            $(SettingInfo {
+                name: stringify!($name),
+                help: concat!($($help),+),
+                effect: Effect::$effect,
+            },)+
+        ];
+    };
+}
+
+settings! {
+    /// The model, a preset's name.
+    model: String => String, Result;
+    /// The data set.
+    dataset: String => String, Result;
+    /// The folder of the data set.
+    data_root: String => String, None;
+    /// Where the weights come from: a folder in Hugging Face layout, a hub id, or `none`.
+    checkpoint: String => String, Result;
+    /// What the model is shown: `both`, `text` or `image`.
+    arm: Arm => Arm, Result;
+    /// Passes over the training split.
+    epochs: u64 => u64, Result;
+    /// Items in a batch.
+    batch_size: usize => usize, Result;
+    /// Batches in an optimiser step.
+    grad_accumulation: usize => usize, Result;
+    /// Rows that are computed together; a step is a sum over such shards.
+    shard_rows: usize => usize, Result;
+    /// Optimiser steps in all, in place of epochs.
+    max_steps: u64 => Option<u64>, Result;
+    /// Longest text in tokens, special ones included; longer ones are cut and counted.
+    max_length: usize => usize, Result;
+    /// How far texts are padded: `longest` of the shard, or `max`.
+    pad: Pad => Pad, Result;
+    /// Highest learning rate.
+    learning_rate: f64 => f64, Result;
+    /// Weight decay, decoupled; none on biases and norms.
+    weight_decay: f64 => f64, Result;
+    /// Part of the steps over which the learning rate rises from zero.
+    warmup_ratio: f64 => f64, Result;
+    /// How the learning rate falls: `linear`, `cosine` or `constant`.
+    schedule: Schedule => Schedule, Result;
+    /// Largest norm of the gradient; a longer one is scaled down to it.
+    clip_norm: f64 => f64, Result;
+    /// Every dropout of the model; absent: the checkpoint's own.
+    dropout: f64 => Option<f64>, Result;
+    /// Part of the target that is spread over all classes.
+    label_smoothing: f64 => f64, Result;
+    /// How classes weigh in the loss: `none` or `balanced`.
+    class_weights: ClassWeights => ClassWeights, Result;
+    /// Evaluations without improvement after which training ends.
+    early_stopping: u64 => Option<u64>, Result;
+    /// Seed of initial weights, order and dropout.
+    seed: u64 => u64, Result;
+    /// Which state is kept as the checkpoint: `best` or `last`.
+    keep: Keep => Keep, Result;
+    /// Keep the file's order of items in every epoch.
+    no_shuffle: bool => bool, Result;
+    /// What to do with an item that cannot be used: `error` or `skip`.
+    on_bad_item: OnBadItem => OnBadItem, Result;
+    /// The classes in order, in place of the data set's.
+    labels: Vec<String> => Option<Vec<String>>, Result;
+    /// The positive class of two, in place of the second.
+    positive: String => Option<String>, Result;
+    /// The column of ids.
+    id_column: String => Option<String>, Result;
+    /// The column of texts.
+    text_column: String => Option<String>, Result;
+    /// The column of pictures.
+    image_column: String => Option<String>, Result;
+    /// The column of labels.
+    label_column: String => Option<String>, Result;
+    /// Threads that prepare batches beside the one that trains.
+    workers: usize => usize, None;
+    /// Optimiser steps between two saved states; absent: the end of each epoch.
+    save_every: u64 => Option<u64>, None;
+    /// Saved states that are kept.
+    keep_states: usize => usize, None;
+}
+
+/// A setting that two sides have different values of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The setting.
+    pub name: String,
+    /// The first side's value, as in JSON.
+    pub ours: String,
+    /// The second side's.
+    pub theirs: String,
+}
+
+impl PartialSettings {
+    /// Reads a configuration file: flat TOML of the keys of [`SETTINGS`]. The `config.toml` of a
+    /// run can be read too; what it records beside the settings is passed over.
+    ///
+    /// # Errors
+    /// [`RunError::Io`], or [`RunError::Config`] with every mistake in the file: syntax, type or
+    /// unknown key, each with line, column and the key that was probably meant.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        let text = std::fs::read_to_string(path).map_err(RunError::io(path))?;
+        toml_file::parse(&text, path, &|table| match table {
+            "" => SETTINGS.iter().map(|row| row.name).chain(["versions", "data"]).collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// The settings of a run: what is absent here gets the default of the training semantics.
+    ///
+    /// # Errors
+    /// [`RunError::Settings`] with everything that is absent and has no default (`model`,
+    /// `dataset`, `data_root`, `checkpoint`, `arm`, `max_length`: the preset and the data set
+    /// know them) and every value that cannot be.
+    pub fn resolve(self) -> Result<Settings, RunError> {
+        let mut problems = Vec::new();
+        let keep = if self.max_steps.is_some() { Keep::Last } else { Keep::Best };
+        let settings = Settings {
+            model: required(self.model, "model", &mut problems),
+            dataset: required(self.dataset, "dataset", &mut problems),
+            data_root: required(self.data_root, "data_root", &mut problems),
+            checkpoint: required(self.checkpoint, "checkpoint", &mut problems),
+            arm: required(self.arm, "arm", &mut problems),
+            epochs: self.epochs.unwrap_or(10),
+            batch_size: self.batch_size.unwrap_or(16),
+            grad_accumulation: self.grad_accumulation.unwrap_or(1),
+            shard_rows: self.shard_rows.unwrap_or(8),
+            max_steps: self.max_steps,
+            max_length: required(self.max_length, "max_length", &mut problems),
+            pad: self.pad.unwrap_or_default(),
+            learning_rate: self.learning_rate.unwrap_or(2e-5),
+            weight_decay: self.weight_decay.unwrap_or(0.01),
+            warmup_ratio: self.warmup_ratio.unwrap_or(0.0),
+            schedule: self.schedule.unwrap_or_default(),
+            clip_norm: self.clip_norm.unwrap_or(1.0),
+            dropout: self.dropout,
+            label_smoothing: self.label_smoothing.unwrap_or(0.0),
+            class_weights: self.class_weights.unwrap_or_default(),
+            early_stopping: self.early_stopping,
+            seed: self.seed.unwrap_or(0),
+            keep: self.keep.unwrap_or(keep),
+            no_shuffle: self.no_shuffle.unwrap_or(false),
+            on_bad_item: self.on_bad_item.unwrap_or_default(),
+            labels: self.labels,
+            positive: self.positive,
+            id_column: self.id_column,
+            text_column: self.text_column,
+            image_column: self.image_column,
+            label_column: self.label_column,
+            workers: self.workers.unwrap_or(2),
+            save_every: self.save_every,
+            keep_states: self.keep_states.unwrap_or(1),
+        };
+        if problems.is_empty() {
+            problems = settings.impossible();
+        }
+        if problems.is_empty() { Ok(settings) } else { Err(RunError::Settings { problems }) }
+    }
+}
+
+impl Settings {
+    /// Whether the items are shuffled anew in each epoch.
+    #[must_use]
+    pub fn shuffles(&self) -> bool {
+        !self.no_shuffle
+    }
+
+    /// Items of a full optimiser step: batch × accumulation.
+    #[must_use]
+    pub fn items_per_step(&self) -> usize {
+        self.batch_size * self.grad_accumulation
+    }
+
+    /// The settings that can change a figure of the run and differ from those of `other`.
+    ///
+    /// # Errors
+    /// [`RunError::Settings`] where a value cannot be written down (a number that is not finite).
+    pub fn differences(&self, other: &Self) -> Result<Vec<Difference>, RunError> {
+        let (ours, theirs) = (self.result_values()?, other.result_values()?);
+        let differences = ours.into_iter().zip(theirs).filter(|(ours, theirs)| ours != theirs);
+        Ok(differences
+            .map(|((name, ours), (_, theirs))| Difference { name: name.to_owned(), ours, theirs })
+            .collect())
+    }
+
+    /// Hex SHA-256 over the settings that can change a figure of the run: equal hashes, equal
+    /// runs (on equal data).
+    ///
+    /// # Errors
+    /// As [`Settings::differences`].
+    pub fn hash(&self) -> Result<String, RunError> {
+        let mut hasher = Sha256::new();
+        for (name, value) in self.result_values()? {
+            hasher.update(format!("{name}={value}\n"));
+        }
+        let mut hex = String::new();
+        for byte in hasher.finalize() {
+            write!(hex, "{byte:02x}")
+                .map_err(|error| RunError::Settings { problems: vec![error.to_string()] })?;
+        }
+        Ok(hex)
+    }
+
+    /// The settings that can change the result, with their values as JSON, in table order.
+    fn result_values(&self) -> Result<Vec<(&'static str, String)>, RunError> {
+        let value = serde_json::to_value(self)
+            .map_err(|error| RunError::Settings { problems: vec![error.to_string()] })?;
+        let of_result = SETTINGS.iter().filter(|row| row.effect == Effect::Result);
+        Ok(of_result.map(|row| (row.name, value[row.name].to_string())).collect())
+    }
+
+    /// Values that cannot be, in words.
+    fn impossible(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |holds: bool, name: &str, value: String, expected: &str| {
+            if !holds {
+                problems.push(format!("`{name}` is `{value}`, expected {expected}"));
+            }
+        };
+        let counts = [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size as u64),
+            ("grad_accumulation", self.grad_accumulation as u64),
+            ("shard_rows", self.shard_rows as u64),
+            ("max_length", self.max_length as u64),
+            ("max_steps", self.max_steps.unwrap_or(1)),
+            ("early_stopping", self.early_stopping.unwrap_or(1)),
+            ("save_every", self.save_every.unwrap_or(1)),
+            ("keep_states", self.keep_states as u64),
+        ];
+        for (name, count) in counts {
+            check(count > 0, name, count.to_string(), "at least 1");
+        }
+        for (name, value) in [("learning_rate", self.learning_rate), ("clip_norm", self.clip_norm)]
+        {
+            check(value > 0.0 && value.is_finite(), name, value.to_string(), "a number above 0");
+        }
+        let decay = self.weight_decay;
+        check(
+            decay >= 0.0 && decay.is_finite(),
+            "weight_decay",
+            decay.to_string(),
+            "0 or a number above",
+        );
+        let parts = [
+            ("warmup_ratio", self.warmup_ratio, 1.0),
+            ("label_smoothing", self.label_smoothing, 1.0),
+            ("dropout", self.dropout.unwrap_or(0.0), 1.0),
+        ];
+        for (name, value, below) in parts {
+            let fits = (0.0..below).contains(&value) || (name == "warmup_ratio" && value <= below);
+            check(fits && value >= 0.0, name, value.to_string(), "a part between 0 and 1");
+        }
+        if let Some(labels) = &self.labels {
+            let mut sorted = labels.clone();
+            sorted.sort();
+            sorted.dedup();
+            let distinct = sorted.len() == labels.len() && labels.len() > 1;
+            check(distinct, "labels", labels.join(","), "two or more different names");
+        }
+        problems
+    }
+}
+
+/// `value`, or a stand-in and a line in `problems`, which keeps the stand-in from being used.
+fn required<T: Default>(value: Option<T>, name: &str, problems: &mut Vec<String>) -> T {
+    if value.is_none() {
+        let flag = name.replace('_', "-");
+        problems.push(format!("`{name}` is not set; give `--{flag}` or set it in the config file"));
+    }
+    value.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> PartialSettings {
+        PartialSettings {
+            model: Some("bert-tiny".to_owned()),
+            dataset: Some("table".to_owned()),
+            data_root: Some("data/emoji".to_owned()),
+            checkpoint: Some("none".to_owned()),
+            arm: Some(Arm::Text),
+            max_length: Some(32),
+            ..PartialSettings::default()
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_training_semantics() {
+        let settings = asked().resolve().unwrap();
+        assert_eq!(
+            (settings.epochs, settings.batch_size, settings.shard_rows, settings.seed),
+            (10, 16, 8, 0)
+        );
+        assert!((settings.learning_rate - 2e-5).abs() < 1e-12);
+        assert_eq!((settings.keep, settings.schedule), (Keep::Best, Schedule::Linear));
+        let stepped = PartialSettings { max_steps: Some(50), ..asked() }.resolve().unwrap();
+        assert_eq!(stepped.keep, Keep::Last);
+    }
+
+    #[test]
+    fn the_upper_layer_wins_where_it_speaks() {
+        let preset = PartialSettings { epochs: Some(3), seed: Some(1), ..asked() };
+        let flags = PartialSettings { epochs: Some(5), ..PartialSettings::default() };
+        let settings = preset.merge(flags).resolve().unwrap();
+        assert_eq!((settings.epochs, settings.seed), (5, 1));
+    }
+
+    #[test]
+    fn everything_missing_and_everything_impossible_is_named() {
+        let message = PartialSettings::default().resolve().unwrap_err().to_string();
+        assert_eq!(message.lines().count(), 6);
+        assert!(message.contains("`data_root` is not set; give `--data-root`"), "{message}");
+
+        let wrong = PartialSettings {
+            batch_size: Some(0),
+            learning_rate: Some(f64::NAN),
+            dropout: Some(1.0),
+            warmup_ratio: Some(-0.1),
+            ..asked()
+        };
+        let message = wrong.resolve().unwrap_err().to_string();
+        assert_eq!(message.lines().count(), 4, "{message}");
+        assert!(message.contains("`batch_size` is `0`, expected at least 1"), "{message}");
+    }
+
+    #[test]
+    fn only_what_can_change_the_result_differs() {
+        let ours = asked().resolve().unwrap();
+        let theirs = Settings {
+            workers: 7,
+            save_every: Some(3),
+            data_root: "elsewhere".to_owned(),
+            seed: 4,
+            dropout: Some(0.1),
+            ..ours.clone()
+        };
+        let names: Vec<String> =
+            ours.differences(&theirs).unwrap().into_iter().map(|at| at.name).collect();
+        assert_eq!(names, ["dropout", "seed"]);
+        assert_ne!(ours.hash().unwrap(), theirs.hash().unwrap());
+        let moved = Settings { data_root: "elsewhere".to_owned(), ..ours.clone() };
+        assert_eq!(ours.hash().unwrap(), moved.hash().unwrap());
+    }
+}
