@@ -218,8 +218,7 @@ fn texts(
 
 fn pictures(examples: &[Example]) -> Result<ImageInput, PreprocessError> {
     let rows = || examples.iter().filter_map(|example| Some((example, example.image.as_ref()?)));
-    let sizes: Vec<(usize, usize)> =
-        rows().map(|(_, image)| (image.height, image.width)).collect();
+    let sizes: Vec<(usize, usize)> = rows().map(|(_, image)| (image.height, image.width)).collect();
     let height = sizes.iter().map(|size| size.0).max().unwrap_or(0);
     let width = sizes.iter().map(|size| size.1).max().unwrap_or(0);
     let mut values = vec![0_f32; sizes.len() * 3 * height * width];
@@ -326,12 +325,9 @@ mod tests {
 
     #[test]
     fn pictures_keep_their_place_and_their_size() {
-        let batch = collate(
-            &[example("a", &[1], (1, 2)), example("b", &[1], (2, 1))],
-            Padding::Longest,
-            0,
-        )
-        .unwrap();
+        let batch =
+            collate(&[example("a", &[1], (1, 2)), example("b", &[1], (2, 1))], Padding::Longest, 0)
+                .unwrap();
         let image = batch.image.unwrap();
         assert_eq!(image.sizes, [(1, 2), (2, 1)]);
         assert_eq!(image.pixel_values.dims(), [2, 3, 2, 2]);

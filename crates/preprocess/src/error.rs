@@ -85,8 +85,10 @@ pub enum PreprocessError {
     },
 
     /// The text of a sample could not be tokenized.
-    #[error("`{id}`: the text could not be tokenized: {problem}; drop the row or use the \
-             checkpoint's own tokenizer")]
+    #[error(
+        "`{id}`: the text could not be tokenized: {problem}; drop the row or use the \
+             checkpoint's own tokenizer"
+    )]
     Text {
         /// The sample.
         id: String,
@@ -95,8 +97,10 @@ pub enum PreprocessError {
     },
 
     /// A sample lacks the picture that the arm needs.
-    #[error("`{id}` has no picture, which the arm `{arm}` needs; add one, drop the row, or use \
-             `--on-bad-item skip` or `--arm text`")]
+    #[error(
+        "`{id}` has no picture, which the arm `{arm}` needs; add one, drop the row, or use \
+             `--on-bad-item skip` or `--arm text`"
+    )]
     NoPicture {
         /// The sample.
         id: String,
@@ -127,8 +131,10 @@ pub enum PreprocessError {
     },
 
     /// A text is longer than the length to pad to.
-    #[error("`{id}` has {tokens} tokens, but texts are padded to {length}; prepare with \
-             `with_max_length({length})`")]
+    #[error(
+        "`{id}` has {tokens} tokens, but texts are padded to {length}; prepare with \
+             `with_max_length({length})`"
+    )]
     TooLong {
         /// The example.
         id: String,
@@ -148,14 +154,20 @@ pub enum PreprocessError {
     },
 
     /// Preparing a shard panicked, or its thread could not run: a defect in a library beneath.
-    #[error("shard {shard}: preparing it broke down: {problem}; please report it with the items \
-             of the shard")]
+    #[error(
+        "shard {shard}: preparing it broke down: {problem}; please report it with the items \
+             of the shard"
+    )]
     Worker {
         /// Index of the shard in the plan.
         shard: usize,
         /// The panic's message.
         problem: String,
     },
+
+    /// The system gives no more threads.
+    #[error("no thread for loading could be started: {0}; use fewer `--workers`")]
+    Threads(std::io::Error),
 
     /// A tensor could not be made.
     #[error("a batch could not be laid out as tensors: {0}")]

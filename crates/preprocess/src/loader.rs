@@ -1,0 +1,448 @@
+//! Batches prepared ahead of the training loop, in a fixed order.
+
+use std::any::Any;
+use std::iter::FusedIterator;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mmc_data::{OnBadItem, Split};
+
+use crate::{Batch, Example, Padding, PreprocessError, Processor, collate};
+
+/// What makes the example with an index: [`Processor::prepare`] on a split's sample, or anything
+/// wrapped around it.
+pub type Prepare = Arc<dyn Fn(usize) -> Result<Example, PreprocessError> + Send + Sync>;
+
+/// How a [`Loader`] works. None of it but `padding` and `on_bad_item` changes a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct LoaderOptions {
+    /// Threads that prepare shards; 0: each is prepared when asked for, by the caller's thread.
+    pub workers: usize,
+    /// Shards held ahead of the caller at most, those being prepared included; 0 is as no workers.
+    pub prefetch: usize,
+    /// How long texts become.
+    pub padding: Padding,
+    /// Whether an item that cannot be prepared ends the loading or is left out and recorded.
+    pub on_bad_item: OnBadItem,
+}
+
+impl Default for LoaderOptions {
+    /// Two workers, eight shards ahead, padding to the longest, errors on bad items.
+    fn default() -> Self {
+        Self { workers: 2, prefetch: 8, padding: Padding::Longest, on_bad_item: OnBadItem::Error }
+    }
+}
+
+/// Yields the batches of a plan in its order, prepared ahead by worker threads.
+///
+/// Batches and their order do not depend on the number of workers. At most `prefetch` shards are
+/// held in memory. An error takes the place of its shard's batch and ends the iteration; so does
+/// a panic beneath, as an error. Dropping the loader stops its threads, each after the item in
+/// hand.
+///
+/// With [`OnBadItem::Skip`] a bad item is missing from its batch and named by
+/// [`Loader::skipped`]; a shard without a good item yields no batch. [`Loader::shard`] says which
+/// shard of the plan the last batch was, so steps can be counted across such gaps.
+pub struct Loader {
+    job: Arc<Job>,
+    /// Worker `n` prepares the shards `n`, `n + workers`, …, so no order has to be restored.
+    lanes: Vec<Receiver<Result<Prepared, PreprocessError>>>,
+    threads: Vec<JoinHandle<()>>,
+    next: usize,
+    last: Option<usize>,
+    waited: Duration,
+    skipped: Vec<String>,
+}
+
+/// One shard, prepared.
+struct Prepared {
+    /// `None` if all items were skipped.
+    batch: Option<Batch>,
+    skipped: Vec<String>,
+}
+
+/// What all workers share.
+struct Job {
+    plan: Vec<Vec<usize>>,
+    prepare: Prepare,
+    pad_id: u32,
+    options: LoaderOptions,
+    stop: AtomicBool,
+}
+
+impl Loader {
+    /// Loads the samples of a split; `plan` holds the sample indices of each shard, in order.
+    ///
+    /// # Errors
+    /// [`PreprocessError::Plan`] where a shard is empty or names a sample that the split lacks,
+    /// [`PreprocessError::Threads`] where no thread can be started.
+    pub fn new(
+        split: Arc<Split>,
+        processor: Arc<Processor>,
+        plan: Vec<Vec<usize>>,
+        options: LoaderOptions,
+    ) -> Result<Self, PreprocessError> {
+        let items = split.len();
+        for (shard, indices) in plan.iter().enumerate() {
+            if let Some(index) = indices.iter().find(|&&index| index >= items) {
+                let problem = format!("names item {index}, but the split has {items}");
+                return Err(PreprocessError::Plan { shard, problem });
+            }
+        }
+        let pad_id = processor.pad_id();
+        let prepare = move |index: usize| processor.prepare(&split.samples[index]);
+        Self::from_prepare(Arc::new(prepare), pad_id, plan, options)
+    }
+
+    /// Loads whatever `prepare` makes of the indices in `plan`.
+    ///
+    /// # Errors
+    /// [`PreprocessError::Plan`] where a shard is empty, [`PreprocessError::Threads`] where no
+    /// thread can be started.
+    pub fn from_prepare(
+        prepare: Prepare,
+        pad_id: u32,
+        plan: Vec<Vec<usize>>,
+        options: LoaderOptions,
+    ) -> Result<Self, PreprocessError> {
+        if let Some(shard) = plan.iter().position(Vec::is_empty) {
+            return Err(PreprocessError::Plan { shard, problem: "is empty".to_owned() });
+        }
+        // Each worker holds one shard in hand and the rest of its share in its channel.
+        let workers = options.workers.min(options.prefetch).min(plan.len());
+        let job = Arc::new(Job { plan, prepare, pad_id, options, stop: AtomicBool::new(false) });
+        let mut loader = Self {
+            job,
+            lanes: Vec::with_capacity(workers),
+            threads: Vec::with_capacity(workers),
+            next: 0,
+            last: None,
+            waited: Duration::ZERO,
+            skipped: Vec::new(),
+        };
+        for worker in 0..workers {
+            let share = (options.prefetch + workers - 1 - worker) / workers;
+            let (sender, receiver) = sync_channel(share - 1);
+            let job = Arc::clone(&loader.job);
+            let thread = Builder::new()
+                .name(format!("mmc-loader-{worker}"))
+                .spawn(move || job.run(worker, workers, &sender))
+                .map_err(PreprocessError::Threads)?;
+            loader.lanes.push(receiver);
+            loader.threads.push(thread);
+        }
+        Ok(loader)
+    }
+
+    /// Seconds that [`Iterator::next`] has kept its caller waiting, in all.
+    #[must_use]
+    pub fn wait_seconds(&self) -> f64 {
+        self.waited.as_secs_f64()
+    }
+
+    /// Ids of the items left out of the batches so far, in the order of the plan.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// Index in the plan of the last batch yielded.
+    #[must_use]
+    pub fn shard(&self) -> Option<usize> {
+        self.last
+    }
+
+    fn receive(&self, shard: usize) -> Result<Prepared, PreprocessError> {
+        if self.lanes.is_empty() {
+            return self.job.prepare_shard(shard);
+        }
+        self.lanes[shard % self.lanes.len()].recv().unwrap_or_else(|_| {
+            let problem = "its thread has ended".to_owned();
+            Err(PreprocessError::Worker { shard, problem })
+        })
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch, PreprocessError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.next < self.job.plan.len() {
+            let shard = self.next;
+            let start = Instant::now();
+            let prepared = self.receive(shard);
+            self.waited += start.elapsed();
+            match prepared {
+                Ok(prepared) => {
+                    self.next += 1;
+                    self.skipped.extend(prepared.skipped);
+                    if let Some(batch) = prepared.batch {
+                        self.last = Some(shard);
+                        return Some(Ok(batch));
+                    }
+                }
+                Err(error) => {
+                    self.next = self.job.plan.len();
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl FusedIterator for Loader {}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.job.stop.store(true, Ordering::Relaxed);
+        self.lanes.clear(); // wakes those that wait to send
+        for thread in self.threads.drain(..) {
+            // Panics were caught inside; there is nobody left to tell.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Job {
+    /// The life of a worker.
+    fn run(
+        &self,
+        worker: usize,
+        workers: usize,
+        sender: &SyncSender<Result<Prepared, PreprocessError>>,
+    ) {
+        for shard in (worker..self.plan.len()).step_by(workers) {
+            let prepared = self.prepare_shard(shard);
+            let failed = prepared.is_err();
+            if sender.send(prepared).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    /// Prepares a shard; a panic beneath becomes an error.
+    fn prepare_shard(&self, shard: usize) -> Result<Prepared, PreprocessError> {
+        catch_unwind(AssertUnwindSafe(|| self.prepare_items(shard))).unwrap_or_else(|panic| {
+            Err(PreprocessError::Worker { shard, problem: message(panic.as_ref()) })
+        })
+    }
+
+    fn prepare_items(&self, shard: usize) -> Result<Prepared, PreprocessError> {
+        let mut examples = Vec::with_capacity(self.plan[shard].len());
+        let mut skipped = Vec::new();
+        for &index in &self.plan[shard] {
+            if self.stop.load(Ordering::Relaxed) {
+                let problem = "the loading was stopped".to_owned();
+                return Err(PreprocessError::Worker { shard, problem });
+            }
+            match (self.prepare)(index) {
+                Ok(example) => examples.push(example),
+                Err(error) => match (self.options.on_bad_item, error.bad_item()) {
+                    (OnBadItem::Skip, Some(id)) => skipped.push(id.to_owned()),
+                    _ => return Err(error),
+                },
+            }
+        }
+        let batch = if examples.is_empty() {
+            None
+        } else {
+            Some(collate(&examples, self.options.padding, self.pad_id)?)
+        };
+        Ok(Prepared { batch, skipped })
+    }
+}
+
+/// The words of a panic.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::thread::sleep;
+
+    use mmc_data::Arm;
+
+    use super::*;
+    use crate::Tokens;
+
+    fn example(index: usize) -> Example {
+        let ids = vec![7; 1 + index % 3];
+        Example {
+            id: format!("item{index}"),
+            group: None,
+            target: None,
+            text: Some(Tokens { type_ids: vec![0; ids.len()], full_length: ids.len(), ids }),
+            image: None,
+        }
+    }
+
+    fn missing(index: usize) -> PreprocessError {
+        PreprocessError::NoPicture { id: format!("item{index}"), arm: Arm::Both }
+    }
+
+    /// Shards of two items.
+    fn plan(items: usize) -> Vec<Vec<usize>> {
+        (0..items).collect::<Vec<_>>().chunks(2).map(<[usize]>::to_vec).collect()
+    }
+
+    fn load(
+        items: usize,
+        options: LoaderOptions,
+        prepare: impl Fn(usize) -> Result<Example, PreprocessError> + Send + Sync + 'static,
+    ) -> Loader {
+        Loader::from_prepare(Arc::new(prepare), 0, plan(items), options).unwrap()
+    }
+
+    fn options(workers: usize, prefetch: usize, on_bad_item: OnBadItem) -> LoaderOptions {
+        LoaderOptions { workers, prefetch, padding: Padding::Longest, on_bad_item }
+    }
+
+    fn rows(batch: &Batch) -> (Vec<String>, Vec<Vec<u32>>) {
+        let text = batch.text.as_ref().unwrap();
+        (batch.ids.clone(), text.token_ids.to_vec2().unwrap())
+    }
+
+    #[test]
+    fn batches_do_not_depend_on_the_workers() {
+        let all = |workers, prefetch| -> Vec<_> {
+            let options = options(workers, prefetch, OnBadItem::Error);
+            load(41, options, |index| {
+                // The early items are the slow ones.
+                sleep(Duration::from_micros(2000 / (1 + index as u64)));
+                Ok(example(index))
+            })
+            .map(|batch| rows(&batch.unwrap()))
+            .collect()
+        };
+        let alone = all(0, 0);
+        assert_eq!(alone.len(), 21);
+        assert_eq!(alone[20].0, ["item40"]);
+        for (workers, prefetch) in [(1, 1), (2, 3), (4, 2), (3, 100)] {
+            assert_eq!(all(workers, prefetch), alone, "{workers} workers, {prefetch} ahead");
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_prefetch_is_held() {
+        for (workers, prefetch) in [(1, 1), (2, 3), (3, 8), (4, 2)] {
+            let begun = Arc::new(AtomicUsize::new(0));
+            let counter = Arc::clone(&begun);
+            let mut loader = load(60, options(workers, prefetch, OnBadItem::Error), move |index| {
+                counter.fetch_add(1 - index % 2, Ordering::SeqCst); // a shard's first item
+                Ok(example(index))
+            });
+            for taken in 0..5 {
+                sleep(Duration::from_millis(20));
+                let ahead = begun.load(Ordering::SeqCst) - taken;
+                assert!(ahead <= prefetch, "{ahead} ahead, {prefetch} allowed");
+                loader.next().unwrap().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_comes_in_its_place_and_ends_the_loading() {
+        for workers in [0, 1, 3] {
+            let mut loader = load(20, options(workers, 6, OnBadItem::Error), |index| {
+                if index == 7 { Err(missing(index)) } else { Ok(example(index)) }
+            });
+            for _ in 0..3 {
+                loader.next().unwrap().unwrap();
+            }
+            let error = loader.next().unwrap().unwrap_err();
+            assert_eq!(error.bad_item(), Some("item7"));
+            assert!(loader.next().is_none());
+        }
+    }
+
+    #[test]
+    fn bad_items_are_left_out_and_named() {
+        for workers in [0, 2] {
+            let mut loader = load(8, options(workers, 4, OnBadItem::Skip), |index| {
+                if [1, 2, 3].contains(&index) { Err(missing(index)) } else { Ok(example(index)) }
+            });
+            let mut seen = Vec::new();
+            while let Some(batch) = loader.next() {
+                seen.push((loader.shard().unwrap(), batch.unwrap().ids));
+            }
+            let names = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>();
+            assert_eq!(
+                seen,
+                [
+                    (0, names(&["item0"])),
+                    (2, names(&["item4", "item5"])),
+                    (3, names(&["item6", "item7"])),
+                ]
+            );
+            assert_eq!(loader.skipped(), ["item1", "item2", "item3"]);
+        }
+    }
+
+    /// Errors that are no item's are never skipped.
+    #[test]
+    fn a_panic_becomes_an_error() {
+        for workers in [0, 2] {
+            let mut loader = load(6, options(workers, 4, OnBadItem::Skip), |index| {
+                assert!(index != 2, "decoder broke");
+                Ok(example(index))
+            });
+            loader.next().unwrap().unwrap();
+            let error = loader.next().unwrap().unwrap_err().to_string();
+            assert!(error.contains("shard 1") && error.contains("decoder broke"), "{error}");
+            assert!(loader.next().is_none());
+        }
+    }
+
+    #[test]
+    fn dropping_stops_the_threads_after_the_item_in_hand() {
+        let prepared = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&prepared);
+        let plan = vec![(0..1000).collect(), (1000..2000).collect()];
+        let prepare: Prepare = Arc::new(move |index| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            sleep(Duration::from_millis(5));
+            Ok(example(index))
+        });
+        let loader =
+            Loader::from_prepare(prepare, 0, plan, options(2, 2, OnBadItem::Error)).unwrap();
+        sleep(Duration::from_millis(20));
+        let start = Instant::now();
+        drop(loader);
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        let count = prepared.load(Ordering::SeqCst);
+        assert!(count < 500, "{count}");
+        sleep(Duration::from_millis(30));
+        assert_eq!(prepared.load(Ordering::SeqCst), count, "a thread went on");
+    }
+
+    #[test]
+    fn waiting_is_counted() {
+        let mut loader = load(2, options(1, 1, OnBadItem::Error), |index| {
+            sleep(Duration::from_millis(10));
+            Ok(example(index))
+        });
+        assert!(loader.wait_seconds().abs() < 1e-12);
+        loader.next().unwrap().unwrap();
+        assert!(loader.wait_seconds() > 0.005, "{}", loader.wait_seconds());
+    }
+
+    #[test]
+    fn an_empty_shard_is_refused() {
+        let prepare: Prepare = Arc::new(|index| Ok(example(index)));
+        let plan = vec![vec![0], vec![]];
+        let error = Loader::from_prepare(prepare, 0, plan, LoaderOptions::default())
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("shard 1 of the plan is empty"), "{error}");
+    }
+}

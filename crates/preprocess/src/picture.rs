@@ -1,0 +1,440 @@
+//! What a checkpoint's image processor does with a picture: resize, crop, rescale, normalise.
+
+use std::path::Path;
+
+use image::RgbImage;
+use serde_json::Value;
+
+use crate::folder::Config;
+use crate::resize::{Filter, Window, resize_window};
+use crate::{Pixels, PreprocessError};
+
+const CLIP_MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const CLIP_STD: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const PLAIN_MEAN: [f64; 3] = [0.5, 0.5, 0.5];
+/// The sides that ViLT was trained with: at most 1333 long where 800 short.
+const LONGER_TO_SHORTER: f64 = 1333.0 / 800.0;
+
+/// The steps from a decoded picture to [`Pixels`], read from a checkpoint folder.
+#[derive(Clone, Debug)]
+pub(crate) struct PictureSteps {
+    size: SizeRule,
+    filter: Filter,
+    /// Height and width cut out of the middle.
+    crop: Option<(usize, usize)>,
+    /// `[channel][level]`: rescaled and normalised.
+    levels: Vec<[f32; 256]>,
+}
+
+/// How the size after resizing comes from the picture's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SizeRule {
+    /// No resizing.
+    Keep,
+    /// This height and width, whatever the aspect ratio (FLAVA).
+    Squash(usize, usize),
+    /// The shorter side becomes this, the aspect ratio stays (CLIP).
+    Shortest(usize),
+    /// The shorter side becomes about `shorter`, the longer at most 1333/800 times that, both cut
+    /// to multiples of `divisor` (ViLT).
+    Multiples { shorter: usize, divisor: usize },
+}
+
+/// The image processors that are known, each with defaults for what its file leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Clip,
+    Flava,
+    Vilt,
+}
+
+impl PictureSteps {
+    /// Reads `processor_config.json` (its `image_processor` wins) or `preprocessor_config.json`.
+    pub(crate) fn from_folder(folder: &Path, model_type: &str) -> Result<Self, PreprocessError> {
+        let nested = match Config::read(&folder.join("processor_config.json"))? {
+            Some(config) => config.nested("image_processor")?,
+            None => None,
+        };
+        let path = folder.join("preprocessor_config.json");
+        let config = match nested {
+            Some(config) => config,
+            None => Config::read(&path)?.ok_or(PreprocessError::Missing {
+                path,
+                purpose: "to prepare pictures",
+                remedy: "copy it from the checkpoint, or use `--arm text`",
+            })?,
+        };
+        Self::from_config(&config, model_type)
+    }
+
+    fn from_config(config: &Config, model_type: &str) -> Result<Self, PreprocessError> {
+        let family = Family::of(config, model_type)?;
+        let crops = config.switch("do_center_crop", family != Family::Vilt)?;
+        if config.get("pad_size").is_some() {
+            return Err(config.unsupported("pad_size", "no such key"));
+        }
+        if family == Family::Vilt && !config.switch("do_pad", true)? {
+            let expected = "`true`: pictures of several sizes share a batch";
+            return Err(config.unsupported("do_pad", expected));
+        }
+        if family == Family::Vilt && crops {
+            return Err(config.unsupported("do_center_crop", "`false` in a ViLT processor"));
+        }
+        Ok(Self {
+            size: family.size_rule(config)?,
+            filter: filter(config)?,
+            crop: if crops { Some(crop_size(config)?) } else { None },
+            levels: family.levels(config)?,
+        })
+    }
+
+    /// Resizes and crops; still 8-bit.
+    pub(crate) fn resize(&self, picture: &RgbImage) -> RgbImage {
+        let input = (picture.width() as usize, picture.height() as usize);
+        let size = self.size.of(input);
+        let Some((height, width)) = self.crop else {
+            let window = Window { left: 0, top: 0, width: size.0, height: size.1 };
+            return resize_window(picture, size, window, self.filter);
+        };
+        let (left, kept_width, gap_left) = centre(size.0, width);
+        let (top, kept_height, gap_top) = centre(size.1, height);
+        let window = Window { left, top, width: kept_width, height: kept_height };
+        let middle = resize_window(picture, size, window, self.filter);
+        if (kept_width, kept_height) == (width, height) {
+            return middle;
+        }
+        // The picture is smaller than what is cut out: black around it, as transformers does.
+        let mut canvas = RgbImage::new(width as u32, height as u32);
+        image::imageops::replace(&mut canvas, &middle, gap_left as i64, gap_top as i64);
+        canvas
+    }
+
+    /// Rescales and normalises an 8-bit picture.
+    pub(crate) fn normalise(&self, picture: &RgbImage) -> Pixels {
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let mut values = Vec::with_capacity(3 * width * height);
+        for (channel, levels) in self.levels.iter().enumerate() {
+            let channel = picture.as_raw().iter().skip(channel).step_by(3);
+            values.extend(channel.map(|&level| levels[usize::from(level)]));
+        }
+        Pixels { values, height, width }
+    }
+}
+
+impl SizeRule {
+    /// Width and height after resizing a picture of this width and height.
+    fn of(self, (width, height): (usize, usize)) -> (usize, usize) {
+        match self {
+            Self::Keep => (width, height),
+            Self::Squash(new_height, new_width) => (new_width, new_height),
+            Self::Shortest(_) | Self::Multiples { .. } if width == 0 || height == 0 => (0, 0),
+            // The longer side is cut to a whole number, not rounded.
+            Self::Shortest(edge) if width <= height => (edge, edge * height / width),
+            Self::Shortest(edge) => (edge * width / height, edge),
+            Self::Multiples { shorter, divisor } => {
+                vilt_size((width as f64, height as f64), shorter as f64, divisor)
+            }
+        }
+    }
+}
+
+/// ViLT's sizes, in doubles and in transformers' order of operations, since doubles decide ties.
+/// There a picture of more than about 20 : 1 is an error; here its short side is one patch.
+fn vilt_size((width, height): (f64, f64), shorter: f64, divisor: usize) -> (usize, usize) {
+    let longest = (LONGER_TO_SHORTER * shorter).floor();
+    let scale = shorter / width.min(height);
+    let (mut new_width, mut new_height) =
+        if height < width { (scale * width, shorter) } else { (shorter, scale * height) };
+    if new_width.max(new_height) > longest {
+        let scale = longest / new_width.max(new_height);
+        new_width *= scale;
+        new_height *= scale;
+    }
+    let whole = |side: f64| ((side + 0.5) as usize / divisor * divisor).max(divisor);
+    (whole(new_width), whole(new_height))
+}
+
+/// Where a cut of `wanted` out of the middle of `size` begins, how much of it there is, and how
+/// far into the result that lies.
+fn centre(size: usize, wanted: usize) -> (usize, usize, usize) {
+    if size >= wanted {
+        ((size - wanted) / 2, wanted, 0)
+    } else {
+        (0, size, (wanted - size).div_ceil(2))
+    }
+}
+
+impl Family {
+    /// By the processor's name in any of its spellings (`CLIPImageProcessor`, `…Fast`, `…Pil`,
+    /// `CLIPFeatureExtractor`), else by the model.
+    fn of(config: &Config, model_type: &str) -> Result<Self, PreprocessError> {
+        for key in ["image_processor_type", "feature_extractor_type"] {
+            let Some(name) = config.typed::<String>(key, "the name of an image processor")? else {
+                continue;
+            };
+            let stem = name.trim_end_matches("Fast").trim_end_matches("Pil");
+            let stem =
+                stem.strip_suffix("ImageProcessor").or(stem.strip_suffix("FeatureExtractor"));
+            return match stem {
+                Some("CLIP") => Ok(Self::Clip),
+                Some("Flava") => Ok(Self::Flava),
+                Some("Vilt") => Ok(Self::Vilt),
+                _ => Err(config.unsupported(
+                    key,
+                    "`CLIPImageProcessor`, `FlavaImageProcessor` or `ViltImageProcessor`",
+                )),
+            };
+        }
+        match model_type {
+            "clip" => Ok(Self::Clip),
+            "flava" => Ok(Self::Flava),
+            "vilt" => Ok(Self::Vilt),
+            _ => Err(config.missing("image_processor_type", "the name of an image processor")),
+        }
+    }
+
+    fn size_rule(self, config: &Config) -> Result<SizeRule, PreprocessError> {
+        if !config.switch("do_resize", true)? {
+            return Ok(SizeRule::Keep);
+        }
+        let divisor = config.count("size_divisor")?.unwrap_or(32);
+        if divisor == 0 {
+            return Err(config.unsupported("size_divisor", "a whole number, 1 or more"));
+        }
+        let shortest = |edge: usize| match self {
+            Self::Vilt => SizeRule::Multiples { shorter: edge, divisor },
+            _ => SizeRule::Shortest(edge),
+        };
+        let expected = match self {
+            Self::Vilt => "a whole number or `{\"shortest_edge\": …}`",
+            _ => "a whole number, `{\"shortest_edge\": …}` or `{\"height\": …, \"width\": …}`",
+        };
+        let rule = match (self, sides(config, "size", expected)?) {
+            (Self::Flava, None) => SizeRule::Squash(224, 224),
+            (Self::Clip, None) => SizeRule::Shortest(224),
+            (Self::Vilt, None) => shortest(384),
+            (Self::Flava, Some(Sides::Number(side))) => SizeRule::Squash(side, side),
+            (_, Some(Sides::Number(edge) | Sides::Shortest(edge))) => shortest(edge),
+            (Self::Vilt, Some(Sides::Both(..))) => {
+                return Err(config.unsupported("size", expected));
+            }
+            (_, Some(Sides::Both(height, width))) => SizeRule::Squash(height, width),
+        };
+        Ok(rule)
+    }
+
+    /// What each level of each channel becomes: `(level · factor − mean) / std` in `f32`, the
+    /// product in `f64` first (transformers' Pillow back end).
+    fn levels(self, config: &Config) -> Result<Vec<[f32; 256]>, PreprocessError> {
+        let factor = if config.switch("do_rescale", true)? {
+            config.typed("rescale_factor", "a number")?.unwrap_or(1.0 / 255.0)
+        } else {
+            1.0
+        };
+        let (mean, std) = match self {
+            Self::Clip | Self::Flava => (CLIP_MEAN, CLIP_STD),
+            Self::Vilt => (PLAIN_MEAN, PLAIN_MEAN),
+        };
+        let (mean, std) = if config.switch("do_normalize", true)? {
+            let mean = channels(config, "image_mean")?.unwrap_or(mean);
+            (mean, channels(config, "image_std")?.unwrap_or(std))
+        } else {
+            ([0.0; 3], [1.0; 3])
+        };
+        if !std.iter().all(|std| *std > 0.0) {
+            return Err(config.unsupported("image_std", "numbers above 0"));
+        }
+        let level = |level: usize, channel: usize| {
+            ((level as f64 * factor) as f32 - mean[channel] as f32) / std[channel] as f32
+        };
+        Ok((0..3).map(|channel| std::array::from_fn(|value| level(value, channel))).collect())
+    }
+}
+
+/// A size as a processor's file writes it.
+enum Sides {
+    Number(usize),
+    Shortest(usize),
+    Both(usize, usize),
+}
+
+fn sides(config: &Config, key: &str, expected: &str) -> Result<Option<Sides>, PreprocessError> {
+    let Some(value) = config.get(key) else { return Ok(None) };
+    let whole = |value: &Value| {
+        value
+            .as_u64()
+            .filter(|side| (1..=u64::from(u16::MAX)).contains(side))
+            .map(|side| side as usize)
+    };
+    let sides = match value {
+        Value::Object(object) => {
+            // v5 writes the keys that it does not use as null.
+            let given: Vec<(&str, Option<usize>)> = object
+                .iter()
+                .filter(|(_, side)| !side.is_null())
+                .map(|(name, side)| (name.as_str(), whole(side)))
+                .collect();
+            match given[..] {
+                [("shortest_edge", Some(edge))] => Some(Sides::Shortest(edge)),
+                [("height", Some(height)), ("width", Some(width))]
+                | [("width", Some(width)), ("height", Some(height))] => {
+                    Some(Sides::Both(height, width))
+                }
+                _ => None,
+            }
+        }
+        number => whole(number).map(Sides::Number),
+    };
+    sides.map(Some).ok_or_else(|| config.unsupported(key, expected))
+}
+
+fn crop_size(config: &Config) -> Result<(usize, usize), PreprocessError> {
+    let expected = "a whole number or `{\"height\": …, \"width\": …}`";
+    match sides(config, "crop_size", expected)? {
+        None => Ok((224, 224)),
+        Some(Sides::Number(side)) => Ok((side, side)),
+        Some(Sides::Both(height, width)) => Ok((height, width)),
+        Some(Sides::Shortest(_)) => Err(config.unsupported("crop_size", expected)),
+    }
+}
+
+fn filter(config: &Config) -> Result<Filter, PreprocessError> {
+    match config.get("resample").map(Value::as_u64) {
+        None | Some(Some(3)) => Ok(Filter::Bicubic),
+        Some(Some(1)) => Ok(Filter::Lanczos),
+        Some(Some(2)) => Ok(Filter::Bilinear),
+        Some(Some(4)) => Ok(Filter::Box),
+        Some(Some(5)) => Ok(Filter::Hamming),
+        _ => Err(config.unsupported(
+            "resample",
+            "1 (Lanczos), 2 (bilinear), 3 (bicubic), 4 (box) or 5 (Hamming)",
+        )),
+    }
+}
+
+/// Three numbers, or one for all channels.
+fn channels(config: &Config, key: &str) -> Result<Option<[f64; 3]>, PreprocessError> {
+    let expected = "three numbers";
+    match config.get(key) {
+        Some(Value::Number(_)) => Ok(config.typed(key, expected)?.map(|number| [number; 3])),
+        _ => config.typed(key, expected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn steps(model_type: &str, json: &str) -> Result<PictureSteps, PreprocessError> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("preprocessor_config.json"), json).unwrap();
+        PictureSteps::from_folder(folder.path(), model_type)
+    }
+
+    /// Sizes measured with transformers 5.17.0 (width, height).
+    #[test]
+    fn vilt_sizes_are_those_of_transformers() {
+        let rule = SizeRule::Multiples { shorter: 384, divisor: 32 };
+        for (input, output) in [
+            ((640, 480), (512, 384)),
+            ((500, 375), (512, 384)),
+            ((7, 5), (512, 384)),
+            ((480, 640), (384, 512)),
+            ((384, 384), (384, 384)),
+            ((640, 384), (608, 352)),
+            ((1000, 600), (608, 352)),
+            ((1280, 200), (608, 96)),
+            ((180, 611), (160, 608)),
+        ] {
+            assert_eq!(rule.of(input), output, "{input:?}");
+        }
+        // An error there.
+        assert_eq!(rule.of((3000, 100)), (608, 32));
+    }
+
+    #[test]
+    fn clip_sizes_are_cut_not_rounded() {
+        assert_eq!(SizeRule::Shortest(224).of((640, 213)), (673, 224));
+        assert_eq!(SizeRule::Shortest(224).of((7, 5)), (313, 224));
+        assert_eq!(SizeRule::Shortest(224).of((5, 7)), (224, 313));
+    }
+
+    #[test]
+    fn sizes_of_either_generation_are_read() {
+        let rule = |model, json: &str| steps(model, json).unwrap().size;
+        assert_eq!(rule("clip", "{}"), SizeRule::Shortest(224));
+        assert_eq!(rule("clip", r#"{"size": 32, "crop_size": 32}"#), SizeRule::Shortest(32));
+        assert_eq!(
+            rule("clip", r#"{"size": {"height": null, "shortest_edge": 32}}"#),
+            SizeRule::Shortest(32)
+        );
+        assert_eq!(rule("flava", r#"{"size": 32}"#), SizeRule::Squash(32, 32));
+        assert_eq!(rule("flava", r#"{"size": {"width": 3, "height": 2}}"#), SizeRule::Squash(2, 3));
+        assert_eq!(
+            rule("vilt", r#"{"size": 64, "size_divisor": 16}"#),
+            SizeRule::Multiples { shorter: 64, divisor: 16 }
+        );
+        // The file's own word beats the model's.
+        assert_eq!(
+            rule("clip", r#"{"feature_extractor_type": "FlavaFeatureExtractor"}"#),
+            SizeRule::Squash(224, 224)
+        );
+    }
+
+    #[test]
+    fn unsupported_values_name_file_and_key() {
+        for (json, key) in [
+            (r#"{"resample": 0}"#, "resample"),
+            (r#"{"resample": "bicubic"}"#, "resample"),
+            (r#"{"size": {"shortest_edge": 800, "longest_edge": 1333}}"#, "size"),
+            (r#"{"size": 0}"#, "size"),
+            (r#"{"crop_size": {"shortest_edge": 8}}"#, "crop_size"),
+            (r#"{"image_mean": [0.5]}"#, "image_mean"),
+            (r#"{"image_std": [0.5, 0.0, 0.5]}"#, "image_std"),
+            (r#"{"do_resize": "yes"}"#, "do_resize"),
+            (r#"{"pad_size": {"height": 8, "width": 8}}"#, "pad_size"),
+            (r#"{"image_processor_type": "ViTImageProcessor"}"#, "image_processor_type"),
+        ] {
+            let error = steps("clip", json).unwrap_err().to_string();
+            assert!(error.contains("preprocessor_config.json: "), "{error}");
+            assert!(error.contains(&format!("`{key}` is `")), "{error}");
+        }
+        let vilt = steps("vilt", r#"{"do_pad": false}"#).unwrap_err().to_string();
+        assert!(vilt.contains("`do_pad` is `false`"), "{vilt}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_json_names_its_line() {
+        let error = steps("clip", "{\n \"size\": 32,\n}").unwrap_err().to_string();
+        assert!(error.contains("preprocessor_config.json:3: "), "{error}");
+    }
+
+    #[test]
+    fn the_nested_processor_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let missing = PictureSteps::from_folder(path, "clip").unwrap_err().to_string();
+        assert!(missing.contains("preprocessor_config.json: no such file"), "{missing}");
+        fs::write(path.join("preprocessor_config.json"), r#"{"size": 48}"#).unwrap();
+        fs::write(path.join("processor_config.json"), r#"{"processor_class": "CLIPProcessor"}"#)
+            .unwrap();
+        let steps = PictureSteps::from_folder(path, "clip").unwrap();
+        assert_eq!(steps.size, SizeRule::Shortest(48));
+        fs::write(path.join("processor_config.json"), r#"{"image_processor": {"size": 16}}"#)
+            .unwrap();
+        let steps = PictureSteps::from_folder(path, "clip").unwrap();
+        assert_eq!(steps.size, SizeRule::Shortest(16));
+        fs::write(path.join("processor_config.json"), r#"{"image_processor": {"size": []}}"#)
+            .unwrap();
+        let error = PictureSteps::from_folder(path, "clip").unwrap_err().to_string();
+        assert!(error.contains("`image_processor.size` is `[]`"), "{error}");
+    }
+
+    #[test]
+    fn a_very_long_picture_costs_no_memory() {
+        let steps = steps("clip", "{}").unwrap();
+        assert_eq!(steps.resize(&RgbImage::new(20_000, 1)).dimensions(), (224, 224));
+    }
+}

@@ -1,0 +1,175 @@
+//! From a sample to an example, as the checkpoint's own processor does it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use image::RgbImage;
+use mmc_data::{Arm, ImageSource, Sample, decode};
+
+use crate::cache::PictureCache;
+use crate::model_kind::ModelKind;
+use crate::picture::PictureSteps;
+use crate::text::Tokenization;
+use crate::{Example, Pixels, PreprocessError, Tokens};
+
+/// Bytes of resized pictures that are kept in memory unless [`Processor::with_cache_bytes`] says
+/// otherwise: 512 MiB, or 3,500 pictures of 224 by 224 pixels.
+const CACHE_BYTES: usize = 512 << 20;
+
+/// Tokenizes texts and resizes and normalises pictures as a checkpoint's files say.
+///
+/// The arm is applied here and nowhere else: what it leaves out is absent from the [`Example`].
+/// ViLT is the exception that its architecture asks for: with [`Arm::Image`] its text is the empty
+/// one, `[CLS] [SEP]`, since the pooled output is the state of `[CLS]`.
+pub struct Processor {
+    arm: Arm,
+    text: Option<Tokenization>,
+    picture: Option<PictureSteps>,
+    cache: PictureCache,
+}
+
+impl Processor {
+    /// Reads the processor of a checkpoint folder in Hugging Face layout.
+    ///
+    /// - `config.json`: `model_type` and the most tokens a text can have.
+    /// - Texts: `tokenizer.json`, else `vocab.txt` (BERT, FLAVA, ViLT);
+    ///   `tokenizer_config.json` and `special_tokens_map.json` where present.
+    /// - Pictures: `processor_config.json` (`image_processor`), else `preprocessor_config.json`,
+    ///   with the names of transformers 4 or 5. Not read for [`Arm::Text`].
+    ///
+    /// # Errors
+    /// A file that is needed and absent, malformed, or has a value that is not supported, named
+    /// with its key; [`PreprocessError::Arm`] where the model does not see pictures.
+    pub fn from_folder(folder: &Path, arm: Arm) -> Result<Self, PreprocessError> {
+        let (kind, positions) = ModelKind::from_folder(folder)?;
+        if arm.uses_image() && !kind.sees_pictures() {
+            let (folder, model_type) = (folder.to_owned(), kind.name().to_owned());
+            return Err(PreprocessError::Arm { folder, model_type, arm });
+        }
+        let text = if arm.uses_text() || kind == ModelKind::Vilt {
+            Some(Tokenization::from_folder(folder, kind, positions)?)
+        } else {
+            None
+        };
+        let picture = if arm.uses_image() {
+            Some(PictureSteps::from_folder(folder, kind.name())?)
+        } else {
+            None
+        };
+        Ok(Self { arm, text, picture, cache: PictureCache::new(CACHE_BYTES) })
+    }
+
+    /// Cuts texts at this many tokens, special tokens included; at most what the model takes, and
+    /// never below its special tokens.
+    #[must_use]
+    pub fn with_max_length(mut self, tokens: usize) -> Self {
+        if let Some(text) = &mut self.text {
+            text.set_max_length(tokens);
+        }
+        self
+    }
+
+    /// Keeps at most this many bytes of resized 8-bit pictures in memory, 0 for none. The results
+    /// are the same; files are taken not to change while the processor lives.
+    #[must_use]
+    pub fn with_cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache = PictureCache::new(bytes);
+        self
+    }
+
+    /// Where texts are cut, in tokens; `None` without texts.
+    #[must_use]
+    pub fn max_length(&self) -> Option<usize> {
+        self.text.as_ref().map(Tokenization::max_length)
+    }
+
+    /// The token to pad with; 0 without texts.
+    #[must_use]
+    pub fn pad_id(&self) -> u32 {
+        self.text.as_ref().map_or(0, Tokenization::pad_id)
+    }
+
+    /// The inputs that examples have.
+    #[must_use]
+    pub fn arm(&self) -> Arm {
+        self.arm
+    }
+
+    /// Tokens that [`Processor::prepare`] gives a text with these words: special tokens included,
+    /// after the cut; 0 without texts, or if the text cannot be tokenized (`prepare` says why).
+    #[must_use]
+    pub fn text_length(&self, text: &str) -> usize {
+        let shown = if self.arm.uses_text() { text } else { "" };
+        self.text
+            .as_ref()
+            .and_then(|tokenization| tokenization.encode(shown).ok())
+            .map_or(0, |tokens| tokens.ids.len())
+    }
+
+    /// Tokenizes the text and reads, resizes and normalises the picture of a sample.
+    ///
+    /// # Errors
+    /// [`PreprocessError::NoPicture`] and [`PreprocessError::Picture`] where the arm needs a
+    /// picture that is not there or cannot be read, [`PreprocessError::Text`] where the text
+    /// cannot be tokenized.
+    pub fn prepare(&self, sample: &Sample) -> Result<Example, PreprocessError> {
+        Ok(Example {
+            id: sample.id.clone(),
+            group: sample.group.clone(),
+            target: sample.target.clone(),
+            text: self.tokens(sample)?,
+            image: self.pixels(sample)?,
+        })
+    }
+
+    fn tokens(&self, sample: &Sample) -> Result<Option<Tokens>, PreprocessError> {
+        let Some(tokenization) = &self.text else { return Ok(None) };
+        let shown = if self.arm.uses_text() { sample.text.as_str() } else { "" };
+        tokenization.encode(shown).map(Some).map_err(|error| PreprocessError::Text {
+            id: sample.id.clone(),
+            problem: error.to_string(),
+        })
+    }
+
+    fn pixels(&self, sample: &Sample) -> Result<Option<Pixels>, PreprocessError> {
+        let Some(steps) = &self.picture else { return Ok(None) };
+        let Some(source) = &sample.image else {
+            return Err(PreprocessError::NoPicture { id: sample.id.clone(), arm: self.arm });
+        };
+        let picture = self
+            .resized(steps, source)
+            .map_err(|source| PreprocessError::Picture { id: sample.id.clone(), source })?;
+        Ok(Some(steps.normalise(&picture)))
+    }
+
+    fn resized(
+        &self,
+        steps: &PictureSteps,
+        source: &ImageSource,
+    ) -> Result<Arc<RgbImage>, mmc_data::DataError> {
+        let path = match source {
+            ImageSource::File(path) => Some(path.as_path()),
+            _ => None,
+        };
+        if let Some(kept) = path.and_then(|path| self.cache.get(path)) {
+            return Ok(kept);
+        }
+        let picture = Arc::new(steps.resize(&decode(source)?));
+        if let Some(path) = path {
+            self.cache.keep(path, &picture);
+        }
+        Ok(picture)
+    }
+}
+
+impl fmt::Debug for Processor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Processor")
+            .field("arm", &self.arm)
+            .field("max_length", &self.max_length())
+            .field("pad_id", &self.pad_id())
+            .finish_non_exhaustive()
+    }
+}
