@@ -262,3 +262,17 @@ impl ResultsFolder {
         toml::from_str(&text).map_err(|error| RunError::file(&path, error.to_string().trim_end()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_says_what_it_lacks() {
+        let grid = Grid { seeds: vec![1, 1], ..Grid::default() };
+        let problems = grid.problems("grid.").join("\n");
+        for part in ["text_models` names no", "lacks `both`", "names a seed twice"] {
+            assert!(problems.contains(part), "{problems}");
+        }
+    }
+}

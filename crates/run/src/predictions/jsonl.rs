@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::Predictions;
@@ -73,30 +74,43 @@ fn text(object: &Map<String, Value>, field: &str) -> Result<Option<String>, Stri
     }
 }
 
+/// A line as it is written; f32 stays f32, so that its shortest decimal form is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    label: Option<&'a str>,
+    prediction: &'a str,
+    probabilities: Named<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logits: Option<&'a [f32]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+}
+
+/// Probabilities as an object by class, in class order.
+struct Named<'a>(&'a [String], &'a [f64]);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().zip(self.1))
+    }
+}
+
 pub(super) fn write(
     predictions: &Predictions,
     path: &Path,
     out: &mut impl Write,
 ) -> Result<(), RunError> {
     for row in &predictions.rows {
-        let mut object = Map::new();
-        object.insert("id".to_owned(), row.id.clone().into());
-        object.insert("label".to_owned(), row.label.clone().into());
-        object.insert("prediction".to_owned(), row.prediction.clone().into());
-        let named = predictions.classes.iter().cloned();
-        let probabilities: Map<String, Value> =
-            named.zip(row.probabilities.iter().map(|&value| value.into())).collect();
-        object.insert("probabilities".to_owned(), probabilities.into());
-        // Kept as f32, so that the shortest decimal form is written.
-        let logits =
-            serde_json::to_value(&row.logits).map_err(|error| RunError::file(path, error))?;
-        if row.logits.is_some() {
-            object.insert("logits".to_owned(), logits);
-        }
-        if let Some(group) = &row.group {
-            object.insert("group".to_owned(), group.clone().into());
-        }
-        serde_json::to_writer(&mut *out, &object).map_err(|error| RunError::file(path, error))?;
+        let line = Line {
+            id: &row.id,
+            label: row.label.as_deref(),
+            prediction: &row.prediction,
+            probabilities: Named(&predictions.classes, &row.probabilities),
+            logits: row.logits.as_deref(),
+            group: row.group.as_deref(),
+        };
+        serde_json::to_writer(&mut *out, &line).map_err(|error| RunError::file(path, error))?;
         out.write_all(b"\n").map_err(RunError::io(path))?;
     }
     Ok(())

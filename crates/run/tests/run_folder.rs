@@ -1,0 +1,245 @@
+//! A run's folder through its life, and the experiments in `configs/`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use mmc_data::Arm;
+use mmc_run::{
+    Cost, DataRecord, EvalRecord, Experiment, ExperimentRecord, PartialSettings, Prediction,
+    Predictions, ResultsFolder, RunConfig, RunFolder, RunId, SplitRecord, StepRecord,
+};
+
+fn config() -> RunConfig {
+    let settings = PartialSettings {
+        model: Some("vilt-tiny".to_owned()),
+        dataset: Some("table".to_owned()),
+        data_root: Some("data/emoji".to_owned()),
+        checkpoint: Some("none".to_owned()),
+        arm: Some(Arm::Both),
+        max_length: Some(40),
+        labels: Some(vec!["a".to_owned(), "b".to_owned()]),
+        ..PartialSettings::default()
+    };
+    let split = |name: &str| SplitRecord {
+        split: name.to_owned(),
+        items: 10,
+        labelled: true,
+        fingerprint: "00ff".repeat(16),
+    };
+    RunConfig {
+        settings: settings.resolve().unwrap(),
+        versions: BTreeMap::from([("mmc".to_owned(), "0.1.0".to_owned())]),
+        data: DataRecord { train: split("train"), selection: Some(split("val")), test: None },
+    }
+}
+
+fn step(step: u64) -> StepRecord {
+    StepRecord {
+        step,
+        epoch: 1,
+        loss: 0.1 * step as f64,
+        learning_rate: 2e-5,
+        grad_norm: 1.0 / 3.0,
+        samples_per_second: 100.0,
+        loader_wait_seconds: 0.0,
+    }
+}
+
+#[test]
+fn config_reads_back_and_serves_as_a_configuration_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(&folder.path().join("run")).unwrap();
+    run.write_config(&config()).unwrap();
+    assert_eq!(run.config().unwrap(), config());
+
+    let asked = PartialSettings::read(&run.config_path()).unwrap();
+    assert_eq!(asked.resolve().unwrap(), config().settings);
+}
+
+#[test]
+fn a_run_is_resumed_only_as_itself() {
+    let (before, mut asked) = (config(), config());
+    asked.settings.workers = 9;
+    assert!(before.obstacles(&asked).unwrap().is_empty());
+    asked.settings.seed = 3;
+    asked.data.train.fingerprint = "1234567890abcdef".to_owned();
+    asked.data.selection = None;
+    assert_eq!(
+        before.obstacles(&asked).unwrap(),
+        [
+            "`seed` was `0` in this run, now `3`",
+            "the train split was train (10 items, 00ff00ff00ff), now train (10 items, 1234567890ab)",
+            "the selection split was val (10 items, 00ff00ff00ff), now absent",
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_written_over_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("run");
+    let run = RunFolder::create(&root).unwrap();
+    fs::write(run.log_path(), "started\n").unwrap();
+    RunFolder::create(&root).unwrap();
+
+    run.write_config(&config()).unwrap();
+    let error = RunFolder::create(&root).unwrap_err().to_string();
+    assert!(error.ends_with("holds a run; give another folder, or `--resume` to go on with a run"));
+    RunFolder::resume(&root).unwrap();
+
+    fs::write(root.join("thesis.tex"), "").unwrap();
+    let error = RunFolder::resume(&root).unwrap_err().to_string();
+    assert!(error.contains("holds `thesis.tex`, which is not part of a run"), "{error}");
+    assert!(RunFolder::open(folder.path()).is_err());
+}
+
+#[test]
+fn steps_after_an_interruption_are_recorded_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(&folder.path().join("run")).unwrap();
+    for number in 1..=5 {
+        run.append_step(&step(number)).unwrap();
+    }
+    let evaluation = EvalRecord {
+        step: 4,
+        epoch: 1,
+        split: "val".to_owned(),
+        items: 10,
+        loss: Some(0.5),
+        scores: BTreeMap::from([("auroc".to_owned(), None)]),
+    };
+    run.append_evaluation(&evaluation).unwrap();
+    let whole = fs::read_to_string(run.train_path()).unwrap();
+    // The sixth step's line was torn by a kill.
+    fs::write(run.train_path(), format!("{whole}{{\"step\":6,\"ep")).unwrap();
+
+    run.truncate_after(4).unwrap();
+    run.append_step(&step(5)).unwrap();
+    assert_eq!(fs::read_to_string(run.train_path()).unwrap(), whole);
+    assert_eq!(run.steps().unwrap(), (1..=5).map(step).collect::<Vec<_>>());
+    assert_eq!(run.evaluations().unwrap(), [evaluation]);
+    run.truncate_after(3).unwrap();
+    assert!(run.evaluations().unwrap().is_empty());
+}
+
+#[test]
+fn a_run_is_complete_when_its_cost_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(&folder.path().join("run")).unwrap();
+    run.write_config(&config()).unwrap();
+    let rows = vec![Prediction {
+        id: "1".to_owned(),
+        label: Some("a".to_owned()),
+        prediction: "a".to_owned(),
+        probabilities: vec![0.75, 0.25],
+        logits: None,
+        group: None,
+    }];
+    let predictions = Predictions { classes: vec!["a".to_owned(), "b".to_owned()], rows };
+    run.write_predictions("val", &predictions).unwrap();
+    assert!(run.predictions_path("val", "jsonl").is_file());
+    run.write_scores(&BTreeMap::from([("val", 1)])).unwrap();
+    assert!(!run.is_complete());
+    let cost = Cost {
+        wall_seconds: 1.0,
+        seconds_per_step: 0.5,
+        samples_per_second: 32.0,
+        peak_memory_bytes: 1 << 30,
+        parameters: 10,
+        trainable_parameters: 10,
+        flops_per_sample: 20.0,
+        energy_joules: None,
+    };
+    run.write_cost(&cost).unwrap();
+    assert!(run.is_complete());
+
+    // It is as good elsewhere.
+    let moved = folder.path().join("moved");
+    fs::rename(run.root(), &moved).unwrap();
+    let run = RunFolder::open(&moved).unwrap();
+    assert_eq!(run.predictions("val").unwrap(), predictions);
+    assert_eq!(run.cost().unwrap(), cost);
+}
+
+#[test]
+fn every_experiment_of_the_project_parses() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut seen = Vec::new();
+    for entry in fs::read_dir(configs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let experiment = Experiment::read(&path).unwrap();
+            assert!(!experiment.grid.runs().is_empty());
+            seen.push(path.file_stem().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    seen.sort();
+    assert!(seen.contains(&"hateful_memes".to_owned()), "{seen:?}");
+}
+
+#[test]
+fn the_grid_of_hateful_memes_is_that_of_the_protocol() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let experiment = Experiment::read(&configs.join("hateful_memes.toml")).unwrap();
+    assert_eq!(experiment.grid.runs().len(), 20);
+    assert_eq!(experiment.settings.epochs, Some(10));
+    let demo = experiment.demo.unwrap();
+    let runs: Vec<String> = demo.grid.runs().iter().map(RunId::to_string).collect();
+    assert_eq!(
+        runs[..4],
+        ["bert-tiny-text-0", "vilt-tiny-both-0", "vilt-tiny-text-0", "vilt-tiny-image-0"]
+    );
+    assert_eq!(runs.len(), 12);
+}
+
+#[test]
+fn a_mistake_in_an_experiment_has_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    let good = "dataset = \"table\"\nprimary_metric = \"accuracy\"\nmetrics = []\nmargin = 0.02\n\
+                [grid]\ntext_models = [\"bert\"]\nmultimodal_models = [\"vilt\"]\n\
+                arms = [\"both\"]\nseeds = [0]\n[settings]\n";
+    let complain = |text: String| {
+        fs::write(&path, text).unwrap();
+        let message = Experiment::read(&path).unwrap_err().to_string();
+        message.replace(&format!("{}/", folder.path().display()), "")
+    };
+    fs::write(&path, good).unwrap();
+    Experiment::read(&path).unwrap();
+    assert_eq!(
+        complain(format!("{good}epohcs = 3\n")),
+        "mine.toml:11:1: unknown key `settings.epohcs`, did you mean `epochs`?"
+    );
+    assert!(complain(format!("{good}seed = 3\n")).starts_with("mine.toml:11:1: unknown key"));
+    assert!(
+        complain(good.replace("[\"both\"]", "[\"text\"]"))
+            .contains("`grid.arms` lacks `both`, which is what is compared")
+    );
+    assert!(
+        complain(format!("{good}schedule = \"cosin\"\n"))
+            .contains("unknown schedule `cosin`, expected `linear`, `cosine` or `constant`; did you mean `cosine`?")
+    );
+}
+
+#[test]
+fn what_was_run_reads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = ResultsFolder::new(&folder.path().join("results/x"));
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let experiment = Experiment::read(&configs.join("hateful_memes.toml")).unwrap();
+    let record = ExperimentRecord {
+        name: "x".to_owned(),
+        command: "cargo xtask experiment x".to_owned(),
+        dataset: experiment.dataset,
+        primary_metric: experiment.primary_metric,
+        metrics: experiment.metrics,
+        margin: experiment.margin,
+        missing: vec!["data/x".to_owned()],
+        demo: None,
+        grid: experiment.grid,
+    };
+    results.write_record(&record).unwrap();
+    assert_eq!(results.record().unwrap(), record);
+    assert!(record.is_demo());
+}
