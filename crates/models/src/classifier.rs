@@ -1,0 +1,104 @@
+//! What every model is to the rest: a [`Classifier`].
+
+use candle_core::{Device, Tensor, Var};
+use mmc_data::Arm;
+use mmc_preprocess::Batch;
+
+use crate::ModelError;
+
+/// A model with a head for `classes()` classes.
+///
+/// A forward is a function of the parameters, the batch and the [`Pass`], and of nothing else:
+/// row i of the logits depends on row i of the batch alone, and there is no state to set.
+pub trait Classifier: Send + Sync {
+    /// The logits `[batch, classes]` of a batch.
+    ///
+    /// # Errors
+    /// [`ModelError::NoInput`] where the batch lacks an input that the arm needs,
+    /// [`ModelError::TooLong`] where a text has more tokens than the model has positions.
+    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError>;
+
+    /// The pooled representation `[batch, width]` that the head reads, before any dropout of the
+    /// head.
+    ///
+    /// # Errors
+    /// As [`Classifier::forward`].
+    fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError>;
+
+    /// All parameters, in a fixed order.
+    fn parameters(&self) -> &[Parameter];
+
+    /// The inputs that this model reads.
+    fn arm(&self) -> Arm;
+
+    /// How many classes the head has.
+    fn classes(&self) -> usize;
+
+    /// Where the parameters lie.
+    fn device(&self) -> &Device;
+
+    /// Floating-point operations of the forward of one sample with this many text and image
+    /// tokens, 2 a multiply-add. Matrix products only: the rest is below one percent.
+    fn flops(&self, text_tokens: f64, image_tokens: f64) -> f64;
+
+    /// Tokens that a picture of this size becomes; 0 where the model sees no pictures.
+    fn image_tokens(&self, height: usize, width: usize) -> usize;
+}
+
+/// `[batch, classes]`, f32: one number a class, in the order of the data set's classes.
+#[derive(Clone, Debug)]
+pub struct Logits(
+    /// The tensor.
+    pub Tensor,
+);
+
+/// One tensor that training changes.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name in the checkpoint.
+    pub name: String,
+    /// Its value.
+    pub var: Var,
+    /// Whether weight decay applies: not to biases and norms.
+    pub decay: bool,
+    /// Whether it is on the arm's path. Where not, it has no gradient, is not in the optimiser and
+    /// is saved unchanged.
+    pub active: bool,
+}
+
+/// Whether a forward is for evaluation, or for training at a given place of a run.
+///
+/// It is a value: dropout masks are a function of it, so neither the order of calls nor threads
+/// nor shards can change them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    training: Option<Training>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Training {
+    seed: u64,
+    step: u64,
+    first_row: usize,
+}
+
+impl Pass {
+    /// No dropout.
+    #[must_use]
+    pub fn evaluate() -> Self {
+        Self { training: None }
+    }
+
+    /// Training in `step` of the run with this seed; `first_row` is where the batch begins among
+    /// the rows of the step.
+    #[must_use]
+    pub fn train(seed: u64, step: u64, first_row: usize) -> Self {
+        Self { training: Some(Training { seed, step, first_row }) }
+    }
+
+    /// Whether dropout acts.
+    #[must_use]
+    pub fn is_training(&self) -> bool {
+        self.training.is_some()
+    }
+}
