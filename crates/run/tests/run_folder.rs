@@ -1,5 +1,7 @@
 //! A run's folder through its life, and the experiments in `configs/`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
