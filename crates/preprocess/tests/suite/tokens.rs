@@ -1,0 +1,85 @@
+//! Token ids equal those of transformers' tokenizers, from `tokenizer.json` and from `vocab.txt`.
+
+use crate::{fixture, json, numbers, sample};
+use mmc_data::Arm;
+use mmc_preprocess::{Padding, Processor, collate};
+use serde_json::Value;
+
+fn processor(case: &Value) -> Processor {
+    let folder = fixture("tokens").join(case["folder"].as_str().unwrap());
+    Processor::from_folder(&folder, Arm::Text).unwrap()
+}
+
+#[test]
+fn ids_are_those_of_transformers() {
+    let file = json("tokens.json");
+    let cases = file["cases"].as_array().unwrap();
+    assert!(cases.len() >= 100, "{} cases", cases.len());
+    for case in cases {
+        let name = format!("{}, {}", case["folder"], case["case"]);
+        let text = case["text"].as_str().unwrap();
+        let whole = processor(case);
+        let expected = numbers(&case["ids"]);
+        let tokens = whole.prepare(&sample("a", text, None)).unwrap().text.unwrap();
+        assert_eq!(tokens.full_length, expected.len(), "{name}");
+        assert_eq!(whole.text_length(text), tokens.ids.len(), "{name}");
+        let limit = whole.max_length().unwrap();
+        if expected.len() <= limit {
+            assert_eq!(tokens.ids, expected, "{name}");
+            assert_eq!(tokens.type_ids, numbers(&case["type_ids"]), "{name}");
+        } else {
+            assert_eq!(tokens.ids.len(), limit, "{name}");
+            assert_eq!(tokens.ids[..limit - 1], expected[..limit - 1], "{name}");
+            assert_eq!(tokens.ids.last(), expected.last(), "{name}: the closing token");
+        }
+        let cut = processor(case).with_max_length(8).prepare(&sample("a", text, None)).unwrap();
+        assert_eq!(cut.text.unwrap().ids, numbers(&case["cut_at_8"]), "{name}, cut at 8");
+    }
+}
+
+#[test]
+fn batches_are_padded_as_in_transformers() {
+    for case in json("tokens.json")["batches"].as_array().unwrap() {
+        let name = &case["folder"];
+        let processor = processor(case);
+        assert_eq!(u64::from(processor.pad_id()), case["pad_id"].as_u64().unwrap(), "{name}");
+        let texts = case["texts"].as_array().unwrap();
+        let examples: Vec<_> = texts
+            .iter()
+            .map(|text| processor.prepare(&sample("a", text.as_str().unwrap(), None)).unwrap())
+            .collect();
+        let rows = |key: &str| -> Vec<Vec<u32>> {
+            case[key].as_array().unwrap().iter().map(numbers).collect()
+        };
+        for (padding, key) in [(Padding::Longest, "ids"), (Padding::Max(9), "ids_of_9")] {
+            let batch = collate(&examples, padding, processor.pad_id()).unwrap().text.unwrap();
+            assert_eq!(batch.token_ids.to_vec2::<u32>().unwrap(), rows(key), "{name}");
+            if padding == Padding::Longest {
+                let mask = batch.attention_mask.to_dtype(candle_core::DType::U32).unwrap();
+                assert_eq!(mask.to_vec2::<u32>().unwrap(), rows("attention_mask"), "{name}");
+            }
+        }
+    }
+}
+
+/// Limits come from the position table and from `model_max_length`, whichever is smaller.
+#[test]
+fn the_limit_is_the_models() {
+    for (folder, limit) in [
+        ("bert-json", 32),    // model_max_length 32, 64 positions
+        ("bert-vocab", 64),   // no tokenizer_config.json
+        ("beto-vocab", 48),   // model_max_length 48
+        ("beto-json", 64),    // model_max_length 1e30
+        ("roberta-json", 24), // 34 positions less 2; model_max_length 24
+        ("clip-json", 20),    // text_config
+        ("vilt-json", 40),    // the default of the architecture
+    ] {
+        let processor = Processor::from_folder(&fixture("tokens").join(folder), Arm::Text).unwrap();
+        assert_eq!(processor.max_length(), Some(limit), "{folder}");
+        // More is not to be had, and the special tokens always stay.
+        let processor = processor.with_max_length(1000);
+        assert_eq!(processor.max_length(), Some(limit), "{folder}");
+        let processor = processor.with_max_length(0);
+        assert_eq!(processor.text_length("the red car"), 2, "{folder}");
+    }
+}
