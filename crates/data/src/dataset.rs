@@ -309,3 +309,42 @@ impl Dataset {
         Ok(StudySplits { train: self.train.to_owned(), selection, test, notes })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_is_complete() {
+        for set in DATASETS {
+            assert_eq!(dataset(set.name).unwrap().name, set.name);
+            for split in [set.train, set.selection, set.test] {
+                assert!(set.split_name(split).is_ok(), "{}: {split}", set.name);
+            }
+            for text in [set.title, set.licence, set.obtain, set.homepage, set.primary_metric] {
+                assert!(!text.is_empty(), "{}", set.name);
+            }
+            let names: Vec<&str> = set.splits.iter().map(|split| split.name).collect();
+            let mut distinct = names.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), names.len(), "{}", set.name);
+        }
+        let error = dataset("hatefull_memes").unwrap_err().to_string();
+        assert!(error.contains("did you mean `hateful_memes`"), "{error}");
+    }
+
+    #[test]
+    fn a_given_root_is_taken_as_it_is() {
+        let table = dataset("table").unwrap();
+        assert_eq!(table.root(Some(Path::new("here"))), Path::new("here"));
+    }
+
+    #[test]
+    fn answers_to_bad_items_are_written_as_they_are_read() {
+        for answer in [OnBadItem::Error, OnBadItem::Skip] {
+            assert_eq!(answer.to_string().parse::<OnBadItem>().unwrap(), answer);
+        }
+        assert!("ignore".parse::<OnBadItem>().is_err());
+    }
+}

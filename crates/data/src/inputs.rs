@@ -42,3 +42,56 @@ pub fn read_inputs(file: &Path, image_root: &Path) -> Result<Vec<Sample>, DataEr
     group_shared_content(&mut samples);
     Ok(samples)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Folder;
+
+    fn message(folder: &Folder, name: &str) -> String {
+        let error = read_inputs(&folder.path().join(name), folder.path()).unwrap_err();
+        error.to_string().replace(&format!("{}/", folder.path().display()), "")
+    }
+
+    #[test]
+    fn inputs_are_read_without_labels() {
+        let folder = Folder::with(&[
+            ("in.csv", "image,text,label\na.png,one,ignored\n,two,\n"),
+            ("in.jsonl", "{\"text\":\"one\",\"image\":\"a.png\"}\n{\"text\":\"two\"}\n"),
+        ]);
+        folder.picture("a.png", 1);
+        let csv = read_inputs(&folder.path().join("in.csv"), folder.path()).unwrap();
+        let jsonl = read_inputs(&folder.path().join("in.jsonl"), folder.path()).unwrap();
+        assert_eq!(csv, jsonl);
+        let ids: Vec<&str> = csv.iter().map(|sample| sample.id.as_str()).collect();
+        assert_eq!(ids, ["input:1", "input:2"]);
+        assert!(csv[0].image.is_some() && csv[1].image.is_none());
+        assert!(csv.iter().all(|sample| sample.target.is_none()));
+    }
+
+    #[test]
+    fn bad_inputs_are_named() {
+        let folder = Folder::with(&[
+            ("twice.csv", "id,text\n1,a\n1,b\n"),
+            ("gone.csv", "id,text,image\n1,a,gone.png\n"),
+            ("out.csv", "id,text,image\n1,a,../x.png\n"),
+            ("none.csv", "id,text\n"),
+            ("rows.txt", "id,text\n1,a\n"),
+            ("header.csv", "id,image\n1,a.png\n"),
+        ]);
+        assert_eq!(
+            message(&folder, "twice.csv"),
+            "twice.csv:3: the id `1` is that of line 2 already; change one"
+        );
+        for (name, part) in [
+            ("gone.csv", "gone.csv:2: the picture `gone.png` is missing"),
+            ("out.csv", "out.csv:2: the picture `../x.png` has `..` in its path"),
+            ("none.csv", "none.csv: no row in this file"),
+            ("rows.txt", "rows.txt: expected a file that ends in `.csv` or `.jsonl`"),
+            ("header.csv", "header.csv:1: no column `text`"),
+            ("absent.csv", "absent.csv: No such file"),
+        ] {
+            assert!(message(&folder, name).starts_with(part), "{}", message(&folder, name));
+        }
+    }
+}

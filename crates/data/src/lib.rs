@@ -1,9 +1,13 @@
 //! Readers, checks and generators of text and image classification data sets.
 
+/// What a data set holds, and what is wrong with it.
+pub mod check;
 mod dataset;
 /// Generated data sets whose truth is known.
 pub mod demo;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod hateful_memes;
 mod inputs;
 mod picture;

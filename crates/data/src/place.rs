@@ -35,7 +35,7 @@ impl Place {
                 "the picture `{relative}` {why}; write its path relative to {} and inside it",
                 self.root.display()
             );
-            (Kind::Outside, problem)
+            (Kind::OutsidePicture, problem)
         };
         let path = Path::new(relative);
         for component in path.components() {
@@ -55,7 +55,6 @@ impl Place {
             Ok(real) if needed && !real.is_file() => {
                 Err((Kind::MissingPicture, format!("the picture `{relative}` is not a file")))
             }
-            Ok(_) => Ok(ImageSource::File(full)),
             Err(error) if needed => {
                 let why = match error.kind() {
                     io::ErrorKind::NotFound => "is missing".to_owned(),
@@ -68,7 +67,54 @@ impl Place {
                 );
                 Err((Kind::MissingPicture, problem))
             }
-            Err(_) => Ok(ImageSource::File(full)),
+            Ok(_) | Err(_) => Ok(ImageSource::File(full)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Folder;
+
+    #[test]
+    fn only_files_below_the_root_are_pictures() {
+        let folder = Folder::with(&[("root/img/a.png", "x"), ("secret.png", "x")]);
+        let root = folder.path().join("root");
+        let place = Place::new(&root).unwrap();
+        assert_eq!(place.picture("img/a.png", true), Ok(ImageSource::File(root.join("img/a.png"))));
+        assert!(place.picture("./img/a.png", true).is_ok());
+        for (path, kind) in [
+            ("../secret.png", Kind::OutsidePicture),
+            ("img/../img/a.png", Kind::OutsidePicture),
+            ("/etc/passwd", Kind::OutsidePicture),
+            ("img", Kind::MissingPicture),
+            ("img/b.png", Kind::MissingPicture),
+            ("img/a.png/c.png", Kind::MissingPicture),
+            ("nul\0byte.png", Kind::MissingPicture),
+        ] {
+            assert_eq!(place.picture(path, true).unwrap_err().0, kind, "{path:?}");
+            let unneeded = place.picture(path, false);
+            assert_eq!(unneeded.is_err(), kind == Kind::OutsidePicture, "{path:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_may_not_lead_out() {
+        let folder = Folder::with(&[("root/a.png", "x"), ("secret.png", "x")]);
+        let root = folder.path().join("root");
+        std::os::unix::fs::symlink("../secret.png", root.join("out.png")).unwrap();
+        std::os::unix::fs::symlink("a.png", root.join("in.png")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), root.join("up")).unwrap();
+        let place = Place::new(&root).unwrap();
+        assert!(place.picture("in.png", true).is_ok());
+        for path in ["out.png", "up/secret.png"] {
+            for needed in [true, false] {
+                let (kind, words) = place.picture(path, needed).unwrap_err();
+                assert_eq!(kind, Kind::OutsidePicture);
+                assert!(words.contains("is a link that leads out of the data folder"), "{words}");
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::dataset::Request;
 use crate::error::{listed, nearest};
 use crate::place::Place;
@@ -28,19 +30,25 @@ pub(crate) struct Row {
     pub(crate) sample: Sample,
 }
 
-/// What kind of thing is wrong: decides whether it may be skipped, and how it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    /// The row cannot be understood.
-    Malformed,
-    /// The picture is not there.
-    MissingPicture,
-    /// The path of the picture leaves the data root.
-    Outside,
-    /// The id was used before.
+/// What kind of thing is wrong with a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// A split has no file, or one that cannot be read at all.
+    UnreadableSplit,
+    /// A row cannot be understood.
+    MalformedRow,
+    /// An id was used before.
     DuplicateId,
-    /// The label is not one of the classes, or is missing in a labelled file.
-    Label,
+    /// A label is none of the classes, or is missing in a labelled file.
+    WrongLabel,
+    /// The path of a picture leaves the data root.
+    OutsidePicture,
+    /// A picture is not there.
+    MissingPicture,
+    /// A picture cannot be decoded.
+    UnreadablePicture,
 }
 
 /// One thing wrong with one row.
@@ -149,12 +157,12 @@ impl<'a> Collector<'a> {
             Ok(row) => row,
             Err(error) => {
                 let line = if let DataError::Row { line, .. } = &error { *line } else { 0 };
-                self.problems.push(Problem { line, kind: Kind::Malformed, error });
+                self.problems.push(Problem { line, kind: Kind::MalformedRow, error });
                 return;
             }
         };
         match read(&row) {
-            Err((field, words)) => self.report(row.line, Kind::Malformed, &field, words),
+            Err((field, words)) => self.report(row.line, Kind::MalformedRow, &field, words),
             Ok(fields) => self.add_fields(row.line, fields),
         }
     }
@@ -171,7 +179,7 @@ impl<'a> Collector<'a> {
         self.lines_of_ids.insert(id.clone(), line);
         let target = match fields.label.map(|label| self.class_of(&label)).transpose() {
             Ok(target) => target,
-            Err(words) => return self.report(line, Kind::Label, "label", words),
+            Err(words) => return self.report(line, Kind::WrongLabel, "label", words),
         };
         let needed = self.request.options.arm.uses_image();
         let image = fields.image.map(|relative| self.place.picture(&relative, needed));
@@ -217,7 +225,7 @@ impl<'a> Collector<'a> {
                      leave it out of every row",
                     row.sample.id
                 );
-                self.report(row.line, Kind::Label, "label", words);
+                self.report(row.line, Kind::WrongLabel, "label", words);
             }
         }
         self.problems.sort_by_key(|problem| problem.line);
@@ -278,7 +286,9 @@ pub(crate) fn group_shared_content(samples: &mut [Sample]) {
     }
     let leaders: Vec<usize> = (0..samples.len()).map(|at| root_of(&mut parents, at)).collect();
     let mut sizes = vec![0_usize; samples.len()];
-    leaders.iter().for_each(|&leader| sizes[leader] += 1);
+    for &leader in &leaders {
+        sizes[leader] += 1;
+    }
     let names: Vec<Option<String>> = leaders
         .iter()
         .map(|&leader| (sizes[leader] > 1).then(|| samples[leader].id.clone()))
@@ -295,4 +305,73 @@ fn root_of(parents: &mut [usize], mut at: usize) -> usize {
         at = parents[at];
     }
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ImageSource;
+
+    fn sample(id: usize, text: &str, picture: &str) -> Sample {
+        let image = (!picture.is_empty()).then(|| ImageSource::File(picture.into()));
+        Sample { id: id.to_string(), text: text.to_owned(), image, target: None, group: None }
+    }
+
+    fn groups(contents: &[(&str, &str)]) -> Vec<Option<String>> {
+        let mut samples: Vec<Sample> = contents
+            .iter()
+            .enumerate()
+            .map(|(id, (text, picture))| sample(id, text, picture))
+            .collect();
+        group_shared_content(&mut samples);
+        samples.into_iter().map(|sample| sample.group).collect()
+    }
+
+    #[test]
+    fn shared_content_makes_a_group_and_sharing_is_transitive() {
+        let found =
+            groups(&[("a", "1"), ("b", "2"), ("c", "2"), ("c", "3"), ("d", "4"), ("a ", "5")]);
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(found, [some("0"), some("1"), some("1"), some("1"), None, some("0")]);
+    }
+
+    #[test]
+    fn what_is_absent_is_not_shared() {
+        assert_eq!(groups(&[("", "1"), ("", "2"), (" ", ""), ("", "")]), [None, None, None, None]);
+        // A text that reads like a path is no picture.
+        assert_eq!(groups(&[("x", "y"), ("y", "x")]), [None, None]);
+    }
+
+    proptest! {
+        /// Two rows are in one group if and only if a chain of shared contents joins them.
+        #[test]
+        fn groups_are_the_connected_parts(pairs in proptest::collection::vec((0..6_u8, 0..6_u8), 1..12)) {
+            let names: Vec<(String, String)> =
+                pairs.iter().map(|(text, picture)| (format!("t{text}"), format!("p{picture}"))).collect();
+            let contents: Vec<(&str, &str)> =
+                names.iter().map(|(text, picture)| (text.as_str(), picture.as_str())).collect();
+            let found = groups(&contents);
+            let rows = pairs.len();
+            let touches = |a: usize, b: usize| pairs[a].0 == pairs[b].0 || pairs[a].1 == pairs[b].1;
+            // Reachability by repeated widening.
+            let mut joined: Vec<Vec<bool>> =
+                (0..rows).map(|a| (0..rows).map(|b| touches(a, b)).collect()).collect();
+            for middle in 0..rows {
+                for a in 0..rows {
+                    for b in 0..rows {
+                        joined[a][b] |= joined[a][middle] && joined[middle][b];
+                    }
+                }
+            }
+            for a in 0..rows {
+                let alone = joined[a].iter().filter(|joined| **joined).count() == 1;
+                prop_assert_eq!(found[a].is_none(), alone);
+                for b in (0..rows).filter(|b| *b != a) {
+                    prop_assert_eq!(found[a].is_some() && found[a] == found[b], joined[a][b]);
+                }
+            }
+        }
+    }
 }

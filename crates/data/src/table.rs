@@ -91,9 +91,8 @@ impl<'a> Columns<'a> {
     /// The rows of a file whose header has the columns that it must have.
     pub(crate) fn read(&self, path: &Path) -> Result<RawTable, DataError> {
         let table = read_rows(path, &self.names)?;
-        for index in 0..self.names.len() {
+        for (index, name) in self.names.iter().enumerate() {
             if self.required[index] && !table.present[index] {
-                let name = self.names[index];
                 let problem = absent_column(name, &table.others, FLAGS[index]);
                 return Err(DataError::row(path, 1, name, problem));
             }
@@ -175,4 +174,200 @@ fn ordered_labels(columns: &Columns<'_>, table: &RawTable) -> Vec<String> {
     }
     numbers.sort();
     numbers.into_iter().map(|(_, label)| label).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Target;
+    use crate::fixture::Folder;
+
+    fn options() -> ReadOptions {
+        ReadOptions::default()
+    }
+
+    const TRAIN: &str = "id,text,image,label\na,one,,cat\nb,two,,dog\n";
+
+    #[test]
+    fn csv_and_jsonl_say_the_same() {
+        let csv = Folder::with(&[("train.csv", "text,id,label\n\"a, \"\"b\"\"\nc\",7,1\n,8,0\n")]);
+        let json = concat!(
+            "{\"id\": 7, \"text\": \"a, \\\"b\\\"\\nc\", \"label\": 1, \"image\": null}\n",
+            "{\"id\": \"8\", \"text\": \"\", \"label\": \"0\", \"extra\": [1, {\"x\": 2}]}\n"
+        );
+        let json = Folder::with(&[("train.jsonl", json)]);
+        let (csv, json) =
+            (csv.read("table", "train", &options()), json.read("table", "train", &options()));
+        let (csv, json) = (csv.unwrap(), json.unwrap());
+        assert_eq!(csv.samples, json.samples);
+        assert_eq!(csv.labels, json.labels);
+        assert_eq!(csv.samples[0].text, "a, \"b\"\nc");
+        assert_eq!(csv.samples[0].target, Some(Target::Class(1)));
+        assert_eq!(csv.fingerprint(), json.fingerprint());
+    }
+
+    #[test]
+    fn absent_ids_are_split_and_row() {
+        let folder =
+            Folder::with(&[("train.csv", "text,label\nx,0\ny,1\n"), ("val.csv", "text\nz\n")]);
+        let split = folder.read("table", "train", &options()).unwrap();
+        let ids: Vec<&str> = split.iter().map(|sample| sample.id.as_str()).collect();
+        assert_eq!(ids, ["train:1", "train:2"]);
+        let split = folder.read("table", "val", &options()).unwrap();
+        assert_eq!(split.samples[0].id, "val:1");
+        assert_eq!((split.is_labelled(), split.labels.len()), (false, 2));
+    }
+
+    #[test]
+    fn classes_are_the_training_files_by_number_or_by_bytes() {
+        for (labels, expected) in [
+            (&["10", "9", "-1"][..], &["-1", "9", "10"][..]),
+            (&["10", "9", "x"], &["10", "9", "x"]),
+            (&["b", "B", "a", "é"], &["B", "a", "b", "é"]),
+            (&["true", "false", "1", "0"], &["0", "1", "false", "true"]),
+        ] {
+            let rows: String = labels.iter().map(|label| format!("x,{label}\n")).collect();
+            let last = format!("text,label\nx,{}\n", labels[0]);
+            let folder =
+                Folder::with(&[("train.csv", &format!("text,label\n{rows}")), ("val.csv", &last)]);
+            assert_eq!(folder.read("table", "train", &options()).unwrap().labels, expected);
+            // The same classes for a split that has only one of them.
+            assert_eq!(folder.read("table", "val", &options()).unwrap().labels, expected);
+        }
+    }
+
+    #[test]
+    fn an_unseen_label_is_an_error_with_its_row() {
+        let folder =
+            Folder::with(&[("train.csv", TRAIN), ("val.csv", "text,label\nx,cat\ny,Cat\n")]);
+        assert_eq!(
+            folder.message("table", "val", &options()),
+            "val.csv:3: `label` is `Cat`, did you mean `cat`?; expected `cat`, `dog`; the classes \
+             are those of the training file: fix the row, drop it, or give `--labels`"
+        );
+        let labels = Some(["dog", "cat", "Cat"].map(str::to_owned).to_vec());
+        let given = ReadOptions { labels, ..options() };
+        let split = folder.read("table", "val", &given).unwrap();
+        assert_eq!(split.labels, ["dog", "cat", "Cat"]);
+        assert_eq!(split.class_counts(), [0, 1, 1]);
+    }
+
+    #[test]
+    fn without_a_training_file_the_classes_must_be_given() {
+        let folder = Folder::with(&[("test.csv", "text,label\nx,cat\n")]);
+        assert!(folder.message("table", "test", &options()).contains("give them with `--labels`"));
+        let labels = Some(["cat", "dog"].map(str::to_owned).to_vec());
+        let given = ReadOptions { labels, ..options() };
+        assert_eq!(folder.read("table", "test", &given).unwrap().class_counts(), [1, 0]);
+        for labels in [&["cat"][..], &["cat", "cat"], &["cat", ""]] {
+            let labels = Some(labels.iter().copied().map(str::to_owned).collect());
+            let wrong = ReadOptions { labels, ..options() };
+            assert!(folder.message("table", "test", &wrong).contains("fix `--labels`"));
+        }
+    }
+
+    #[test]
+    fn columns_may_have_other_names() {
+        let folder = Folder::with(&[("train.csv", "key,headline,label\n1,hello,0\n")]);
+        let message = folder.message("table", "train", &options());
+        assert!(message.starts_with("train.csv:1: no column `text`; the others are `key`"));
+        let named = ReadOptions {
+            id_column: Some("key".to_owned()),
+            text_column: Some("headline".to_owned()),
+            ..options()
+        };
+        let split = folder.read("table", "train", &named).unwrap();
+        assert_eq!((split.samples[0].id.as_str(), split.samples[0].text.as_str()), ("1", "hello"));
+        let absent = ReadOptions { image_column: Some("Label".to_owned()), ..named.clone() };
+        assert!(folder.message("table", "train", &absent).contains("no column `Label`"));
+        let twice = ReadOptions { label_column: Some("key".to_owned()), ..named };
+        assert_eq!(
+            folder.message("table", "train", &twice),
+            "`--id-column` and `--label-column` both name the column `key`; give each its own"
+        );
+    }
+
+    #[test]
+    fn a_near_miss_of_a_column_is_suggested() {
+        let folder = Folder::with(&[("train.jsonl", "{\"Text\": \"x\", \"label\": 1}\n")]);
+        let message = folder.message("table", "train", &options());
+        assert_eq!(
+            message,
+            "train.jsonl:1: no column `text`; the others are `Text`; did you mean `Text`? Then \
+             give `--text-column Text`"
+        );
+    }
+
+    #[test]
+    fn a_split_has_one_file() {
+        let folder = Folder::with(&[("train.csv", TRAIN), ("train.jsonl", "{}")]);
+        let message = folder.message("table", "train", &options());
+        assert!(message.starts_with("train.jsonl: the split `train` is also in "), "{message}");
+        let message = folder.message("table", "val", &options());
+        assert!(message.contains("the split `val` has no file; expected `val.csv`"), "{message}");
+        let message = folder.message("table", "valid", &options());
+        assert!(message.contains("unknown split `valid`"), "{message}");
+        let folder = Folder::with(&[("train.parquet", "PAR1")]);
+        let message = folder.message("table", "train", &options());
+        assert_eq!(
+            message,
+            "train.parquet: Parquet tables cannot be read; save the table as CSV or JSONL"
+        );
+    }
+
+    #[test]
+    fn a_missing_root_says_how_to_get_the_data() {
+        let error = crate::dataset("news").unwrap().read(Path::new("nowhere"), "train", &options());
+        let message = error.unwrap_err().to_string();
+        assert!(message.starts_with("nowhere: no such folder"), "{message}");
+        assert!(message.contains("`data/news/`"), "{message}");
+    }
+
+    #[test]
+    fn a_split_of_no_row_is_an_error() {
+        for (name, text) in [
+            ("train.csv", ""),
+            ("train.csv", "id,text\n"),
+            ("train.jsonl", "\n\n"),
+            ("train.jsonl", ""),
+        ] {
+            let folder = Folder::with(&[(name, text)]);
+            let message = folder.message("table", "train", &options());
+            assert!(
+                message.contains("check that it was copied whole"),
+                "{name} {text:?}: {message}"
+            );
+        }
+    }
+
+    proptest! {
+        /// Whatever bytes a file holds: a split or an error, and never a panic.
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for name in ["train.csv", "train.jsonl"] {
+                let folder = Folder::with(&[]);
+                folder.file(name, &bytes);
+                if let Ok(split) = folder.read("table", "train", &options()) {
+                    prop_assert!(!split.is_empty());
+                }
+            }
+        }
+
+        /// Whatever is written by a correct CSV writer is read back.
+        #[test]
+        fn written_rows_are_read_back(texts in proptest::collection::vec("[a-z,\"\n\r é]{0,12}", 1..8)) {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(["text", "label"]).unwrap();
+            for (index, text) in texts.iter().enumerate() {
+                writer.write_record([text.as_str(), ["a", "b"][index % 2]]).unwrap();
+            }
+            let folder = Folder::with(&[]);
+            folder.file("train.csv", writer.into_inner().unwrap());
+            let split = folder.read("table", "train", &options()).unwrap();
+            let read: Vec<&str> = split.iter().map(|sample| sample.text.as_str()).collect();
+            prop_assert_eq!(read, texts);
+        }
+    }
 }

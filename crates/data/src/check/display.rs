@@ -1,0 +1,170 @@
+//! Reports as text for people.
+
+use std::fmt;
+
+use super::{CheckReport, Info, Kind, Overlap, SplitSummary};
+
+/// How many findings of one kind are written out.
+const SHOWN: usize = 5;
+
+impl fmt::Display for CheckReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{} in {}", self.dataset, self.root.display())?;
+        self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
+        writeln!(out)?;
+        let widest = self.splits.iter().map(|split| split.summary.name.len()).max().unwrap_or(0);
+        for split in &self.splits {
+            write!(out, "{:widest$}  ", split.summary.name)?;
+            write_summary(out, &split.summary)?;
+            let repeats = &split.repeats;
+            if repeats.repeated_texts + repeats.repeated_pictures > 0 {
+                write!(
+                    out,
+                    "; repeated: {} texts, {} pictures",
+                    repeats.repeated_texts, repeats.repeated_pictures
+                )?;
+            }
+            writeln!(out)?;
+        }
+        self.write_overlaps(out)?;
+        self.write_problems(out)?;
+        if !self.warnings.is_empty() {
+            writeln!(out)?;
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(out, "warning: {warning}"))?;
+        let state = match (self.problems.len(), self.warnings.len()) {
+            (0, 0) => "nothing wrong".to_owned(),
+            (0, warnings) => format!("usable; warnings: {warnings}"),
+            (problems, warnings) => format!("not usable: problems {problems}, warnings {warnings}"),
+        };
+        write!(out, "\n{state}")
+    }
+}
+
+impl CheckReport {
+    fn write_overlaps(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = |overlap: &&Overlap| overlap.ids + overlap.texts + overlap.pictures > 0;
+        let mut shared = self.overlaps.iter().filter(shared).peekable();
+        if shared.peek().is_none() {
+            return writeln!(out, "\nno two splits share an id, a text or a picture");
+        }
+        writeln!(out, "\nshared by two splits")?;
+        for Overlap { first, second, ids, texts, pictures, inputs } in shared {
+            writeln!(
+                out,
+                "  {first}, {second}: {ids} ids, {texts} texts, {pictures} pictures, {inputs} \
+                 texts with the same picture"
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_problems(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for kind in [
+            Kind::UnreadableSplit,
+            Kind::MalformedRow,
+            Kind::DuplicateId,
+            Kind::WrongLabel,
+            Kind::OutsidePicture,
+            Kind::MissingPicture,
+            Kind::UnreadablePicture,
+        ] {
+            let found: Vec<&str> = self
+                .problems
+                .iter()
+                .filter(|finding| finding.kind == kind)
+                .map(|finding| finding.message.as_str())
+                .collect();
+            if found.is_empty() {
+                continue;
+            }
+            writeln!(out, "\n{}: {}", heading(kind), found.len())?;
+            found.iter().take(SHOWN).try_for_each(|message| writeln!(out, "  {message}"))?;
+            if found.len() > SHOWN {
+                writeln!(out, "  and {} more: `--json` lists all", found.len() - SHOWN)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn heading(kind: Kind) -> &'static str {
+    match kind {
+        Kind::UnreadableSplit => "splits that cannot be read",
+        Kind::MalformedRow => "rows that cannot be understood",
+        Kind::DuplicateId => "ids used twice",
+        Kind::WrongLabel => "wrong or missing labels",
+        Kind::OutsidePicture => "pictures outside the data folder",
+        Kind::MissingPicture => "missing pictures",
+        Kind::UnreadablePicture => "pictures that cannot be decoded",
+    }
+}
+
+fn write_summary(out: &mut fmt::Formatter<'_>, summary: &SplitSummary) -> fmt::Result {
+    write!(out, "{} rows", summary.rows)?;
+    if let Some(published) = summary.published_rows
+        && published != summary.rows
+    {
+        write!(out, " (published: {published})")?;
+    }
+    if summary.labelled {
+        let total = summary.usable_rows.max(1) as f64;
+        let shares: Vec<String> = summary
+            .classes
+            .iter()
+            .map(|class| {
+                let percent = 100.0 * class.rows as f64 / total;
+                format!("{} {} ({percent:.1} %)", class.name, class.rows)
+            })
+            .collect();
+        write!(out, ": {}", shares.join(", "))?;
+    } else {
+        write!(out, ", no labels")?;
+    }
+    if let Some(words) = summary.words {
+        write!(
+            out,
+            "; words: median {}, 95 % up to {}, longest {}",
+            words.median, words.percentile_95, words.maximum
+        )?;
+    }
+    if summary.empty_texts > 0 {
+        write!(out, "; empty texts: {}", summary.empty_texts)?;
+    }
+    if summary.without_picture > 0 {
+        write!(out, "; without picture: {}", summary.without_picture)?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Info {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{}: {}", self.dataset, self.title)?;
+        writeln!(out, "folder: {}", self.root.display())?;
+        writeln!(out, "scored by: {}", self.primary_metric)?;
+        writeln!(out, "licence: {}", self.licence)?;
+        writeln!(out, "described at: {}", self.homepage)?;
+        self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
+        writeln!(out)?;
+        let widest = self.splits.iter().map(|split| split.name.len()).max().unwrap_or(0);
+        for split in &self.splits {
+            write!(out, "{:widest$}  {:9}  ", split.name, split.role.unwrap_or(""))?;
+            match &split.summary {
+                Some(summary) => write_summary(out, summary)?,
+                None => write!(out, "absent")?,
+            }
+            if split.problems > 0 {
+                write!(out, "; problems: {} (`mmc data check` names them)", split.problems)?;
+            }
+            writeln!(out)?;
+        }
+        if self.splits.iter().all(|split| split.summary.is_none()) {
+            if let Some(why) = self.splits.iter().find_map(|split| split.missing.as_ref()) {
+                writeln!(out, "\n{why}")?;
+            }
+            write!(out, "\nhow to get it: {}", self.obtain)
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A data set at a glance.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::SplitSummary;
+use crate::{DataError, Dataset, ReadOptions, demo};
+
+/// What [`info`] tells.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Info {
+    /// The data set's name.
+    pub dataset: String,
+    /// Its name in prose.
+    pub title: String,
+    /// Under what terms it may be used.
+    pub licence: String,
+    /// Where it is described.
+    pub homepage: String,
+    /// How to get it and where to put it.
+    pub obtain: String,
+    /// The metric by which it is scored.
+    pub primary_metric: String,
+    /// The folder that was looked into.
+    pub root: PathBuf,
+    /// Its splits, in the data set's order.
+    pub splits: Vec<SplitState>,
+    /// What to know besides, in words.
+    pub notes: Vec<String>,
+}
+
+/// One split, if it is there.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SplitState {
+    /// Its name.
+    pub name: String,
+    /// What it is for: `train`, `selection`, `test`, or nothing.
+    pub role: Option<&'static str>,
+    /// Its counts; `None` where it has no file or cannot be read.
+    pub summary: Option<SplitSummary>,
+    /// Rows that cannot be used.
+    pub problems: usize,
+    /// Why there are no counts.
+    pub missing: Option<String>,
+}
+
+/// Describes a data set and counts what is on disk. No picture is opened, and a missing folder is
+/// no error.
+///
+/// # Errors
+///
+/// Options that make no sense, or a `demo.json` that is none of ours.
+pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Info, DataError> {
+    let roles = dataset.resolve_splits(root).ok();
+    let mut notes = roles.as_ref().map(|roles| roles.notes.clone()).unwrap_or_default();
+    notes.extend(demo::note(root)?);
+    let role = |name: &str| {
+        let roles = roles.as_ref()?;
+        let named =
+            [(&roles.train, "train"), (&roles.selection, "selection"), (&roles.test, "test")];
+        named.into_iter().find(|(split, _)| *split == name).map(|(_, role)| role)
+    };
+    let mut splits = Vec::new();
+    for split in dataset.splits {
+        let name = split.name.to_owned();
+        let role = role(split.name);
+        splits.push(match dataset.scan(root, split.name, options) {
+            Ok(scan) => {
+                let summary = Some(SplitSummary::of(&scan, dataset));
+                SplitState { name, role, summary, problems: scan.problems.len(), missing: None }
+            }
+            Err(error @ DataError::Setting(_)) => return Err(error),
+            Err(error) => {
+                let missing = Some(error.to_string());
+                SplitState { name, role, summary: None, problems: 0, missing }
+            }
+        });
+    }
+    Ok(Info {
+        dataset: dataset.name.to_owned(),
+        title: dataset.title.to_owned(),
+        licence: dataset.licence.to_owned(),
+        homepage: dataset.homepage.to_owned(),
+        obtain: dataset.obtain.to_owned(),
+        primary_metric: dataset.primary_metric.to_owned(),
+        root: root.to_owned(),
+        splits,
+        notes,
+    })
+}

@@ -1,0 +1,116 @@
+//! The counts of one split.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::scan::{Row, Scan};
+use crate::{Dataset, Target};
+
+/// The counts of one split, over its usable rows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SplitSummary {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Rows in the file, usable or not.
+    pub rows: usize,
+    /// Rows with nothing wrong.
+    pub usable_rows: usize,
+    /// Rows of the published file, where there is one.
+    pub published_rows: Option<usize>,
+    /// Whether the rows have labels.
+    pub labelled: bool,
+    /// Rows of each class, in the classes' order; empty where there are no labels.
+    pub classes: Vec<ClassCount>,
+    /// Rows without a picture.
+    pub without_picture: usize,
+    /// Rows whose text is empty or blank.
+    pub empty_texts: usize,
+    /// How long the texts are; `None` where there is no row.
+    pub words: Option<WordCounts>,
+}
+
+/// How many rows a class has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClassCount {
+    /// The class.
+    pub name: String,
+    /// Its rows.
+    pub rows: usize,
+}
+
+/// Lengths of texts in words, as white space separates them; a tokenizer's pieces are more.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct WordCounts {
+    /// The shortest.
+    pub minimum: usize,
+    /// The middle one, the lower of two.
+    pub median: usize,
+    /// The mean.
+    pub mean: f64,
+    /// The shortest that 95 % do not exceed.
+    pub percentile_95: usize,
+    /// The longest.
+    pub maximum: usize,
+}
+
+impl SplitSummary {
+    pub(super) fn of(scan: &Scan, dataset: &Dataset) -> Self {
+        let name = scan.name.to_string();
+        let published = dataset.splits.iter().find(|split| split.name == name);
+        let count = |holds: fn(&Row) -> bool| scan.rows.iter().filter(|row| holds(row)).count();
+        let labelled = count(|row| row.sample.target.is_some()) > 0;
+        let mut classes: Vec<ClassCount> = Vec::new();
+        if labelled {
+            let empty = |label: &String| ClassCount { name: label.clone(), rows: 0 };
+            classes = scan.labels.iter().map(empty).collect();
+            for row in &scan.rows {
+                if let Some(Target::Class(class)) = row.sample.target
+                    && let Some(count) = classes.get_mut(class)
+                {
+                    count.rows += 1;
+                }
+            }
+        }
+        Self {
+            name,
+            path: scan.path.clone(),
+            rows: scan.rows.len() + scan.problems.len(),
+            usable_rows: scan.rows.len(),
+            published_rows: published.and_then(|split| split.rows),
+            labelled,
+            classes,
+            without_picture: count(|row| row.sample.image.is_none()),
+            empty_texts: count(|row| row.sample.text.trim().is_empty()),
+            words: WordCounts::of(scan.rows.iter().map(|row| row.sample.text.as_str())),
+        }
+    }
+}
+
+impl WordCounts {
+    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut lengths: Vec<usize> = texts.map(|text| text.split_whitespace().count()).collect();
+        lengths.sort_unstable();
+        let (minimum, maximum) = (*lengths.first()?, *lengths.last()?);
+        let at = |percent: usize| lengths[(lengths.len() * percent).div_ceil(100).max(1) - 1];
+        let mean = lengths.iter().sum::<usize>() as f64 / lengths.len() as f64;
+        Some(Self { minimum, median: at(50), mean, percentile_95: at(95), maximum })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_counted_in_words() {
+        let texts = ["a b c", "", "a", " a  b\nc d ", "a b"];
+        let counts = WordCounts::of(texts.into_iter()).unwrap();
+        assert_eq!((counts.minimum, counts.median, counts.maximum), (0, 2, 4));
+        assert_eq!(counts.percentile_95, 4);
+        assert!((counts.mean - 2.0).abs() < 1e-12);
+        assert_eq!(WordCounts::of(std::iter::empty()), None);
+    }
+}

@@ -1,0 +1,243 @@
+//! CSV as RFC 4180 has it: commas, quotes, a header.
+
+use std::path::Path;
+
+use super::{RawRow, RawTable, Value, not_utf8};
+use crate::DataError;
+
+/// Reads the `body` of the file at `path`.
+pub(super) fn read(path: &Path, body: &[u8], wanted: &[&str]) -> Result<RawTable, DataError> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);
+    let mut lines = LineCounter { body, at: 0, line: 1 };
+    let mut record = csv::ByteRecord::new();
+    let mut header: Option<Header> = None;
+    let mut rows = Vec::new();
+    while reader
+        .read_byte_record(&mut record)
+        .map_err(|error| DataError::file(path, format!("not a CSV file ({error}); save it anew")))?
+    {
+        let start = record.position().map_or(0, |position| position.byte() as usize);
+        let (line, blank) = lines.begin(start);
+        let Some(header) = &header else {
+            header = Some(Header::new(path, line, &record, wanted)?);
+            continue;
+        };
+        let end = (reader.position().byte() as usize).min(body.len());
+        if let Some(blank) = blank {
+            rows.push(Err(DataError::row(path, blank, "", "the line is blank; remove it")));
+        }
+        rows.push(read_record(path, line, &record, header).and_then(|row| {
+            let quotes = count(&body[start..end], b'"');
+            if end == body.len() && quotes % 2 == 1 {
+                let problem = "a quote is opened and never closed; close it, or write `\"\"` for \
+                               a quote within a quoted value";
+                return Err(DataError::row(path, line, "", problem));
+            }
+            Ok(row)
+        }));
+    }
+    let Some(header) = header else {
+        return Err(DataError::file(path, "the file is empty; check that it was copied whole"));
+    };
+    let present = header.places.iter().map(Option::is_some).collect();
+    let wanted_names = |name: &&String| !wanted.contains(&name.as_str());
+    let others = header.names.iter().filter(wanted_names).cloned().collect();
+    Ok(RawTable { rows, present, others })
+}
+
+/// The first line of a CSV file.
+struct Header {
+    names: Vec<String>,
+    /// Where each wanted column is.
+    places: Vec<Option<usize>>,
+}
+
+impl Header {
+    fn new(
+        path: &Path,
+        line: usize,
+        record: &csv::ByteRecord,
+        wanted: &[&str],
+    ) -> Result<Self, DataError> {
+        let bad = |field: &str, problem: String| DataError::row(path, line, field, problem);
+        let names = record
+            .iter()
+            .map(|name| std::str::from_utf8(name).map(str::to_owned))
+            .collect::<Result<Vec<String>, _>>()
+            .map_err(|error| bad("", not_utf8(error)))?;
+        for (index, name) in names.iter().enumerate() {
+            if names[..index].contains(name) {
+                return Err(bad(name, format!("the column `{name}` occurs twice; rename one")));
+            }
+        }
+        for (separator, called) in [(';', "`;`"), ('\t', "tabs")] {
+            if let [only] = names.as_slice()
+                && only.split(separator).any(|name| wanted.contains(&name.trim_matches('"')))
+                && only.contains(separator)
+            {
+                let problem = format!("the columns are separated by {called}; save with commas");
+                return Err(bad("", problem));
+            }
+        }
+        let places =
+            wanted.iter().map(|column| names.iter().position(|name| name == column)).collect();
+        Ok(Self { names, places })
+    }
+}
+
+fn read_record(
+    path: &Path,
+    line: usize,
+    record: &csv::ByteRecord,
+    header: &Header,
+) -> Result<RawRow, DataError> {
+    let (found, expected) = (record.len(), header.names.len());
+    if found != expected {
+        let problem = format!(
+            "{found} values where the header has {expected} columns; put values that hold commas \
+             or line breaks in quotes"
+        );
+        return Err(DataError::row(path, line, "", problem));
+    }
+    let mut values = Vec::with_capacity(header.places.len());
+    for place in &header.places {
+        values.push(match place.and_then(|place| record.get(place)) {
+            None => Value::Absent,
+            Some(bytes) => {
+                let field = place.map_or("", |place| header.names[place].as_str());
+                let text = std::str::from_utf8(bytes).map_err(|error| {
+                    DataError::row(path, line, field, format!("`{field}`: {}", not_utf8(error)))
+                })?;
+                Value::Text(text.to_owned())
+            }
+        });
+    }
+    Ok(RawRow { line, values, others: Vec::new() })
+}
+
+/// Lines of a CSV file, counted on the bytes themselves: the reader passes over blank lines and
+/// takes the second half of a CRLF for the next record's.
+struct LineCounter<'a> {
+    body: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl LineCounter<'_> {
+    /// The line of the record that the reader found at `start`, and of the first blank line
+    /// before it.
+    fn begin(&mut self, start: usize) -> (usize, Option<usize>) {
+        self.advance(start);
+        if start > 0 && self.body.get(start - 1..=start) == Some(b"\r\n") {
+            self.advance(start + 1);
+        }
+        let mut blank = None;
+        while let Some(b'\r' | b'\n') = self.body.get(self.at) {
+            if self.body[self.at] == b'\n' {
+                blank = blank.or(Some(self.line));
+            }
+            self.advance(self.at + 1);
+        }
+        (self.line, blank)
+    }
+
+    fn advance(&mut self, to: usize) {
+        let passed = self.body.get(self.at..to).unwrap_or_default();
+        self.line += count(passed, b'\n');
+        self.at = self.at.max(to);
+    }
+}
+
+fn count(bytes: &[u8], wanted: u8) -> usize {
+    bytes.split(|byte| *byte == wanted).count() - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Line and first wanted value of each row, or the message without the path.
+    fn rows(body: &[u8]) -> Result<Vec<Result<(usize, Value), String>>, String> {
+        let message = |error: DataError| error.to_string();
+        let table = read(Path::new("t"), body, &["text", "label"]).map_err(message)?;
+        let value = |row: RawRow| (row.line, row.values[0].clone());
+        Ok(table.rows.into_iter().map(|row| row.map(value).map_err(message)).collect())
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    #[test]
+    fn lines_are_those_of_an_editor() {
+        for end in ["\n", "\r\n"] {
+            let body = ["label,text", "0,\"a", "b", "c\"", "1,d", "1,e"].join(end);
+            let first = text(&["a", "b", "c"].join(end));
+            let expected = vec![Ok((2, first)), Ok((5, text("d"))), Ok((6, text("e")))];
+            assert_eq!(rows(body.as_bytes()).unwrap(), expected);
+            // Blank lines at the end are no rows.
+            assert_eq!(rows(format!("{body}{end}{end}").as_bytes()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_bad_row_is_named_by_its_line() {
+        for (body, expected) in [
+            (
+                &b"text,label\r\na,b\r\nx\r\n"[..],
+                "t:3: 1 values where the header has 2 columns; put values that hold commas or \
+                 line breaks in quotes",
+            ),
+            (
+                b"text,label\na,b\nx,y,z\n",
+                "t:3: 3 values where the header has 2 columns; put values that hold commas or \
+                 line breaks in quotes",
+            ),
+            (b"text,label\na,b\n\nx,y\n", "t:3: the line is blank; remove it"),
+            (b"text,label\r\na,b\r\n\r\nx,y\r\n", "t:3: the line is blank; remove it"),
+            (
+                b"text,label\na,b\nx\xFF,y\n",
+                "t:3: `text`: not UTF-8 (from its byte 2); save the file as UTF-8",
+            ),
+            (
+                b"text,label\na,b\nx,\"y\nz,0\n",
+                "t:3: a quote is opened and never closed; close it, or write `\"\"` for a quote \
+                 within a quoted value",
+            ),
+        ] {
+            let found = rows(body).unwrap();
+            let errors: Vec<&String> = found.iter().filter_map(|row| row.as_ref().err()).collect();
+            assert_eq!(errors, [expected]);
+            assert_eq!(found[0], Ok((2, text("a"))));
+        }
+    }
+
+    #[test]
+    fn a_bad_header_is_named() {
+        for (body, expected) in [
+            (
+                &b"id;text;label\n1;a;b\n"[..],
+                "t:1: the columns are separated by `;`; save with commas",
+            ),
+            (
+                b"id\ttext\tlabel\n1\ta\tb\n",
+                "t:1: the columns are separated by tabs; save with commas",
+            ),
+            (b"text,label,text\n", "t:1: the column `text` occurs twice; rename one"),
+            (b"te\xFFxt,label\n", "t:1: not UTF-8 (from its byte 3); save the file as UTF-8"),
+            (b"", "t: the file is empty; check that it was copied whole"),
+        ] {
+            assert_eq!(rows(body).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn the_bytes_before_the_header_may_say_what_they_are() {
+        let folder = crate::fixture::Folder::with(&[("t.csv", "\u{feff}text\nx\n")]);
+        let table = super::super::read_rows(&folder.path().join("t.csv"), &["text"]).unwrap();
+        assert_eq!(table.rows[0].as_ref().unwrap().values, [text("x")]);
+        folder.file("t.csv", b"\xFF\xFEt\0e\0x\0t\0");
+        let error = super::super::read_rows(&folder.path().join("t.csv"), &["text"]).unwrap_err();
+        assert!(error.to_string().ends_with("the file is UTF-16; save it as UTF-8"));
+    }
+}

@@ -1,0 +1,167 @@
+//! JSONL: one JSON object a line.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use super::{RawRow, RawTable, Value, not_utf8};
+use crate::DataError;
+
+/// Reads the `body` of the file at `path`.
+pub(super) fn read(path: &Path, body: &[u8], wanted: &[&str]) -> Result<RawTable, DataError> {
+    let end = body.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(0, |last| last + 1);
+    if end == 0 {
+        return Err(DataError::file(path, "the file is empty; check that it was copied whole"));
+    }
+    let rows = body[..end]
+        .split(|&byte| byte == b'\n')
+        .enumerate()
+        .map(|(index, line)| read_object(path, index + 1, line, wanted))
+        .collect();
+    Ok(RawTable { rows, present: vec![true; wanted.len()], others: Vec::new() })
+}
+
+fn read_object(
+    path: &Path,
+    line: usize,
+    bytes: &[u8],
+    wanted: &[&str],
+) -> Result<RawRow, DataError> {
+    let bad = |problem: String| DataError::row(path, line, "", problem);
+    let text = std::str::from_utf8(bytes).map_err(|error| bad(not_utf8(error)))?;
+    if text.trim().is_empty() {
+        return Err(bad("the line is blank; remove it".to_owned()));
+    }
+    let object: Object<'_> = serde_json::from_str(text).map_err(|error| bad(describe(&error)))?;
+    let mut values = vec![Value::Absent; wanted.len()];
+    let mut others = Vec::new();
+    for (key, value) in object.0 {
+        match wanted.iter().position(|column| *column == key) {
+            Some(index) => values[index] = read_value(value.get()),
+            None => others.push(key),
+        }
+    }
+    Ok(RawRow { line, values, others })
+}
+
+fn describe(error: &serde_json::Error) -> String {
+    let (message, column) = (error.to_string(), error.column());
+    let message = message.split(" at line ").next().unwrap_or_default();
+    match error.classify() {
+        Category::Eof => "the line ends inside a JSON object; the file may be cut short, copy it \
+                          again"
+            .to_owned(),
+        Category::Data => format!("not one JSON object: {message}; fix the line"),
+        _ => format!("not one JSON object: {message} in column {column}; fix the line"),
+    }
+}
+
+fn read_value(raw: &str) -> Value {
+    match raw.as_bytes().first() {
+        Some(b'n') => Value::Absent,
+        Some(b'[' | b'{') => Value::Nested,
+        // The value has been parsed once as JSON, so a string that cannot be decoded has a lone
+        // surrogate: kept as written.
+        Some(b'"') => Value::Text(serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned())),
+        _ => Value::Bare(raw.to_owned()),
+    }
+}
+
+/// A JSON object whose keys differ, in the order of the file.
+struct Object<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs: Vec<(String, &RawValue)> = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+                    if pairs.iter().any(|(earlier, _)| *earlier == key) {
+                        return Err(A::Error::custom(format!("the key `{key}` occurs twice")));
+                    }
+                    pairs.push((key, value));
+                }
+                Ok(pairs)
+            }
+        }
+        deserializer.deserialize_map(Pairs).map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(bytes: &[u8]) -> Result<RawRow, String> {
+        read_object(Path::new("t"), 4, bytes, &["id", "text"]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn values_are_kept_as_the_file_writes_them() {
+        for (json, expected) in [
+            (r#"{"id": 00012345678901234567890}"#, None),
+            (
+                r#"{"id": 12345678901234567890123}"#,
+                Some(Value::Bare("12345678901234567890123".into())),
+            ),
+            (r#"{"id": 1.50}"#, Some(Value::Bare("1.50".into()))),
+            (r#"{"id": "01235"}"#, Some(Value::Text("01235".into()))),
+            (r#"{"id": "\u00e9\n"}"#, Some(Value::Text("é\n".into()))),
+            (r#"{"id": true}"#, Some(Value::Bare("true".into()))),
+            (r#"{"id": null}"#, Some(Value::Absent)),
+            (r#"{"id": {"a": 1, "a": 2}}"#, Some(Value::Nested)),
+            ("{}", Some(Value::Absent)),
+        ] {
+            assert_eq!(
+                row(json.as_bytes()).ok().map(|row| row.values[0].clone()),
+                expected,
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        for (bytes, expected) in [
+            (&b""[..], "t:4: the line is blank; remove it"),
+            (b"  \r", "t:4: the line is blank; remove it"),
+            (
+                b"{\"id\": 1, \"te",
+                "t:4: the line ends inside a JSON object; the file may be cut short, copy it again",
+            ),
+            (b"{\"id\": \"\xFF\"}", "t:4: not UTF-8 (from its byte 9); save the file as UTF-8"),
+            (
+                b"{\"a\": 1, \"a\": 1}",
+                "t:4: not one JSON object: the key `a` occurs twice; fix the line",
+            ),
+            (
+                b"{\"a\": 1} {\"a\": 1}",
+                "t:4: not one JSON object: trailing characters in column 10; fix the line",
+            ),
+        ] {
+            assert_eq!(row(bytes).unwrap_err(), expected);
+        }
+        assert!(row(b"[1]").unwrap_err().contains("expected a JSON object"));
+    }
+
+    #[test]
+    fn blank_lines_are_errors_within_and_not_at_the_end() {
+        let body = b"{\"id\": 1}\n\n{\"id\": 2}\n\n \n";
+        let table = read(Path::new("t"), body, &["id"]).unwrap();
+        assert_eq!(table.rows.len(), 3);
+        let message = table.rows[1].as_ref().unwrap_err().to_string();
+        assert_eq!(message, "t:2: the line is blank; remove it");
+        assert_eq!(table.rows[2].as_ref().unwrap().line, 3);
+    }
+}
