@@ -187,3 +187,73 @@ impl PreprocessError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    /// Every message says where and what, ends in no full stop, and never in "failed to".
+    #[test]
+    fn messages_read_as_they_should() {
+        let path = || PathBuf::from("bert/config.json");
+        let id = || "dev:7".to_owned();
+        let expected = "`bert` or `clip`".to_owned();
+        let key = || "model_type".to_owned();
+        let cases = [
+            (
+                PreprocessError::Read { path: path(), source: Error::from(ErrorKind::TimedOut) },
+                "bert/config.json: timed out",
+            ),
+            (
+                PreprocessError::Missing {
+                    path: path(),
+                    purpose: "to know the model",
+                    remedy: "copy it",
+                },
+                "bert/config.json: no such file, needed to know the model; copy it",
+            ),
+            (
+                PreprocessError::Json { path: path(), line: 3, problem: "no value".to_owned() },
+                "bert/config.json:3: no value; replace the file by the checkpoint's own",
+            ),
+            (
+                PreprocessError::Value {
+                    path: path(),
+                    key: key(),
+                    value: "\"t5\"".to_owned(),
+                    expected: expected.clone(),
+                },
+                "bert/config.json: `model_type` is `\"t5\"`, expected `bert` or `clip`",
+            ),
+            (
+                PreprocessError::NoKey { path: path(), key: key(), expected },
+                "bert/config.json: `model_type` is missing, expected `bert` or `clip`",
+            ),
+            (
+                PreprocessError::NoPicture { id: id(), arm: Arm::Both },
+                "`dev:7` has no picture, which the arm `both` needs; add one, drop the row, or \
+                 use `--on-bad-item skip` or `--arm text`",
+            ),
+            (
+                PreprocessError::TooLong { id: id(), tokens: 9, length: 8 },
+                "`dev:7` has 9 tokens, but texts are padded to 8; prepare with \
+                 `with_max_length(8)`",
+            ),
+            (
+                PreprocessError::Plan { shard: 2, problem: "is empty".to_owned() },
+                "shard 2 of the plan is empty; make the plan for the split that is loaded",
+            ),
+            (
+                PreprocessError::Worker { shard: 2, problem: "index".to_owned() },
+                "shard 2: preparing it broke down: index; please report it with the items of the \
+                 shard",
+            ),
+            (PreprocessError::EmptyBatch, "a batch of no examples; give at least one"),
+        ];
+        for (error, message) in cases {
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

@@ -44,6 +44,7 @@ mod order;
 mod picture;
 mod processor;
 mod resize;
+mod size;
 mod text;
 
 pub use batch::{Batch, Example, ImageInput, Padding, Pixels, Targets, TextInput, Tokens, collate};

@@ -3,6 +3,7 @@
 //! is a failure.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod loader;
 mod pixels;
 mod processor;
 mod resize;
