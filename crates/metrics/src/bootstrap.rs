@@ -8,6 +8,7 @@ use crate::distribution::{normal_cdf, normal_quantile};
 use crate::error::{MetricError, Result, confidence, same_length};
 use crate::interval::{Clusters, Interval};
 use crate::items::Items;
+use crate::labels::Confusion;
 use crate::metric::{Basis, Metric};
 use crate::ranking::{Descending, name};
 
@@ -45,7 +46,7 @@ pub struct Bootstrap {
     /// of the estimate, or the statistic is undefined without some cluster: use `percentile` then
     /// and say so.
     pub bca: Option<Interval>,
-    /// The acceleration of BCa from the jackknife over clusters.
+    /// The acceleration of that interval, from the jackknife over clusters.
     pub acceleration: Option<f64>,
     /// The standard deviation of the replicates.
     pub standard_error: f64,
@@ -156,7 +157,7 @@ pub(crate) fn draw_counts(clusters: &Clusters, items: usize, key: (u64, u64, usi
 
 /// A metric of one file, ready to be computed for any counts of its items.
 pub(crate) enum Counted<'a> {
-    Confusion(&'a Items<'a>, fn(&crate::labels::Confusion, usize) -> Result<f64>),
+    Confusion(&'a Items<'a>, fn(&Confusion, usize) -> f64),
     Mean(Vec<f64>),
     AveragePrecision(Vec<(usize, Descending, Vec<bool>)>),
 }
@@ -182,13 +183,9 @@ impl<'a> Counted<'a> {
         match self {
             Self::Confusion(items, score) => {
                 let weight = |item: usize| u64::from(counts[item]);
-                let confusion = crate::labels::Confusion::count(
-                    items.predictions,
-                    items.labels,
-                    items.classes,
-                    weight,
-                );
-                score(&confusion, items.positive)
+                let confusion =
+                    Confusion::count(items.predictions, items.labels, items.classes, weight);
+                Ok(score(&confusion, items.positive))
             }
             Self::Mean(values) => {
                 let total: f64 = counts.iter().map(|&count| f64::from(count)).sum();

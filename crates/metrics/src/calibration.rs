@@ -28,7 +28,7 @@ pub struct Bin {
 pub struct Calibration {
     /// The bins that hold items, by ascending confidence.
     pub bins: Vec<Bin>,
-    /// The expected calibration error Σ n_b/n |accuracy − confidence| (Naeini 2015). Biased upwards:
+    /// The expected calibration error `Σ n_b/n |accuracy − confidence|` (Naeini 2015). Biased upwards:
     /// not comparable between sets of different size.
     pub expected: f64,
     /// The root of the mean squared error over bins.

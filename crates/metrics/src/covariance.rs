@@ -134,15 +134,7 @@ fn resampled(
     Ok((try_matrix(files.len(), cell)?, redraws.redrawn))
 }
 
-/// A symmetric matrix from its lower half.
+/// The matrix of all cells; a symmetric cell gives the same bits on both sides.
 fn try_matrix(size: usize, cell: impl Fn(usize, usize) -> Result<f64>) -> Result<Vec<Vec<f64>>> {
-    let mut matrix = vec![vec![0.0; size]; size];
-    for i in 0..size {
-        for j in 0..=i {
-            let value = cell(i, j)?;
-            matrix[i][j] = value;
-            matrix[j][i] = value;
-        }
-    }
-    Ok(matrix)
+    (0..size).map(|i| (0..size).map(|j| cell(i.max(j), i.min(j))).collect()).collect()
 }

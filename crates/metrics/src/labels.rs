@@ -50,6 +50,12 @@ impl Confusion {
         Self { classes, counts }
     }
 
+    /// How many classes are declared.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
     /// The rows, `[classes][classes]`.
     #[must_use]
     pub fn rows(&self) -> Vec<Vec<u64>> {

@@ -53,3 +53,8 @@ pub use labels::accuracy;
 pub use metric::{METRICS, Metric, Needs, metric};
 pub use paired::{McNemar, mcnemar};
 pub use ranking::{auroc, average_precision};
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

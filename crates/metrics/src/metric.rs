@@ -41,7 +41,7 @@ pub enum Needs {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Basis {
     /// Counts: resampled.
-    Confusion(fn(&Confusion, usize) -> Result<f64>),
+    Confusion(fn(&Confusion, usize) -> f64),
     /// The mean of a value per item: sandwich variance.
     Mean(fn(&Items) -> Result<Vec<f64>>),
     /// Placements: DeLong's variance.
@@ -58,12 +58,12 @@ pub const METRICS: &[Metric] = &[
         ..shares("accuracy", "share of items whose prediction is right")
     },
     Metric {
-        score: |items| f1(&items.confusion()?, items.positive),
+        score: score_f1,
         basis: Basis::Confusion(f1),
         ..shares("f1", "F1 of the positive class, 2tp/(2tp+fp+fn); two classes only")
     },
     Metric {
-        score: |items| f1_macro(&items.confusion()?, 0),
+        score: |items| Ok(f1_macro(&items.confusion()?, 0)),
         basis: Basis::Confusion(f1_macro),
         ..shares("f1_macro", "mean of the F1 of all declared classes")
     },
@@ -73,17 +73,17 @@ pub const METRICS: &[Metric] = &[
         ..shares("f1_micro", "F1 of pooled counts; equals accuracy where each item has one label")
     },
     Metric {
-        score: |items| f1_weighted(&items.confusion()?, 0),
+        score: |items| Ok(f1_weighted(&items.confusion()?, 0)),
         basis: Basis::Confusion(f1_weighted),
         ..shares("f1_weighted", "mean of the F1 of all classes, by support")
     },
     Metric {
-        score: |items| precision(&items.confusion()?, items.positive),
+        score: |items| Ok(precision(&items.confusion()?, items.positive)),
         basis: Basis::Confusion(precision),
         ..shares("precision", "tp/(tp+fp) of the positive class; mean over more than two classes")
     },
     Metric {
-        score: |items| recall(&items.confusion()?, items.positive),
+        score: |items| Ok(recall(&items.confusion()?, items.positive)),
         basis: Basis::Confusion(recall),
         ..shares("recall", "tp/(tp+fn) of the positive class; mean over more than two classes")
     },
@@ -120,12 +120,12 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         range: (-1.0, 1.0),
-        score: |items| mcc(&items.confusion()?, 0),
+        score: |items| Ok(mcc(&items.confusion()?, 0)),
         basis: Basis::Confusion(mcc),
         ..shares("mcc", "correlation of predictions and labels (Matthews; Gorodkin)")
     },
     Metric {
-        score: |items| balanced_accuracy(&items.confusion()?, 0),
+        score: |items| Ok(balanced_accuracy(&items.confusion()?, 0)),
         basis: Basis::Confusion(balanced_accuracy),
         ..shares("balanced_accuracy", "mean recall over the classes that occur")
     },
@@ -164,52 +164,48 @@ const fn shares(name: &'static str, describe: &'static str) -> Metric {
     }
 }
 
-fn classes(confusion: &Confusion) -> usize {
-    confusion.rows().len()
-}
-
-fn f1(confusion: &Confusion, positive: usize) -> Result<f64> {
-    if classes(confusion) > 2 {
+fn score_f1(items: &Items) -> Result<f64> {
+    if !items.is_binary() {
         let why = "there are more than two classes and so no positive one; see `f1_macro`";
         return Err(MetricError::undefined("f1", why));
     }
-    Ok(confusion.class_scores(positive, 0.0).f1)
+    Ok(f1(&items.confusion()?, items.positive))
 }
 
-fn precision(confusion: &Confusion, positive: usize) -> Result<f64> {
-    let scores = match classes(confusion) {
+fn f1(confusion: &Confusion, positive: usize) -> f64 {
+    confusion.class_scores(positive, 0.0).f1
+}
+
+fn precision(confusion: &Confusion, positive: usize) -> f64 {
+    let scores = match confusion.classes() {
         2 => confusion.class_scores(positive, 0.0),
         _ => confusion.macro_scores(),
     };
-    Ok(scores.precision)
+    scores.precision
 }
 
-fn recall(confusion: &Confusion, positive: usize) -> Result<f64> {
-    let scores = match classes(confusion) {
+fn recall(confusion: &Confusion, positive: usize) -> f64 {
+    let scores = match confusion.classes() {
         2 => confusion.class_scores(positive, 0.0),
         _ => confusion.macro_scores(),
     };
-    Ok(scores.recall)
+    scores.recall
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "one signature for all functions of the table")]
-fn f1_macro(confusion: &Confusion, _positive: usize) -> Result<f64> {
-    Ok(confusion.macro_scores().f1)
+fn f1_macro(confusion: &Confusion, _positive: usize) -> f64 {
+    confusion.macro_scores().f1
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "one signature for all functions of the table")]
-fn f1_weighted(confusion: &Confusion, _positive: usize) -> Result<f64> {
-    Ok(confusion.weighted_scores().f1)
+fn f1_weighted(confusion: &Confusion, _positive: usize) -> f64 {
+    confusion.weighted_scores().f1
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "one signature for all functions of the table")]
-fn mcc(confusion: &Confusion, _positive: usize) -> Result<f64> {
-    Ok(confusion.mcc())
+fn mcc(confusion: &Confusion, _positive: usize) -> f64 {
+    confusion.mcc()
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "one signature for all functions of the table")]
-fn balanced_accuracy(confusion: &Confusion, _positive: usize) -> Result<f64> {
-    Ok(confusion.balanced_accuracy())
+fn balanced_accuracy(confusion: &Confusion, _positive: usize) -> f64 {
+    confusion.balanced_accuracy()
 }
 
 fn score_auroc(items: &Items) -> Result<f64> {

@@ -18,7 +18,7 @@ pub fn log_losses(probabilities: &[Vec<f64>], labels: &[usize]) -> Result<Vec<f6
     Ok(probabilities.iter().zip(labels).map(loss).collect())
 }
 
-/// ln Σ exp(z) − z_y of each item, `[items]`: exact where probabilities have saturated, nothing is
+/// `ln Σ exp(z) − z_y` of each item, `[items]`: exact where probabilities have saturated, nothing is
 /// clipped. `logits` is `[items][classes]`.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ pub fn auroc(scores: &[f64], positive: &[bool]) -> Result<f64> {
     Ok((sum - n1 * (n1 + 1.0) / 2.0) / (n1 * n0))
 }
 
-/// Average precision: Σ (R_n − R_{n−1}) P_n over distinct thresholds from the highest down; tied
+/// Average precision: `Σ (R_n − R_{n−1}) P_n` over distinct thresholds from the highest down; tied
 /// items enter together, nothing is interpolated. Its baseline is the share of positives, so it
 /// does not compare across sets. `scores` and `positive` are `[items]`.
 ///

@@ -144,7 +144,7 @@ fn check(runs: &Runs) -> Result<()> {
     Ok(())
 }
 
-/// max(0, mean S_AA + mean S_BB − 2 mean S_AB), off the diagonal within a model and, for paired
+/// `max(0, mean S_AA + mean S_BB − 2 mean S_AB)`, off the diagonal within a model and, for paired
 /// seeds, off the pairs between models.
 fn common(covariance: &[Vec<f64>], a: usize, pairing: Pairing) -> f64 {
     let block = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>, all: bool| {
