@@ -1,0 +1,277 @@
+//! `cargo xtask experiment NAME`: a grid of runs, its report and its verdict; on real data where
+//! everything is in place, else on a demo set, said so wherever a figure stands.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use mmc_data::demo::Truth;
+use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, PartialSettings, ResultsFolder};
+
+use crate::demo::{self, InPlace};
+use crate::failure::{Failure, workspace};
+use crate::grid::{self, Launch, Run, State, time};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  cargo xtask experiment hateful_memes
+  cargo xtask experiment hateful_memes --truth redundant
+  cargo xtask experiment hateful_memes --profile full --dry-run";
+
+/// What `cargo xtask experiment` is asked for.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The experiment: configs/NAME.toml
+    name: String,
+    /// full: the study's protocol or nothing; demo: generated data and tiny models
+    /// [default: full where data and weights are in place, else demo]
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
+    /// What decides the label of the demo set (implies --profile demo) [default: interaction]
+    #[arg(long, value_name = "TRUTH")]
+    #[arg(value_parser = ["interaction", "redundant", "image", "text", "none"])]
+    truth: Option<String>,
+    /// Say what would be run, and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Runs side by side [default: 1; in the demo one a core, at most 4]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Where the results go [default: results/NAME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    Full,
+    Demo,
+}
+
+/// What is run in the end.
+enum Mode {
+    /// The study's protocol on the real data.
+    Study,
+    /// The same grid on generated data with tiny models.
+    Demo { truth: Truth, missing: Vec<String> },
+}
+
+/// Runs what is asked for; the last line printed is the verdict.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let started = Instant::now();
+    let root = workspace();
+    let config = config_path(&root, &options.name)?;
+    let experiment = Experiment::read(&config)?;
+    let mmc = build(&root)?;
+    let in_place = look(&mmc, &config, &root)?;
+    let mode = choose(options, &experiment, &in_place)?;
+    announce(&options.name, &mode);
+    let out = options.out.clone().unwrap_or_else(|| root.join("results").join(&options.name));
+    let results = ResultsFolder::new(&out);
+    let (grid, settings) = plan(&experiment, &mode, &results)?;
+    if let Mode::Demo { truth, .. } = &mode
+        && let Some(plan) = &experiment.demo
+        && !options.dry_run
+    {
+        fs::create_dir_all(&out)?;
+        demo::generate(plan, *truth, &out.join("demo-data"))?;
+    }
+    let runs = states(&results, &grid, &settings)?;
+    if options.dry_run {
+        for (run, state) in &runs {
+            println!("{:<24} {}", run.id.to_string(), state.plan());
+        }
+        return Ok(());
+    }
+    results.write_record(&record(options, &experiment, &mode, grid))?;
+    let failed = grid::execute(&runs, &launch(options, &mode, &mmc));
+    report(&out)?;
+    if !failed.is_empty() {
+        println!("{} runs failed and are missing from these figures", failed.len());
+    }
+    println!("{} runs in {}", runs.len(), time(started.elapsed().as_secs_f64()));
+    conclude(&out)
+}
+
+fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let folder = root.join("configs");
+    let path = folder.join(format!("{name}.toml"));
+    if path.is_file() {
+        return Ok(path);
+    }
+    let mut known = Vec::new();
+    for entry in fs::read_dir(&folder)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            known.push(format!("`{stem}`"));
+        }
+    }
+    known.sort();
+    Err(Failure::usage(format!("no experiment `{name}`, expected one of {}", known.join(", "))))
+}
+
+/// Builds the program as it is now and says where it lies.
+fn build(root: &Path) -> Result<PathBuf, Failure> {
+    let status = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--package", "mmc"])
+        .current_dir(root)
+        .status()?;
+    if !status.success() {
+        return Err(Failure::work("`cargo build --release --package mmc` failed, see above"));
+    }
+    // This program and `mmc` are built with one profile, so they lie side by side.
+    Ok(std::env::current_exe()?.with_file_name(format!("mmc{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Asks `mmc` what the study's protocol finds in place.
+fn look(mmc: &Path, config: &Path, root: &Path) -> Result<InPlace, Failure> {
+    let output = Command::new(mmc)
+        .args(["plan", "--json", "--grid"])
+        .arg(config)
+        .current_dir(root)
+        .output()?;
+    if !output.status.success() {
+        return Err(Failure::work(String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn choose(options: &Options, experiment: &Experiment, found: &InPlace) -> Result<Mode, Failure> {
+    let full = options.profile == Some(Profile::Full);
+    if full && options.truth.is_some() {
+        return Err(Failure::usage(
+            "`--truth` is of the demo set, so it excludes `--profile full`",
+        ));
+    }
+    if full && !found.in_place {
+        return Err(Failure::work(format!(
+            "`--profile full` needs what is not there:\n{}",
+            found.instructions()
+        )));
+    }
+    let demo = options.profile == Some(Profile::Demo) || options.truth.is_some();
+    if found.in_place && !demo {
+        return Ok(Mode::Study);
+    }
+    if experiment.demo.is_none() {
+        return Err(Failure::work(format!(
+            "configs/{}.toml has no `[demo]` to fall back to, and these are missing:\n{}",
+            options.name,
+            found.instructions()
+        )));
+    }
+    let truth = options.truth.as_deref().unwrap_or("interaction").parse()?;
+    Ok(Mode::Demo { truth, missing: found.names() })
+}
+
+/// The first lines: nobody may take a demo figure for a real one.
+fn announce(name: &str, mode: &Mode) {
+    match mode {
+        Mode::Study => println!("{name}: data and weights are in place; the study's protocol"),
+        Mode::Demo { truth, missing } if missing.is_empty() => println!(
+            "{name}: DEMO as asked for, on generated data (truth: {truth}) with tiny models"
+        ),
+        Mode::Demo { truth, missing } => println!(
+            "{name}: DEMO on generated data (truth: {truth}) with tiny models; missing for the \
+             real experiment: {} (`--profile full` says how to get them)",
+            missing.join(", ")
+        ),
+    }
+}
+
+/// The grid of the mode, and what every run of it is asked.
+fn plan(
+    experiment: &Experiment,
+    mode: &Mode,
+    results: &ResultsFolder,
+) -> Result<(Grid, PartialSettings), Failure> {
+    let dataset = mmc_data::dataset(&experiment.dataset)?;
+    let demo = experiment.demo.as_ref().filter(|_| matches!(mode, Mode::Demo { .. }));
+    let (grid, settings) =
+        demo.map_or((&experiment.grid, &experiment.settings), |demo| (&demo.grid, &demo.settings));
+    let data_root = if demo.is_some() {
+        results.root().join("demo-data")
+    } else {
+        workspace().join(dataset.root(experiment.data_root.as_deref().map(Path::new)))
+    };
+    let data = PartialSettings {
+        dataset: Some(experiment.dataset.clone()),
+        data_root: Some(std::path::absolute(data_root)?.display().to_string()),
+        ..PartialSettings::default()
+    };
+    Ok((grid.clone(), settings.clone().merge(data)))
+}
+
+/// Every run of the grid with what is in its folder now.
+fn states(
+    results: &ResultsFolder,
+    grid: &Grid,
+    settings: &PartialSettings,
+) -> Result<Vec<(Run, State)>, Failure> {
+    let mut fingerprints = None;
+    let mut runs = Vec::new();
+    for id in grid.runs() {
+        let run = Run::new(results, id, settings);
+        let state = if run.folder.join("config.toml").is_file() {
+            let known = match fingerprints.take() {
+                Some(known) => known,
+                None => grid::fingerprints(settings)?,
+            };
+            run.state(fingerprints.insert(known))?
+        } else {
+            State::New
+        };
+        runs.push((run, state));
+    }
+    Ok(runs)
+}
+
+fn record(options: &Options, experiment: &Experiment, mode: &Mode, grid: Grid) -> ExperimentRecord {
+    let name = &options.name;
+    let (command, missing, demo) = match mode {
+        Mode::Study => (format!("cargo xtask experiment {name}"), Vec::new(), None),
+        Mode::Demo { truth, missing } => (
+            format!("cargo xtask experiment {name} --truth {truth}"),
+            missing.clone(),
+            Some(DemoRecord { truth: truth.to_string() }),
+        ),
+    };
+    ExperimentRecord {
+        name: name.clone(),
+        command,
+        dataset: experiment.dataset.clone(),
+        primary_metric: experiment.primary_metric.clone(),
+        metrics: experiment.metrics.clone(),
+        margin: experiment.margin,
+        missing,
+        demo,
+        grid,
+    }
+}
+
+/// Tiny models gain nothing from threads: one thread a run, runs side by side.
+fn launch<'a>(options: &Options, mode: &Mode, mmc: &'a Path) -> Launch<'a> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = options.jobs.unwrap_or(match mode {
+        Mode::Study => 1,
+        Mode::Demo { .. } => cores.min(4),
+    });
+    let threads = match mode {
+        Mode::Study => (cores / jobs.max(1)).max(1),
+        Mode::Demo { .. } => 1,
+    };
+    Launch { mmc, jobs, threads }
+}
+
+fn report(out: &Path) -> Result<(), Failure> {
+    let _ = out;
+    Ok(())
+}
+
+fn conclude(out: &Path) -> Result<(), Failure> {
+    let _ = out;
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! The runs of an experiment: which are there already, and the others, run as child processes.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use mmc_data::ReadOptions;
+use mmc_run::{DataRecord, Effect, PartialSettings, ResultsFolder, RunFolder, RunId, SETTINGS};
+
+use crate::failure::Failure;
+
+/// Lines of a failed run's log that are shown.
+const TAIL: usize = 12;
+
+/// One run of the grid and what it is asked to be.
+pub(crate) struct Run {
+    /// Model, arm and seed.
+    pub(crate) id: RunId,
+    /// All that is asked of it; what is absent is the preset's.
+    pub(crate) settings: PartialSettings,
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// What lies in a run's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing.
+    New,
+    /// A run that was interrupted.
+    Incomplete,
+    /// A run as asked for, with all its results.
+    Complete,
+    /// A run with other settings or on other data.
+    Changed,
+}
+
+impl State {
+    /// What will be done about it.
+    pub(crate) fn plan(self) -> &'static str {
+        match self {
+            Self::New => "to run",
+            Self::Incomplete => "to go on with",
+            Self::Complete => "complete, skipped",
+            Self::Changed => "to run again: its settings or data changed",
+        }
+    }
+}
+
+impl Run {
+    /// A run of an experiment whose results lie in `results`.
+    pub(crate) fn new(results: &ResultsFolder, id: RunId, settings: &PartialSettings) -> Self {
+        let decided = PartialSettings {
+            model: Some(id.model.clone()),
+            arm: Some(id.arm),
+            seed: Some(id.seed),
+            ..PartialSettings::default()
+        };
+        let folder = results.run_path(&id);
+        Self { id, settings: settings.clone().merge(decided), folder }
+    }
+
+    /// The file with what is asked of it, beside its folder so that the folder is the run's alone.
+    fn asked_path(&self) -> PathBuf {
+        self.folder.with_file_name(format!("{}.toml", self.id))
+    }
+
+    /// What is in its folder now. `fingerprints` are those of the data's splits.
+    pub(crate) fn state(&self, fingerprints: &[(String, String)]) -> Result<State, Failure> {
+        let Ok(folder) = RunFolder::open(&self.folder) else { return Ok(State::New) };
+        // Asked for by an older version, or not kept: nobody knows, so it is run again.
+        let Ok(before) = PartialSettings::read(&self.asked_path()) else {
+            return Ok(State::Changed);
+        };
+        let same_settings = of_result(&before)? == of_result(&self.settings)?;
+        if !same_settings || !is_same_data(&folder.config()?.data, fingerprints) {
+            return Ok(State::Changed);
+        }
+        Ok(if folder.is_complete() { State::Complete } else { State::Incomplete })
+    }
+
+    /// Writes what is asked of it and clears the folder of a run that was asked for otherwise.
+    fn prepare(&self, state: State) -> Result<(), Failure> {
+        if state == State::Changed {
+            fs::remove_dir_all(&self.folder)?;
+        }
+        fs::create_dir_all(&self.folder)?;
+        fs::write(self.asked_path(), toml::to_string(&self.settings)?)?;
+        Ok(())
+    }
+
+    /// Trains it in a child process whose words go to `log.txt`.
+    fn train(&self, mmc: &Path, threads: usize) -> Result<(), Failure> {
+        let log_path = self.folder.join("log.txt");
+        let log = File::options().create(true).append(true).open(&log_path)?;
+        let status = Command::new(mmc)
+            .arg("train")
+            .arg("--config")
+            .arg(self.asked_path())
+            .arg("--out")
+            .arg(&self.folder)
+            .arg("--resume")
+            .env("RAYON_NUM_THREADS", threads.to_string())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .status()?;
+        if status.success() {
+            return Ok(());
+        }
+        let said = fs::read_to_string(&log_path).unwrap_or_default();
+        let lines: Vec<&str> = said.lines().collect();
+        let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n    ");
+        Err(Failure::work(format!("{status}; the end of {}:\n    {tail}", log_path.display())))
+    }
+}
+
+/// The fingerprint of each split of the data that runs with these settings use.
+pub(crate) fn fingerprints(settings: &PartialSettings) -> Result<Vec<(String, String)>, Failure> {
+    let dataset = mmc_data::dataset(settings.dataset.as_deref().unwrap_or_default())?;
+    let root = dataset.root(settings.data_root.as_deref().map(Path::new));
+    let options = ReadOptions {
+        labels: settings.labels.clone(),
+        id_column: settings.id_column.clone(),
+        text_column: settings.text_column.clone(),
+        image_column: settings.image_column.clone(),
+        label_column: settings.label_column.clone(),
+        on_bad_item: settings.on_bad_item.unwrap_or_default(),
+        ..ReadOptions::default()
+    };
+    let splits = dataset.resolve_splits(&root)?;
+    let mut found = Vec::new();
+    for name in [splits.train, splits.selection, splits.test] {
+        if dataset.split_file(&root, &name).is_ok() {
+            let fingerprint = dataset.read(&root, &name, &options)?.fingerprint();
+            found.push((name, fingerprint));
+        }
+    }
+    Ok(found)
+}
+
+/// The settings that can change a figure, as TOML.
+fn of_result(settings: &PartialSettings) -> Result<toml::Table, Failure> {
+    let mut table = toml::Table::try_from(settings)?;
+    for row in SETTINGS.iter().filter(|row| row.effect == Effect::None) {
+        table.remove(row.name);
+    }
+    Ok(table)
+}
+
+fn is_same_data(data: &DataRecord, fingerprints: &[(String, String)]) -> bool {
+    data.iter().all(|(_, record)| {
+        let now = fingerprints.iter().find(|(split, _)| *split == record.split);
+        now.is_some_and(|(_, fingerprint)| *fingerprint == record.fingerprint)
+    })
+}
+
+/// How runs are executed.
+pub(crate) struct Launch<'a> {
+    /// The program.
+    pub(crate) mmc: &'a Path,
+    /// Runs side by side.
+    pub(crate) jobs: usize,
+    /// Threads of each.
+    pub(crate) threads: usize,
+}
+
+/// Executes what is not complete, `jobs` at a time, with a line for each run that ends. A run that
+/// fails does not keep the others from running; the failed ones are returned.
+pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> Vec<RunId> {
+    let todo: Vec<&(Run, State)> =
+        runs.iter().filter(|(_, state)| *state != State::Complete).collect();
+    let skipped = runs.len() - todo.len();
+    if skipped > 0 {
+        println!("{skipped} of {} runs are complete already", runs.len());
+    }
+    let next = Mutex::new(todo.iter());
+    let progress = Mutex::new(Progress { ended: 0, failed: Vec::new(), started: Instant::now() });
+    std::thread::scope(|scope| {
+        for _ in 0..launch.jobs.clamp(1, todo.len().max(1)) {
+            scope.spawn(|| {
+                loop {
+                    let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((run, state)) = taken else { return };
+                    let began = Instant::now();
+                    let outcome =
+                        run.prepare(*state).and_then(|()| run.train(launch.mmc, launch.threads));
+                    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                    progress.end(run, outcome, began.elapsed().as_secs_f64(), todo.len());
+                }
+            });
+        }
+    });
+    progress.into_inner().unwrap_or_else(PoisonError::into_inner).failed
+}
+
+struct Progress {
+    ended: usize,
+    failed: Vec<RunId>,
+    started: Instant,
+}
+
+impl Progress {
+    /// Counts a run that ended and says so, with the time that is left.
+    fn end(&mut self, run: &Run, outcome: Result<(), Failure>, seconds: f64, all: usize) {
+        self.ended += 1;
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let left = elapsed / self.ended as f64 * (all - self.ended) as f64;
+        let what = match outcome {
+            Ok(()) => format!("done in {seconds:.0} s"),
+            Err(failure) => {
+                self.failed.push(run.id.clone());
+                format!("FAILED after {seconds:.0} s: {failure}")
+            }
+        };
+        let left = if self.ended == all { String::new() } else { format!(", {} left", time(left)) };
+        println!("[{:>2}/{all}] {}: {what}{left}", self.ended, run.id);
+        // A pipe that is read by nobody is no reason to stop the runs.
+        drop(std::io::stdout().flush());
+    }
+}
+
+/// Seconds for people.
+pub(crate) fn time(seconds: f64) -> String {
+    if seconds < 90.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 5400.0 {
+        format!("{:.0} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}

@@ -1,0 +1,60 @@
+//! Tasks of the workspace, run as `cargo xtask TASK`.
+//!
+//! Everything here starts other programs and reads the files they leave; the arithmetic is in the
+//! crates.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
+mod ci;
+mod demo;
+mod experiment;
+mod failure;
+mod grid;
+mod references;
+mod source;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the mmc workspace
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    /// The task.
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand, Debug)]
+enum Task {
+    /// Run a grid of models, arms and seeds, write its report and print the verdict
+    #[command(after_help = experiment::EXAMPLES)]
+    Experiment(experiment::Options),
+    /// Remake the reference numbers of tests/references with their pinned Python libraries
+    References {
+        /// The script's name without .py; all of them where absent
+        name: Option<String>,
+    },
+    /// Check the house rules on all sources and print how long files and functions are
+    Tidy,
+    /// Run what a change must pass, step by step
+    Ci {
+        /// Also what takes long: the references in Python, the demo on all five truths
+        #[arg(long)]
+        full: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Experiment(options) => experiment::run(&options),
+        Task::References { name } => references::remake(name.as_deref()),
+        Task::Tidy => tidy::check(),
+        Task::Ci { full } => ci::run(full),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
