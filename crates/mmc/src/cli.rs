@@ -1,0 +1,357 @@
+//! What can be typed: the verbs, their flags and their help.
+//!
+//! Types here hold what was typed and nothing more; a verb's file says what it means.
+
+mod columns;
+mod settings;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use columns::ColumnFlags;
+pub(crate) use settings::SettingFlags;
+
+/// Does the picture help? Train, evaluate and compare text-only and image+text classifiers
+#[derive(Parser, Debug)]
+#[command(
+    name = "mmc",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_long_help = AFTER_MMC,
+    after_help = "Each command explains itself with examples: mmc train --help"
+)]
+pub(crate) struct Cli {
+    /// The verb.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The verbs of `mmc`, in the order in which one meets them.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Train one model on one data set and write a run folder
+    #[command(after_help = AFTER_TRAIN)]
+    Train(TrainArgs),
+    /// Score a checkpoint on a split, or a file of predictions
+    #[command(after_help = AFTER_EVALUATE)]
+    Evaluate(EvaluateArgs),
+    /// Classify the rows of a file
+    #[command(after_help = AFTER_PREDICT)]
+    Predict(PredictArgs),
+    /// Write the vector that a checkpoint's classifier sees, for every row of a file
+    #[command(after_help = AFTER_EMBED)]
+    Embed(EmbedArgs),
+    /// Test whether one model beats another, from their prediction files
+    #[command(after_help = AFTER_COMPARE)]
+    Compare(CompareArgs),
+    /// Write the report and the verdict of an experiment's results folder
+    #[command(after_help = AFTER_REPORT)]
+    Report(ReportArgs),
+    /// Make, check and describe data sets
+    #[command(after_help = AFTER_DATA)]
+    Data(DataArgs),
+    /// Say what data and weights an experiment finds in place
+    #[command(hide = true)]
+    Plan(PlanArgs),
+}
+
+/// `mmc train`: where the run lives, and what may be said about it.
+#[derive(Args, Debug)]
+pub(crate) struct TrainArgs {
+    /// Read settings from FILE (flat TOML: every flag below in snake_case); flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The run folder to write; it must be absent or empty unless --resume
+    #[arg(long, value_name = "RUN_DIR")]
+    pub(crate) out: PathBuf,
+    /// Go on with the run in --out; a complete run is left as it is
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// The settings, one flag each.
+    #[command(flatten)]
+    pub(crate) settings: SettingFlags,
+}
+
+/// `mmc evaluate`: a checkpoint on a split, or a file of predictions.
+#[derive(Args, Debug)]
+pub(crate) struct EvaluateArgs {
+    /// The trained checkpoint: a folder such as RUN_DIR/checkpoint
+    #[arg(long, value_name = "DIR", requires_all = ["dataset", "split"])]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// The data set; `mmc data info` lists them
+    #[arg(long, value_name = "NAME", requires = "checkpoint")]
+    pub(crate) dataset: Option<String>,
+    /// Where the data set lies [default: $MMC_DATA/NAME, else data/NAME]
+    #[arg(long, value_name = "DIR", requires = "dataset")]
+    pub(crate) data_root: Option<PathBuf>,
+    /// The split to score, by its published name
+    #[arg(long, value_name = "NAME", requires = "dataset")]
+    pub(crate) split: Option<String>,
+    /// The columns of a table that has others.
+    #[command(flatten)]
+    pub(crate) columns: ColumnFlags,
+    /// Also write the predictions behind the scores (.jsonl, .csv or .parquet)
+    #[arg(long, value_name = "FILE", requires = "checkpoint")]
+    pub(crate) out: Option<PathBuf>,
+    /// Score this file of predictions instead; it may come from any framework
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    #[arg(required_unless_present = "checkpoint")]
+    pub(crate) predictions: Option<PathBuf>,
+    /// The positive class of a binary task [default: the second class]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) positive: Option<String>,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `predict` and `embed` read: a checkpoint and rows.
+#[derive(Args, Debug)]
+pub(crate) struct InputArgs {
+    /// The trained checkpoint: a folder such as RUN_DIR/checkpoint
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: PathBuf,
+    /// The rows to read, .jsonl or .csv, with the columns `id`, `text`, `image`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The folder that the `image` paths start from [default: the input's folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) image_root: Option<PathBuf>,
+    /// Cut texts to N tokens, specials included [default: as trained]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_length: Option<usize>,
+}
+
+/// `mmc predict`.
+#[derive(Args, Debug)]
+pub(crate) struct PredictArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    /// The file to write: .jsonl, .csv or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Keep the rows that an interrupted call wrote and go on after them
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+/// `mmc embed`.
+#[derive(Args, Debug)]
+pub(crate) struct EmbedArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    /// The file to write: .safetensors; the ids go to FILE.ids.jsonl beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// `mmc compare`: files of two sides, and what decides.
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// Predictions of the baseline, one file a seed
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) baseline: Vec<PathBuf>,
+    /// Predictions of the candidate on the same items, one file a seed
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) candidate: Vec<PathBuf>,
+    /// The score to compare [default: auroc for two classes, else accuracy]
+    #[arg(long, value_name = "METRIC")]
+    pub(crate) metric: Option<String>,
+    /// The smallest difference that matters
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub(crate) margin: f64,
+    /// The field whose equal values tie items together, or `none` [default: group, where present]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) cluster: Option<String>,
+    /// Pair the k-th file of each side: they share a seed
+    #[arg(long)]
+    pub(crate) paired_seeds: bool,
+    /// The positive class of a binary task [default: the second class]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) positive: Option<String>,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mmc report`.
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// The folder of an experiment, such as results/hateful_memes
+    #[arg(value_name = "RESULTS_DIR")]
+    pub(crate) results: PathBuf,
+}
+
+/// `mmc data`.
+#[derive(Args, Debug)]
+pub(crate) struct DataArgs {
+    /// The verb below `data`.
+    #[command(subcommand)]
+    pub(crate) command: DataCommand,
+}
+
+/// The verbs of `mmc data`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum DataCommand {
+    /// Write a made-up set in a data set's format, whose truth is known
+    #[command(after_help = AFTER_DATA_DEMO)]
+    Demo(DemoArgs),
+    /// Read every split, open every picture, and say what is wrong with them
+    Check(DataSetArgs),
+    /// Say what a data set is, how to get it and what lies in its folder
+    Info(InfoArgs),
+}
+
+/// `mmc data demo`.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// The data set whose format is written
+    #[arg(long, value_name = "NAME", value_parser = ["hateful_memes"])]
+    pub(crate) dataset: String,
+    /// What decides the label
+    #[arg(long, value_name = "TRUTH")]
+    #[arg(value_parser = ["interaction", "redundant", "image", "text", "none"])]
+    pub(crate) truth: String,
+    /// The folder to write; it must be absent or empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Rows of the training split; the selection split has a sixth, the test split a third of it
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    pub(crate) items: usize,
+    /// The seed; the same seed gives the same bytes everywhere
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `mmc data check`.
+#[derive(Args, Debug)]
+pub(crate) struct DataSetArgs {
+    /// The data set; `mmc data info` lists them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: String,
+    /// Where it lies [default: $MMC_DATA/NAME, else data/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_root: Option<PathBuf>,
+    /// The columns of a table that has others.
+    #[command(flatten)]
+    pub(crate) columns: ColumnFlags,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mmc data info`.
+#[derive(Args, Debug)]
+pub(crate) struct InfoArgs {
+    /// The data set; all of them where absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Where it lies [default: $MMC_DATA/NAME, else data/NAME]
+    #[arg(long, value_name = "DIR", requires = "dataset")]
+    pub(crate) data_root: Option<PathBuf>,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mmc plan`.
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    /// The experiment: a file such as configs/hateful_memes.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grid: PathBuf,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const AFTER_MMC: &str = "\
+Examples:
+  A made-up data set, a run on it, its score:
+    mmc data demo --dataset hateful_memes --truth interaction --out demo
+    mmc train --model vilt-tiny --dataset hateful_memes --data-root demo --out runs/vilt
+    mmc evaluate --predictions runs/vilt/predictions/test_unseen.parquet
+
+  The whole question, with a report (from a clone of the project):
+    cargo xtask experiment hateful_memes
+
+Exit codes: 0 done, 1 the work failed, 2 it was asked for wrongly.
+Logs go to stderr; RUST_LOG=debug shows more, RUST_LOG=warn less.";
+
+const AFTER_TRAIN: &str = "\
+Examples:
+  A tiny BERT from scratch on your own table (train, val, test files in data/emoji):
+    mmc train --model bert-tiny --dataset table --data-root data/emoji --out runs/emoji
+
+  ViLT with pretrained weights from models/vilt, and its text arm as the control:
+    mmc train --model vilt --dataset hateful_memes --out runs/vilt
+    mmc train --model vilt --arm text --dataset hateful_memes --out runs/vilt-text
+
+  Stopped by Ctrl-C or a power cut? The same command and --resume gives the same bytes:
+    mmc train --model vilt --dataset hateful_memes --out runs/vilt --resume
+
+A setting is taken from its flag, else from --config, else from the model's preset. RUN_DIR holds
+config.toml, train.jsonl, eval.jsonl, predictions/, scores.json, cost.json and checkpoint/.";
+
+const AFTER_EVALUATE: &str = "\
+Examples:
+  mmc evaluate --checkpoint runs/vilt/checkpoint --dataset hateful_memes --split test_unseen
+  mmc evaluate --predictions runs/vilt/predictions/test_unseen.parquet --json
+  mmc evaluate --predictions from_sklearn.csv --positive hateful
+
+A predictions file has the columns id, label, prediction and probability:NAME for each class
+(or one column `probability` for the positive class). Intervals are at 95 %.";
+
+const AFTER_PREDICT: &str = "\
+Examples:
+  mmc predict --checkpoint runs/vilt/checkpoint --input new.jsonl --out new.predictions.jsonl
+  mmc predict --checkpoint runs/vilt/checkpoint --input new.csv --image-root photos --out p.parquet
+
+A row of the input: {\"id\": \"7\", \"text\": \"look how many people love you\", \"image\": \"img/7.png\"}";
+
+const AFTER_EMBED: &str = "\
+Example:
+  mmc embed --checkpoint runs/vilt/checkpoint --input new.jsonl --out new.safetensors
+
+Read it in Python:
+  safetensors.numpy.load_file(\"new.safetensors\")[\"embeddings\"]   # [rows, width]";
+
+const AFTER_COMPARE: &str = "\
+Examples:
+  Five seeds a side; the picture must be worth two points to matter:
+    mmc compare --baseline runs/bert-*/predictions/test_unseen.parquet \\
+                --candidate runs/vilt-*/predictions/test_unseen.parquet --margin 0.02
+
+  Two files of any framework, items tied together by author:
+    mmc compare --baseline sklearn.csv --candidate mine.csv --metric accuracy --cluster author
+
+The decision: `candidate` if the difference is significant and at least the margin, `baseline` if
+it is shown to lie below the margin, else `undecided`.";
+
+const AFTER_REPORT: &str = "\
+Example:
+  mmc report results/hateful_memes
+
+Writes report.md, runs.csv and verdict.json into the folder and prints the verdict.";
+
+const AFTER_DATA: &str = "\
+Examples:
+  mmc data info
+  mmc data info --dataset hateful_memes
+  mmc data check --dataset table --data-root data/emoji
+  mmc data demo --dataset hateful_memes --truth interaction --out demo";
+
+const AFTER_DATA_DEMO: &str = "\
+Truths:
+  interaction  the label follows from picture and text together; each alone is at chance
+  redundant    the picture repeats what the text says
+  image        the picture alone decides
+  text         the text alone decides, pictures are decoration
+  none         nothing decides: the labels are coins
+
+Example:
+  mmc data demo --dataset hateful_memes --truth interaction --out demo";

@@ -1,0 +1,200 @@
+//! The settings of a run as flags: each has a twin of the same name in a config file.
+
+use std::str::FromStr;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use mmc_data::{Arm, OnBadItem};
+use mmc_run::{ClassWeights, Keep, Pad, PartialSettings, Schedule};
+
+/// What may be said about a run; whatever is absent comes from `--config`, else from the preset.
+#[derive(Args, Debug, Default)]
+pub(crate) struct SettingFlags {
+    /// The model: bert, vilt, or bert-tiny, vilt-tiny, which need no weights
+    #[arg(long, value_name = "NAME", help_heading = "What is trained")]
+    pub(crate) model: Option<String>,
+    /// Where its weights are: a folder in Hugging Face layout, or `none` to start from scratch
+    /// [default: $MMC_MODELS/NAME, else models/NAME; `none` for a tiny model]
+    #[arg(long, value_name = "DIR|HUB_ID|none", help_heading = "What is trained")]
+    pub(crate) checkpoint: Option<String>,
+    /// What the model sees [default: all it can]
+    #[arg(long, value_name = "ARM", help_heading = "What is trained")]
+    #[arg(value_parser = one_of::<Arm>(&["both", "text", "image"]))]
+    pub(crate) arm: Option<Arm>,
+    /// The dropout of all layers [default: the checkpoint's own]
+    #[arg(long, value_name = "X", help_heading = "What is trained")]
+    pub(crate) dropout: Option<f64>,
+
+    /// The data set; `mmc data info` lists them
+    #[arg(long, value_name = "NAME", help_heading = "On what")]
+    pub(crate) dataset: Option<String>,
+    /// Where the data set lies [default: $MMC_DATA/NAME, else data/NAME]
+    #[arg(long, value_name = "DIR", help_heading = "On what")]
+    pub(crate) data_root: Option<String>,
+    /// The classes and their order [default: the data set's own]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', help_heading = "On what")]
+    pub(crate) labels: Option<Vec<String>>,
+    /// The positive class of a binary task [default: the second]
+    #[arg(long, value_name = "NAME", help_heading = "On what")]
+    pub(crate) positive: Option<String>,
+    /// A table's column of texts [default: text]
+    #[arg(long, value_name = "C", help_heading = "On what")]
+    pub(crate) text_column: Option<String>,
+    /// A table's column of picture paths [default: image]
+    #[arg(long, value_name = "C", help_heading = "On what")]
+    pub(crate) image_column: Option<String>,
+    /// A table's column of labels [default: label]
+    #[arg(long, value_name = "C", help_heading = "On what")]
+    pub(crate) label_column: Option<String>,
+    /// A table's column of ids [default: id]
+    #[arg(long, value_name = "C", help_heading = "On what")]
+    pub(crate) id_column: Option<String>,
+    /// Stop at a row whose picture is unreadable, or skip it and count [default: error]
+    #[arg(long, value_name = "WAY", help_heading = "On what")]
+    #[arg(value_parser = one_of::<OnBadItem>(&["error", "skip"]))]
+    pub(crate) on_bad_item: Option<OnBadItem>,
+    /// Cut texts to N tokens, specials included [default: the preset's]
+    #[arg(long, value_name = "N", help_heading = "On what")]
+    pub(crate) max_length: Option<usize>,
+    /// Pad texts to the longest of the shard, or to --max-length [default: longest]
+    #[arg(long, value_name = "WAY", help_heading = "On what")]
+    #[arg(value_parser = one_of::<Pad>(Pad::WORDS))]
+    pub(crate) pad: Option<Pad>,
+
+    /// How often the training rows are seen [default: 10]
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub(crate) epochs: Option<u64>,
+    /// Take exactly N optimiser steps instead of --epochs
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub(crate) max_steps: Option<u64>,
+    /// Rows a batch [default: 16]
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub(crate) batch_size: Option<usize>,
+    /// Batches an optimiser step [default: 1]
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub(crate) grad_accumulation: Option<usize>,
+    /// Rows a forward pass [default: 8]; bounds the memory, changes rounding only
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub(crate) shard_rows: Option<usize>,
+    /// The peak learning rate [default: 2e-5]
+    #[arg(long, value_name = "X", help_heading = "How")]
+    pub(crate) learning_rate: Option<f64>,
+    /// AdamW's weight decay, none on biases and norms [default: 0.01]
+    #[arg(long, value_name = "X", help_heading = "How")]
+    pub(crate) weight_decay: Option<f64>,
+    /// The share of the steps in which the rate rises from 0 [default: 0]
+    #[arg(long, value_name = "X", help_heading = "How")]
+    pub(crate) warmup_ratio: Option<f64>,
+    /// How the rate falls after that [default: linear]
+    #[arg(long, value_name = "SHAPE", help_heading = "How")]
+    #[arg(value_parser = one_of::<Schedule>(Schedule::WORDS))]
+    pub(crate) schedule: Option<Schedule>,
+    /// Scale gradients down to this norm [default: 1]
+    #[arg(long, value_name = "X", help_heading = "How")]
+    pub(crate) clip_norm: Option<f64>,
+    /// Take this share of each target from its class and spread it [default: 0]
+    #[arg(long, value_name = "X", help_heading = "How")]
+    pub(crate) label_smoothing: Option<f64>,
+    /// Weigh classes by their rarity in train [default: none]
+    #[arg(long, value_name = "WAY", help_heading = "How")]
+    #[arg(value_parser = one_of::<ClassWeights>(ClassWeights::WORDS))]
+    pub(crate) class_weights: Option<ClassWeights>,
+    /// Stop after N evaluations without a better selection score
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub(crate) early_stopping: Option<u64>,
+    /// The seed of everything random [default: 0]
+    #[arg(long, value_name = "N", help_heading = "How")]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub(crate) seed: Option<u64>,
+    /// Take the rows in the file's order
+    #[arg(long, help_heading = "How")]
+    pub(crate) no_shuffle: bool,
+
+    /// Threads that read and prepare samples [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Running")]
+    pub(crate) workers: Option<usize>,
+    /// Save the state for --resume every so many steps [default: at the end of each epoch]
+    #[arg(long, value_name = "STEPS", help_heading = "Running")]
+    pub(crate) save_every: Option<u64>,
+    /// Keep the newest K states [default: 1]
+    #[arg(long, value_name = "K", help_heading = "Running")]
+    pub(crate) keep_states: Option<usize>,
+    /// Which weights checkpoint/ holds [default: best; last with --max-steps]
+    #[arg(long, value_name = "WHICH", help_heading = "Running")]
+    #[arg(value_parser = one_of::<Keep>(Keep::WORDS))]
+    pub(crate) keep: Option<Keep>,
+}
+
+impl SettingFlags {
+    /// The flags as a layer of settings. Every setting is named here, so one without a flag does
+    /// not compile.
+    pub(crate) fn into_settings(self) -> PartialSettings {
+        PartialSettings {
+            model: self.model,
+            checkpoint: self.checkpoint,
+            arm: self.arm,
+            dropout: self.dropout,
+            dataset: self.dataset,
+            data_root: self.data_root,
+            labels: self.labels,
+            positive: self.positive,
+            text_column: self.text_column,
+            image_column: self.image_column,
+            label_column: self.label_column,
+            id_column: self.id_column,
+            on_bad_item: self.on_bad_item,
+            max_length: self.max_length,
+            pad: self.pad,
+            epochs: self.epochs,
+            max_steps: self.max_steps,
+            batch_size: self.batch_size,
+            grad_accumulation: self.grad_accumulation,
+            shard_rows: self.shard_rows,
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            warmup_ratio: self.warmup_ratio,
+            schedule: self.schedule,
+            clip_norm: self.clip_norm,
+            label_smoothing: self.label_smoothing,
+            class_weights: self.class_weights,
+            early_stopping: self.early_stopping,
+            seed: self.seed,
+            no_shuffle: self.no_shuffle.then_some(true),
+            workers: self.workers,
+            save_every: self.save_every,
+            keep_states: self.keep_states,
+            keep: self.keep,
+        }
+    }
+}
+
+/// One of a closed set of words, with suggestions and a list in the help.
+fn one_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use mmc_run::SETTINGS;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn every_setting_is_a_flag_of_train_and_every_flag_is_explained() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        let train = cli.find_subcommand("train").unwrap();
+        let flags: Vec<_> = train.get_arguments().filter_map(|flag| flag.get_long()).collect();
+        for setting in SETTINGS {
+            assert!(flags.contains(&setting.name.replace('_', "-").as_str()), "{}", setting.name);
+        }
+        for flag in train.get_arguments() {
+            assert!(flag.get_help().is_some(), "{}", flag.get_id());
+        }
+        assert_eq!(flags.len(), SETTINGS.len() + 3, "settings, --config, --out and --resume");
+    }
+}

@@ -1,0 +1,136 @@
+//! `mmc compare`: two sides' prediction files to a difference, its interval and a decision.
+
+use std::path::{Path, PathBuf};
+
+use mmc_metrics::{Comparison, Contrast, Decision, Items, Metric, compare, metric};
+use mmc_run::{Predictions, ScoredRows, paired};
+
+use crate::cli::CompareArgs;
+use crate::clusters::{self, Cluster};
+use crate::failure::Failure;
+use crate::output::{print, print_json, table};
+
+/// The level of the interval.
+const LEVEL: f64 = 0.95;
+
+/// Compares the files and prints the outcome.
+pub(crate) fn run(typed: &CompareArgs) -> Result<(), Failure> {
+    if typed.margin < 0.0 {
+        return Err(Failure::usage(format!(
+            "`--margin` is `{}`, expected 0 or more: the smallest difference that matters",
+            typed.margin
+        )));
+    }
+    let asked = typed.metric.as_deref().map(metric).transpose()?;
+    let cluster: Cluster = typed.cluster.as_deref().into();
+    let paths: Vec<&PathBuf> = typed.baseline.iter().chain(&typed.candidate).collect();
+    let mut files = Vec::with_capacity(paths.len());
+    for path in &paths {
+        let mut file = Predictions::read_with_positive(path, typed.positive.as_deref())?;
+        clusters::apply(cluster, &mut file, path)?;
+        files.push(file);
+    }
+    let paired = paired(&files)?;
+    let scored = paired.files.iter().map(Predictions::scored).collect::<Result<Vec<_>, _>>()?;
+    let positive = positive(&scored[0], typed.positive.as_deref())?;
+    let metric = match asked {
+        Some(metric) => metric,
+        None => metric(if scored[0].classes.len() == 2 { "auroc" } else { "accuracy" })?,
+    };
+    let sides: Vec<Items<'_>> = scored.iter().map(|rows| items(rows, positive)).collect();
+    let (baseline, candidate) = sides.split_at(typed.baseline.len());
+    let mut comparison = compare(&Contrast {
+        metric,
+        baseline,
+        candidate,
+        paired_seeds: typed.paired_seeds,
+        margin: typed.margin,
+        lower_level: LEVEL,
+        upper_level: LEVEL,
+        seed: 0,
+    })?;
+    comparison.notes.extend(missing(&paths, &paired.missing));
+    if typed.json { print_json(&comparison) } else { print(&words(&comparison, metric)) }
+}
+
+/// The rows of one file as the metrics take them.
+pub(crate) fn items(rows: &ScoredRows, positive: usize) -> Items<'_> {
+    Items {
+        labels: &rows.labels,
+        predictions: &rows.predictions,
+        probabilities: &rows.probabilities,
+        logits: rows.logits.as_deref(),
+        clusters: rows.clusters.as_deref(),
+        classes: rows.classes.len(),
+        positive,
+    }
+}
+
+/// The index of the positive class: the one named, else the second.
+pub(crate) fn positive(rows: &ScoredRows, named: Option<&str>) -> Result<usize, Failure> {
+    let Some(name) = named else { return Ok(1) };
+    rows.classes.iter().position(|class| class == name).ok_or_else(|| {
+        let known: Vec<String> = rows.classes.iter().map(|class| format!("`{class}`")).collect();
+        Failure::usage(format!("`--positive` is `{name}`, expected {}", known.join(" or ")))
+    })
+}
+
+/// What is said of files that lack items which others have.
+fn missing(paths: &[&PathBuf], missing: &[usize]) -> Vec<String> {
+    let lacking = paths.iter().zip(missing).filter(|(_, count)| **count > 0);
+    lacking
+        .map(|(path, count)| {
+            format!("{} lacks {count} items of the other files: left out", shown(path))
+        })
+        .collect()
+}
+
+fn shown(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+/// The comparison in plain words.
+fn words(comparison: &Comparison, metric: &Metric) -> String {
+    let unit = match comparison.clusters {
+        Some(clusters) => format!("{} items in {clusters} groups", comparison.items),
+        None => format!("{} items", comparison.items),
+    };
+    let score = |value: f64| format!("{value:.4}");
+    let signed = |value: f64| format!("{value:+.4}");
+    let files = |count: usize| if count == 1 { "1 file".into() } else { format!("{count} files") };
+    let (low, high) = (signed(comparison.interval.low), signed(comparison.interval.high));
+    let rows = [
+        ["metric".into(), comparison.metric.clone(), metric.describe.into()],
+        ["baseline".into(), score(comparison.baseline), files(comparison.seeds.baseline)],
+        ["candidate".into(), score(comparison.candidate), files(comparison.seeds.candidate)],
+        [
+            "difference".into(),
+            signed(comparison.difference),
+            format!("{:.0} % interval [{low}, {high}]", comparison.level * 100.0),
+        ],
+        ["p".into(), format!("{:.2e}", comparison.p_value), "two-sided".into()],
+        ["margin".into(), comparison.margin.to_string(), "smallest difference that matters".into()],
+    ];
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
+    let mut text = format!("{unit}\n{}decision: {}\n", table(&rows), decision(comparison));
+    for note in &comparison.notes {
+        text += &format!("note: {note}\n");
+    }
+    text
+}
+
+/// The decision as a sentence that cannot be read as more than it says.
+fn decision(comparison: &Comparison) -> String {
+    let margin = comparison.margin;
+    match comparison.decision {
+        Decision::Candidate if margin > 0.0 => format!(
+            "candidate: it is better, and the estimate of its gain is at least the margin {margin}"
+        ),
+        Decision::Candidate => "candidate: it is better than the baseline".to_owned(),
+        Decision::Baseline if margin > 0.0 => {
+            format!("baseline: the candidate's gain is shown to lie below the margin {margin}")
+        }
+        Decision::Baseline => "baseline: the candidate is shown to be worse".to_owned(),
+        Decision::Undecided => "undecided: these files show neither".to_owned(),
+    }
+}

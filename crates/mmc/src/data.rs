@@ -1,0 +1,97 @@
+//! `mmc data`: make, check and describe data sets.
+
+use mmc_data::check::{check, info};
+use mmc_data::demo::{DemoSet, Truth, write};
+use mmc_data::{DATASETS, ReadOptions, dataset};
+use serde_json::json;
+
+use crate::cli::{DataCommand, DataSetArgs, DemoArgs, InfoArgs};
+use crate::failure::Failure;
+use crate::output::{check_folder, print, print_json, table};
+
+/// Does what was asked for.
+pub(crate) fn run(command: &DataCommand) -> Result<(), Failure> {
+    match command {
+        DataCommand::Demo(typed) => demo(typed),
+        DataCommand::Check(typed) => check_set(typed),
+        DataCommand::Info(typed) => describe(typed),
+    }
+}
+
+fn demo(typed: &DemoArgs) -> Result<(), Failure> {
+    let truth: Truth = typed.truth.parse()?;
+    check_folder(&typed.out)?;
+    let set = DemoSet::new(truth, typed.seed).with_items(typed.items);
+    let written = write(&set, &typed.out)?;
+    print(&format!(
+        "{}: a made-up set in the format of {} (truth: {truth}), {} rows to train on, {} to \
+         select on, {} to test on",
+        typed.out.display(),
+        written.dataset,
+        written.train,
+        written.dev,
+        written.test,
+    ))
+}
+
+/// Exit code 1 where the set cannot be used as it is.
+fn check_set(typed: &DataSetArgs) -> Result<(), Failure> {
+    let dataset = dataset(&typed.dataset)?;
+    let root = dataset.root(typed.data_root.as_deref());
+    let report = check(dataset, &root, &typed.columns.read_options())?;
+    if typed.json {
+        print_json(&report)?
+    } else {
+        print(&report.to_string())?
+    }
+    if report.is_usable() {
+        return Ok(());
+    }
+    Err(Failure::work(format!(
+        "{}: {} problems make it unusable, listed above; repair or drop these rows",
+        root.display(),
+        report.problems.len()
+    )))
+}
+
+fn describe(typed: &InfoArgs) -> Result<(), Failure> {
+    let Some(name) = &typed.dataset else { return list(typed.json) };
+    let dataset = dataset(name)?;
+    let root = dataset.root(typed.data_root.as_deref());
+    let found = info(dataset, &root, &ReadOptions::default())?;
+    if typed.json { print_json(&found) } else { print(&found.to_string()) }
+}
+
+/// Every data set in a line.
+fn list(as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        let rows = DATASETS.iter().map(|row| {
+            json!({
+                "name": row.name,
+                "title": row.title,
+                "splits": row.splits.iter().map(|split| split.name).collect::<Vec<_>>(),
+                "train": row.train,
+                "selection": row.selection,
+                "test": row.test,
+                "primary_metric": row.primary_metric,
+                "licence": row.licence,
+                "root": row.root(None),
+            })
+        });
+        return print_json(&json!({ "datasets": rows.collect::<Vec<_>>() }));
+    }
+    let mut rows = vec![["name", "what", "metric", "folder", ""].map(str::to_owned).to_vec()];
+    for row in DATASETS {
+        let root = row.root(None);
+        let there = if root.is_dir() { "in place" } else { "not in place" };
+        rows.push(vec![
+            row.name.to_owned(),
+            row.title.to_owned(),
+            row.primary_metric.to_owned(),
+            root.display().to_string(),
+            there.to_owned(),
+        ]);
+    }
+    let more = "`mmc data info --dataset NAME` says how to get one and what is in its folder\n";
+    print(&(table(&rows) + more))
+}

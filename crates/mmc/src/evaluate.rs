@@ -1,0 +1,100 @@
+//! `mmc evaluate`: a checkpoint on a split, or a file of predictions, to scores.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mmc_data::{ReadOptions, dataset};
+use mmc_metrics::{Evaluation, METRICS, evaluate};
+use mmc_run::Predictions;
+use mmc_train::predict;
+
+use crate::checkpoint::Checkpoint;
+use crate::cli::EvaluateArgs;
+use crate::compare::{items, positive};
+use crate::failure::Failure;
+use crate::output::{check_out, print, print_json, table};
+use crate::progress;
+
+/// Scores what was named and prints it.
+pub(crate) fn run(typed: &EvaluateArgs) -> Result<(), Failure> {
+    if let Some(out) = &typed.out {
+        check_out(out, &["jsonl", "csv", "parquet"])?;
+    }
+    let predictions = match (&typed.predictions, &typed.checkpoint) {
+        (Some(file), _) => Predictions::read_with_positive(file, typed.positive.as_deref())?,
+        (None, Some(folder)) => predicted(folder, typed)?,
+        (None, None) => return Err(Failure::usage("give `--checkpoint` or `--predictions`")),
+    };
+    if let Some(out) = &typed.out {
+        predictions.write(out)?;
+    }
+    let rows = predictions.scored()?;
+    let positive = positive(&rows, typed.positive.as_deref())?;
+    let evaluation = evaluate(&items(&rows, positive), 0)?;
+    if typed.json {
+        print_json(&evaluation)
+    } else {
+        print(&shown(&evaluation, &rows.classes, positive))
+    }
+}
+
+/// The predictions of a checkpoint on a split that has labels.
+fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure> {
+    let (Some(name), Some(split)) = (&typed.dataset, &typed.split) else {
+        return Err(Failure::usage("`--checkpoint` needs `--dataset` and `--split`"));
+    };
+    let dataset = dataset(name)?;
+    let split_name = dataset.split_name(split)?;
+    let checkpoint = Checkpoint::open(folder, None)?;
+    let options = ReadOptions {
+        arm: checkpoint.arm(),
+        // A table's classes are what the model was trained on; other sets know their own.
+        labels: dataset.classes.is_none().then(|| checkpoint.labels.clone()),
+        ..typed.columns.read_options()
+    };
+    let root = dataset.root(typed.data_root.as_deref());
+    let split = Arc::new(dataset.read(&root, split_name.as_str(), &options)?);
+    for note in &split.notes {
+        tracing::warn!("{note}");
+    }
+    if !split.is_labelled() {
+        return Err(Failure::work(format!(
+            "{}: it has no labels, so it cannot be scored; `mmc predict` needs none",
+            split.path.display()
+        )));
+    }
+    let checkpoint = checkpoint.with_labels(&split.labels)?;
+    let bar = progress::rows(split.len(), split_name.as_str());
+    let tell = &mut |done| bar.set_position(done as u64);
+    let model = checkpoint.model.as_ref();
+    let found = predict(model, &checkpoint.processor, &split, &checkpoint.options(), tell);
+    bar.finish_and_clear();
+    Ok(found?)
+}
+
+/// The scores as a table, then the confusion matrix.
+fn shown(evaluation: &Evaluation, classes: &[String], positive: usize) -> String {
+    let mut rows = vec![["metric", "value", "95 % interval"].map(str::to_owned).to_vec()];
+    for metric in METRICS {
+        let value = evaluation.value(metric.name);
+        let value = value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
+        let beside = match (evaluation.interval(metric.name), evaluation.undefined.get(metric.name))
+        {
+            (Some(interval), _) => format!("[{:.4}, {:.4}]", interval.low, interval.high),
+            (None, Some(why)) => why.clone(),
+            (None, None) => String::new(),
+        };
+        rows.push(vec![metric.name.to_owned(), value, beside]);
+    }
+    let positive = match classes {
+        [_, _] => format!(", the positive class is `{}`", classes[positive]),
+        _ => String::new(),
+    };
+    let mut confusion = vec![vec!["true \\ predicted".to_owned()]];
+    confusion[0].extend(classes.iter().cloned());
+    for (class, counts) in classes.iter().zip(&evaluation.confusion) {
+        let counts = counts.iter().map(ToString::to_string);
+        confusion.push(std::iter::once(class.clone()).chain(counts).collect());
+    }
+    format!("{} items{positive}\n\n{}\n{}", evaluation.n, table(&rows), table(&confusion))
+}

@@ -1,0 +1,47 @@
+//! `mmc`, the command-line program: parse, call, print. All that it does is in the libraries.
+#![allow(clippy::print_stderr, reason = "a program talks to its user")]
+
+mod checkpoint;
+mod cli;
+mod clusters;
+mod compare;
+mod data;
+mod embed;
+mod evaluate;
+mod failure;
+mod inputs;
+mod output;
+mod partial;
+mod plan;
+mod predict;
+mod progress;
+mod report;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    progress::start_logs();
+    let outcome = match cli.command {
+        Command::Train(typed) => train::run(typed),
+        Command::Evaluate(typed) => evaluate::run(&typed),
+        Command::Predict(typed) => predict::run(&typed),
+        Command::Embed(typed) => embed::run(&typed),
+        Command::Compare(typed) => compare::run(&typed),
+        Command::Report(typed) => report::run(&typed),
+        Command::Data(typed) => data::run(&typed.command),
+        Command::Plan(typed) => plan::run(&typed),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}

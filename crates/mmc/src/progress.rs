@@ -1,0 +1,161 @@
+//! What is said on stderr while something runs: log lines always, bars on a terminal only.
+
+use std::io::{self, Write};
+use std::sync::LazyLock;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use mmc_run::{EvalRecord, StepRecord};
+use mmc_train::Progress;
+use tracing_subscriber::EnvFilter;
+
+/// All bars, so that log lines are written above them and not through them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Sends log lines to stderr: what `RUST_LOG` asks for, else what `mmc` has to say.
+pub(crate) fn start_logs() {
+    let filter = EnvFilter::try_from_default_env();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("warn,mmc=info")))
+        .with_writer(|| AboveBars)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_target(false)
+        .without_time()
+        .init();
+}
+
+struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// A bar over `items` of something.
+pub(crate) fn bar(items: u64, what: &str) -> ProgressBar {
+    let bar = BARS.add(ProgressBar::new(items));
+    let template = "{prefix} [{bar:30}] {pos}/{len}  {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_prefix(what.to_owned());
+    bar
+}
+
+/// A bar over rows that are read once, with its pace and the time left.
+pub(crate) fn rows(items: usize, what: &str) -> ProgressBar {
+    let bar = bar(items as u64, what);
+    let template = "{prefix} [{bar:30}] {pos}/{len} rows  {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// What a training run tells, as bars and log lines.
+#[derive(Default)]
+pub(crate) struct Teller {
+    steps: Option<ProgressBar>,
+    items: Option<(String, ProgressBar)>,
+}
+
+impl Teller {
+    /// Passes on what happened.
+    pub(crate) fn tell(&mut self, news: &Progress<'_>) {
+        match news {
+            Progress::Note(note) => tracing::info!("{note}"),
+            Progress::Resumed { step } => tracing::info!("goes on after step {step}"),
+            Progress::Step { record, steps, seconds_left } => {
+                self.step(record, *steps, *seconds_left);
+            }
+            Progress::Predicted { split, done, items } => self.predicted(split, *done, *items),
+            Progress::Evaluated { record, best } => {
+                self.end_items();
+                tracing::info!("{}", evaluated(record, *best));
+            }
+            Progress::Saved { step } => tracing::debug!("state saved after step {step}"),
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, record: &StepRecord, steps: u64, seconds_left: f64) {
+        let bar = self.steps.get_or_insert_with(|| bar(steps, "steps"));
+        bar.set_position(record.step);
+        bar.set_message(format!(
+            "loss {:.4}  {:.1} samples/s  {} left",
+            record.loss,
+            record.samples_per_second,
+            time(seconds_left)
+        ));
+    }
+
+    fn predicted(&mut self, split: &str, done: usize, items: usize) {
+        if self.items.as_ref().is_some_and(|(shown, _)| shown != split) {
+            self.end_items();
+        }
+        let (_, bar) = self.items.get_or_insert_with(|| (split.to_owned(), rows(items, split)));
+        bar.set_position(done as u64);
+        if done >= items {
+            self.end_items();
+        }
+    }
+
+    fn end_items(&mut self) {
+        if let Some((_, bar)) = self.items.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.end_items();
+        if let Some(bar) = self.steps.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// An evaluation in a line.
+fn evaluated(record: &EvalRecord, best: bool) -> String {
+    let score = |name: &str| record.scores.get(name).copied().flatten();
+    let scores: Vec<String> = ["accuracy", "auroc", "vqa_accuracy"]
+        .into_iter()
+        .filter_map(|name| Some(format!("{name} {:.4}", score(name)?)))
+        .collect();
+    let loss = record.loss.map(|loss| format!("loss {loss:.4}, ")).unwrap_or_default();
+    format!(
+        "epoch {}, step {}: {} {loss}{}{}",
+        record.epoch,
+        record.step,
+        record.split,
+        scores.join(", "),
+        if best { ", the best so far" } else { "" }
+    )
+}
+
+/// Seconds for people.
+fn time(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match (whole / 3600, whole % 3600 / 60, whole % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_said_in_the_two_largest_units() {
+        assert_eq!(time(0.4), "0 s");
+        assert_eq!(time(75.2), "1 min 15 s");
+        assert_eq!(time(7325.0), "2 h 2 min");
+    }
+}

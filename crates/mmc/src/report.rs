@@ -1,0 +1,1 @@
+//! `mmc report`: a results folder to its report and verdict.

@@ -1,0 +1,96 @@
+//! `mmc train`: settings to a run folder.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mmc_run::{PartialSettings, RunFolder};
+use mmc_train::{Finished, Outcome, Plan, resolve, train};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::cli::TrainArgs;
+use crate::failure::Failure;
+use crate::output::{print, table};
+use crate::progress::Teller;
+
+/// What the shell gives a command that a second Ctrl-C ended at once.
+const INTERRUPTED_TWICE: i32 = 130;
+
+/// Trains, or goes on training.
+pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
+    let config = match &typed.config {
+        Some(path) => PartialSettings::read(path)?,
+        None => PartialSettings::default(),
+    };
+    // All that can be wrong with what was typed or with the data is found before the folder is
+    // touched.
+    let plan = resolve(config, typed.settings.into_settings())?;
+    let folder = match typed.resume {
+        true => RunFolder::resume(&typed.out)?,
+        false => RunFolder::create(&typed.out)?,
+    };
+    announce(&plan, &typed.out);
+    let interrupt = interrupt()?;
+    let mut teller = Teller::default();
+    let outcome = train(&plan, &folder, &interrupt, &mut |news| teller.tell(&news))?;
+    drop(teller);
+    let out = typed.out.display();
+    match outcome {
+        Outcome::Finished(finished) => print(&summary(&plan, &finished, &typed.out)),
+        Outcome::AlreadyComplete => print(&format!("{out}: complete already, nothing changed")),
+        Outcome::Interrupted { step } => Err(Failure::work(format!(
+            "{out}: stopped after step {step} as asked; the same command with `--resume` goes on"
+        ))),
+    }
+}
+
+/// Set by the first Ctrl-C or SIGTERM; the second ends the program at once.
+fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let interrupt = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, INTERRUPTED_TWICE, Arc::clone(&interrupt))?;
+        flag::register(signal, Arc::clone(&interrupt))?;
+    }
+    Ok(interrupt)
+}
+
+/// What is about to run, before the first step.
+fn announce(plan: &Plan, out: &Path) {
+    for note in &plan.notes {
+        tracing::warn!("{note}");
+    }
+    let settings = &plan.settings;
+    tracing::info!(
+        "{}: {} ({} arm, checkpoint {}) on {} rows of {}, {} steps of {} rows, on the CPU",
+        out.display(),
+        settings.model,
+        settings.arm,
+        settings.checkpoint,
+        plan.train.len(),
+        plan.train.path.display(),
+        plan.steps().steps(),
+        settings.items_per_step(),
+    );
+}
+
+/// What the run found: the selection metric on each split, and where everything lies.
+fn summary(plan: &Plan, finished: &Finished, out: &Path) -> String {
+    let metric = plan.dataset.primary_metric;
+    let mut rows = vec![["split", "items", metric, "95 % interval"].map(str::to_owned).to_vec()];
+    for (split, scores) in &finished.scores {
+        let value = scores.value(metric).map_or("undefined".to_owned(), |it| format!("{it:.4}"));
+        let interval = scores
+            .interval(metric)
+            .map_or_else(String::new, |at| format!("[{:.4}, {:.4}]", at.low, at.high));
+        rows.push(vec![split.clone(), scores.n.to_string(), value, interval]);
+    }
+    format!(
+        "{}{}: kept step {} of {}, {:.1} samples/s\n",
+        table(&rows),
+        out.display(),
+        finished.kept_step,
+        plan.steps().steps(),
+        finished.cost.samples_per_second,
+    )
+}
