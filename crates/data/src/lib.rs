@@ -1,9 +1,37 @@
-//! Readers, checks and generators of text and image classification data sets.
+//! Data sets of texts and pictures with labels: read strictly, checked whole, generated at will.
+//!
+//! A row of a file becomes a [`Sample`]; a file becomes a [`Split`]; what is known of a published
+//! set is a row of [`DATASETS`]. Every error names the file, the line and the remedy.
+//!
+//! ```
+//! use mmc_data::{ReadOptions, check, dataset, decode, demo};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path().join("memes");
+//! // A generated set in the format of Hateful Memes, in which only text and picture together
+//! // decide the label.
+//! let set = demo::DemoSet::new(demo::Truth::Interaction, 0).with_items(40);
+//! demo::write(&set, &root)?;
+//!
+//! let memes = dataset("hateful_memes")?;
+//! let train = memes.read(&root, "train", &ReadOptions::default())?;
+//! assert_eq!(train.labels, ["not_hateful", "hateful"]);
+//! assert_eq!(train.class_counts().iter().sum::<usize>(), 40);
+//!
+//! let sample = &train.samples[0];
+//! let picture = decode(sample.image.as_ref().ok_or("no picture")?)?;
+//! assert_eq!(picture.dimensions(), (64, 64));
+//!
+//! let report = check::check(memes, &root, &ReadOptions::default())?;
+//! assert!(report.is_usable(), "{report}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Not here: tokens and tensors (`mmc-preprocess`), scores (`mmc-metrics`), downloads. Pictures
+//! are looked for when a split is read and opened only when they are decoded.
 
-/// What a data set holds, and what is wrong with it.
 pub mod check;
 mod dataset;
-/// Generated data sets whose truth is known.
 pub mod demo;
 mod error;
 #[cfg(test)]

@@ -155,8 +155,8 @@ mod tests {
     }
 
     /// A PNG chunk with its checksum (RFC 2083, section 3 and appendix).
-    fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let covered = [&kind[..], body].concat();
+    fn chunk(kind: &[u8], body: &[u8]) -> Vec<u8> {
+        let covered = [kind, body].concat();
         let sum = !covered.iter().fold(u32::MAX, |sum, byte| {
             (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
                 (sum >> 1) ^ if sum & 1 == 1 { 0xEDB8_8320 } else { 0 }

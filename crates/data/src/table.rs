@@ -228,7 +228,7 @@ mod tests {
             (&["b", "B", "a", "é"], &["B", "a", "b", "é"]),
             (&["true", "false", "1", "0"], &["0", "1", "false", "true"]),
         ] {
-            let rows: String = labels.iter().map(|label| format!("x,{label}\n")).collect();
+            let rows = format!("x,{}\n", labels.join("\nx,"));
             let last = format!("text,label\nx,{}\n", labels[0]);
             let folder =
                 Folder::with(&[("train.csv", &format!("text,label\n{rows}")), ("val.csv", &last)]);

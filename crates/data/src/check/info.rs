@@ -54,6 +54,7 @@ pub struct SplitState {
 pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Info, DataError> {
     let roles = dataset.resolve_splits(root).ok();
     let mut notes = roles.as_ref().map(|roles| roles.notes.clone()).unwrap_or_default();
+    let generated = demo::manifest(root)?.is_some();
     notes.extend(demo::note(root)?);
     let role = |name: &str| {
         let roles = roles.as_ref()?;
@@ -67,7 +68,7 @@ pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Inf
         let role = role(split.name);
         splits.push(match dataset.scan(root, split.name, options) {
             Ok(scan) => {
-                let summary = Some(SplitSummary::of(&scan, dataset));
+                let summary = Some(SplitSummary::of(&scan, split.rows.filter(|_| !generated)));
                 SplitState { name, role, summary, problems: scan.problems.len(), missing: None }
             }
             Err(error @ DataError::Setting(_)) => return Err(error),

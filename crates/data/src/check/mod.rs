@@ -88,10 +88,11 @@ pub fn check(
     let study = dataset.resolve_splits(root)?;
     let needed = [&study.train, &study.selection, &study.test];
     let mut notes = study.notes.clone();
-    let manifest = demo::manifest(root)?;
+    let generated = demo::manifest(root)?.is_some();
     notes.extend(demo::note(root)?);
     let mut problems = Vec::new();
     let mut scans: Vec<Scan> = Vec::new();
+    let mut published: Vec<Option<usize>> = Vec::new();
     for split in dataset.splits {
         if let Err(error) = dataset.split_file(root, split.name) {
             if needed.iter().any(|name| *name == split.name) {
@@ -105,6 +106,7 @@ pub fn check(
                     scan.problems.iter().map(|found| Finding::new(found.kind, &found.error));
                 problems.extend(findings);
                 scans.push(scan);
+                published.push(split.rows.filter(|_| !generated));
             }
             Err(error @ DataError::Setting(_)) => return Err(error),
             Err(error) => problems.push(Finding::new(Kind::UnreadableSplit, &error)),
@@ -115,16 +117,14 @@ pub fn check(
         .iter()
         .enumerate()
         .map(|(index, scan)| CheckedSplit {
-            summary: SplitSummary::of(scan, dataset),
+            summary: SplitSummary::of(scan, published[index]),
             repeats: contents.repeats(index),
         })
         .collect();
     let overlaps = contents.overlaps();
     let mut warnings = Vec::new();
     for split in &splits {
-        if manifest.is_none() {
-            warnings.extend(size_warning(&split.summary));
-        }
+        warnings.extend(size_warning(&split.summary));
         if split.summary.name == study.train && !split.summary.labelled {
             let name = &study.train;
             warnings.push(format!("`{name}` has no labels: nothing can be trained on it"));

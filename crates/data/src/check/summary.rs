@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::Target;
 use crate::scan::{Row, Scan};
-use crate::{Dataset, Target};
 
 /// The counts of one split, over its usable rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,7 +18,7 @@ pub struct SplitSummary {
     pub rows: usize,
     /// Rows with nothing wrong.
     pub usable_rows: usize,
-    /// Rows of the published file, where there is one.
+    /// Rows of the published file, where there is one and this is not generated data.
     pub published_rows: Option<usize>,
     /// Whether the rows have labels.
     pub labelled: bool,
@@ -57,9 +57,7 @@ pub struct WordCounts {
 }
 
 impl SplitSummary {
-    pub(super) fn of(scan: &Scan, dataset: &Dataset) -> Self {
-        let name = scan.name.to_string();
-        let published = dataset.splits.iter().find(|split| split.name == name);
+    pub(super) fn of(scan: &Scan, published_rows: Option<usize>) -> Self {
         let count = |holds: fn(&Row) -> bool| scan.rows.iter().filter(|row| holds(row)).count();
         let labelled = count(|row| row.sample.target.is_some()) > 0;
         let mut classes: Vec<ClassCount> = Vec::new();
@@ -75,11 +73,11 @@ impl SplitSummary {
             }
         }
         Self {
-            name,
+            name: scan.name.to_string(),
             path: scan.path.clone(),
             rows: scan.rows.len() + scan.problems.len(),
             usable_rows: scan.rows.len(),
-            published_rows: published.and_then(|split| split.rows),
+            published_rows,
             labelled,
             classes,
             without_picture: count(|row| row.sample.image.is_none()),

@@ -156,8 +156,10 @@ fn count(bytes: &[u8], wanted: u8) -> usize {
 mod tests {
     use super::*;
 
-    /// Line and first wanted value of each row, or the message without the path.
-    fn rows(body: &[u8]) -> Result<Vec<Result<(usize, Value), String>>, String> {
+    /// Line and first wanted value of a row, or what is said of it.
+    type Found = Result<(usize, Value), String>;
+
+    fn rows(body: &[u8]) -> Result<Vec<Found>, String> {
         let message = |error: DataError| error.to_string();
         let table = read(Path::new("t"), body, &["text", "label"]).map_err(message)?;
         let value = |row: RawRow| (row.line, row.values[0].clone());

@@ -41,7 +41,11 @@ fn read_object(
     let mut others = Vec::new();
     for (key, value) in object.0 {
         match wanted.iter().position(|column| *column == key) {
-            Some(index) => values[index] = read_value(value.get()),
+            Some(index) => {
+                values[index] = read_value(value.get()).map_err(|error| {
+                    DataError::row(path, line, &key, format!("`{key}`: {}", describe(&error)))
+                })?;
+            }
             None => others.push(key),
         }
     }
@@ -56,19 +60,18 @@ fn describe(error: &serde_json::Error) -> String {
                           again"
             .to_owned(),
         Category::Data => format!("not one JSON object: {message}; fix the line"),
-        _ => format!("not one JSON object: {message} in column {column}; fix the line"),
+        _ => format!("not JSON: {message} in column {column}; fix the line"),
     }
 }
 
-fn read_value(raw: &str) -> Value {
-    match raw.as_bytes().first() {
+/// A value that has been found to be JSON; a string may still have half a surrogate pair.
+fn read_value(raw: &str) -> Result<Value, serde_json::Error> {
+    Ok(match raw.as_bytes().first() {
         Some(b'n') => Value::Absent,
         Some(b'[' | b'{') => Value::Nested,
-        // The value has been parsed once as JSON, so a string that cannot be decoded has a lone
-        // surrogate: kept as written.
-        Some(b'"') => Value::Text(serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned())),
+        Some(b'"') => Value::Text(serde_json::from_str(raw)?),
         _ => Value::Bare(raw.to_owned()),
-    }
+    })
 }
 
 /// A JSON object whose keys differ, in the order of the file.
@@ -147,11 +150,13 @@ mod tests {
             ),
             (
                 b"{\"a\": 1} {\"a\": 1}",
-                "t:4: not one JSON object: trailing characters in column 10; fix the line",
+                "t:4: not JSON: trailing characters in column 10; fix the line",
             ),
         ] {
             assert_eq!(row(bytes).unwrap_err(), expected);
         }
+        let half = row(br#"{"id": "\ud800x"}"#).unwrap_err();
+        assert!(half.starts_with("t:4: `id`: not JSON: "), "{half}");
         assert!(row(b"[1]").unwrap_err().contains("expected a JSON object"));
     }
 
