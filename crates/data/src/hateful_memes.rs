@@ -181,7 +181,7 @@ mod tests {
         );
         let skip = ReadOptions { on_bad_item: OnBadItem::Skip, ..ReadOptions::default() };
         let split = folder.read("hateful_memes", "train", &skip).unwrap();
-        assert_eq!(split.len(), 2);
+        assert_eq!((split.len(), split.skipped), (2, 1));
         assert!(split.notes[0].ends_with("1 of 3 rows skipped: their picture is missing"));
         // The text arm does not need it.
         let text = ReadOptions { arm: Arm::Text, ..ReadOptions::default() };

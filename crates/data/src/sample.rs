@@ -137,6 +137,9 @@ pub struct Split {
     pub labels: Vec<String>,
     /// What was skipped or replaced, counted, in words: to be shown to the user.
     pub notes: Vec<String>,
+    /// How many rows [`OnBadItem::Skip`](crate::OnBadItem::Skip) left out: `len()` plus this is
+    /// what the file has.
+    pub skipped: usize,
 }
 
 impl Split {
@@ -145,7 +148,8 @@ impl Split {
     #[must_use]
     pub fn of_inputs(path: &Path, samples: Vec<Sample>) -> Self {
         let (labels, notes) = (Vec::new(), Vec::new());
-        Self { name: SplitName::checked("input"), path: path.to_owned(), samples, labels, notes }
+        let (name, path) = (SplitName::checked("input"), path.to_owned());
+        Self { name, path, samples, labels, notes, skipped: 0 }
     }
 
     /// How many samples there are.

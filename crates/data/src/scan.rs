@@ -87,7 +87,7 @@ impl Scan {
         let mut samples: Vec<Sample> = self.rows.into_iter().map(|row| row.sample).collect();
         group_shared_content(&mut samples);
         let (labels, notes) = (self.labels, self.notes);
-        Ok(Split { name: self.name, path: self.path, samples, labels, notes })
+        Ok(Split { name: self.name, path: self.path, samples, labels, notes, skipped })
     }
 }
 

@@ -151,6 +151,9 @@ impl fmt::Display for Info {
             write!(out, "{:widest$}  {:9}  ", split.name, split.role.unwrap_or(""))?;
             match &split.summary {
                 Some(summary) => write_summary(out, summary)?,
+                None if split.present => {
+                    write!(out, "cannot be read: {}", split.missing.as_deref().unwrap_or(""))?;
+                }
                 None => write!(out, "absent")?,
             }
             if split.problems > 0 {

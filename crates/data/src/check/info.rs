@@ -37,6 +37,8 @@ pub struct SplitState {
     pub name: String,
     /// What it is for: `train`, `selection`, `test`, or nothing.
     pub role: Option<&'static str>,
+    /// Whether it has a file.
+    pub present: bool,
     /// Its counts; `None` where it has no file or cannot be read.
     pub summary: Option<SplitSummary>,
     /// Rows that cannot be used.
@@ -66,15 +68,17 @@ pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Inf
     for split in dataset.splits {
         let name = split.name.to_owned();
         let role = role(split.name);
+        let present = dataset.split_file(root, split.name).is_ok();
         splits.push(match dataset.scan(root, split.name, options) {
             Ok(scan) => {
                 let summary = Some(SplitSummary::of(&scan, split.rows.filter(|_| !generated)));
-                SplitState { name, role, summary, problems: scan.problems.len(), missing: None }
+                let problems = scan.problems.len();
+                SplitState { name, role, present, summary, problems, missing: None }
             }
             Err(error @ DataError::Setting(_)) => return Err(error),
             Err(error) => {
                 let missing = Some(error.to_string());
-                SplitState { name, role, summary: None, problems: 0, missing }
+                SplitState { name, role, present, summary: None, problems: 0, missing }
             }
         });
     }

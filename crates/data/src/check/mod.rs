@@ -327,6 +327,10 @@ mod tests {
         let states: Vec<bool> = found.splits.iter().map(|split| split.summary.is_some()).collect();
         assert_eq!(states, [true, false, false]);
         assert_eq!(found.splits[1].role, Some("selection"));
+        assert!(found.to_string().contains("val    selection  absent"), "{found}");
+        folder.file("val.csv", "text;label\n");
+        let found = info(table, folder.path(), &ReadOptions::default()).unwrap();
+        assert!(found.to_string().contains("cannot be read: "), "{found}");
         let nowhere = info(table, Path::new("nowhere"), &ReadOptions::default()).unwrap();
         assert!(nowhere.to_string().contains("how to get it: write `train.csv`"), "{nowhere}");
     }
