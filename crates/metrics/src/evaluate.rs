@@ -29,10 +29,9 @@ pub struct Evaluation {
     /// Rows true, columns predicted, `[classes][classes]`.
     pub confusion: Vec<Vec<u64>>,
     /// 95 % intervals of the defined metrics: Wilson's of accuracy, DeLong's on the logit scale of
-    /// AUROC, percentile bootstrap over items or clusters of the others. A metric whose resamples
-    /// are undefined too often has none.
+    /// AUROC, percentile bootstrap over items or clusters of the others.
     pub intervals: BTreeMap<String, Interval>,
-    /// Why a metric is null.
+    /// Why a metric is null; under `intervals.NAME`, why a metric has a value but no interval.
     pub undefined: BTreeMap<String, String>,
 }
 
@@ -71,43 +70,42 @@ pub fn evaluate(items: &Items, seed: u64) -> Result<Evaluation> {
         defined.extend(value.map(|value| (metric, value)));
         scores.push((metric.name, value));
     }
-    Ok(Evaluation {
-        n: items.len(),
-        scores: Scores(scores),
-        confusion: items.confusion()?.rows(),
-        intervals: intervals(items, &defined, seed)?,
-        undefined,
-    })
+    let mut intervals = BTreeMap::new();
+    for (metric, interval) in intervals_of(items, &defined, seed)? {
+        match interval {
+            Ok(interval) => intervals.insert(metric.name.to_owned(), interval).is_some(),
+            Err(why) => undefined.insert(format!("intervals.{}", metric.name), why).is_some(),
+        };
+    }
+    let confusion = items.confusion()?.rows();
+    Ok(Evaluation { n: items.len(), scores: Scores(scores), confusion, intervals, undefined })
 }
 
-type Named<T> = BTreeMap<String, T>;
+/// A metric's interval, or why there is none.
+type Found = (&'static Metric, Result<Interval, String>);
 
-fn intervals(
+fn intervals_of(
     items: &Items,
     defined: &[(&'static Metric, f64)],
     seed: u64,
-) -> Result<Named<Interval>> {
+) -> Result<Vec<Found>> {
     let clusters = items.clusters();
-    let mut intervals = BTreeMap::new();
+    let mut found = Vec::with_capacity(defined.len());
     let mut resampled = Vec::new();
-    for (metric, value) in defined {
+    for &(metric, value) in defined {
         match metric.basis {
             Basis::Auroc => {
                 let (variance, unanimous) = auroc_variance(items, &clusters)?;
-                let interval = logit_interval(*value, variance, unanimous, LEVEL);
-                intervals.insert(metric.name.to_owned(), interval);
+                found.push((metric, Ok(logit_interval(value, variance, unanimous, LEVEL))));
             }
             Basis::Mean(hits) if metric.name == "accuracy" || metric.name == "f1_micro" => {
-                let interval = wilson_of_mean(&hits(items)?, &clusters, LEVEL)?;
-                intervals.insert(metric.name.to_owned(), interval);
+                found.push((metric, Ok(wilson_of_mean(&hits(items)?, &clusters, LEVEL)?)));
             }
-            _ => resampled.push((*metric, *value)),
+            _ => resampled.push((metric, value)),
         }
     }
-    for (metric, interval) in resample(items, &clusters, &resampled, seed)? {
-        intervals.insert(metric.name.to_owned(), interval);
-    }
-    Ok(intervals)
+    found.extend(resample(items, &clusters, &resampled, seed)?);
+    Ok(found)
 }
 
 /// Percentile intervals of several metrics from the same resamples.
@@ -116,36 +114,36 @@ fn resample(
     clusters: &Clusters,
     metrics: &[(&'static Metric, f64)],
     seed: u64,
-) -> Result<Vec<(&'static Metric, Interval)>> {
+) -> Result<Vec<Found>> {
     let mut counted = Vec::new();
-    for (metric, value) in metrics {
+    for &(metric, value) in metrics {
         let Some(score) = Counted::new(metric, items)? else { continue };
         let redraws = Redraws::new(metric.name, REPLICATES);
-        counted.push((*metric, *value, score, Some((redraws, Vec::with_capacity(REPLICATES)))));
+        counted.push((metric, value, score, Ok((redraws, Vec::with_capacity(REPLICATES)))));
     }
     for replicate in 0..REPLICATES {
         let first = draw_counts(clusters, items.len(), (seed, 0, replicate));
         for (_, _, score, state) in &mut counted {
-            let Some((redraws, values)) = state else { continue };
+            let Ok((redraws, values)) = state else { continue };
             let value = redraws.until_defined(|attempt| match attempt {
                 0 => score.score(&first),
                 _ => score.score(&draw_counts(clusters, items.len(), (seed, attempt, replicate))),
             });
             match value {
                 Ok(value) => values.push(value),
-                Err(MetricError::Degenerate { .. }) => *state = None, // no interval
+                Err(error @ MetricError::Degenerate { .. }) => *state = Err(error.to_string()),
                 Err(error) => return Err(error),
             }
         }
     }
-    let mut intervals = Vec::new();
-    for (metric, value, _, state) in counted {
-        let Some((_, mut values)) = state else { continue };
-        values.sort_by(f64::total_cmp);
-        let interval = percentile(&values, LEVEL);
-        intervals.extend(widened(metric, value, interval, clusters).map(|i| (metric, i)));
-    }
-    Ok(intervals)
+    let finish = |(metric, value, _, state): (_, _, _, Result<(Redraws, Vec<f64>), String>)| {
+        let interval = state.and_then(|(_, mut values)| {
+            values.sort_by(f64::total_cmp);
+            widened(metric, value, percentile(&values, LEVEL), clusters)
+        });
+        (metric, interval)
+    };
+    Ok(counted.into_iter().map(finish).collect())
 }
 
 /// An interval without width claims certainty that a sample cannot give: the exact binomial bound
@@ -155,13 +153,16 @@ fn widened(
     value: f64,
     interval: Interval,
     clusters: &Clusters,
-) -> Option<Interval> {
+) -> Result<Interval, String> {
     if interval.width() > 1e-12 {
-        return Some(interval);
+        return Ok(interval);
     }
     let width = metric.range.1 - metric.range.0;
+    if !width.is_finite() {
+        return Err("all items have the same value, and the metric has no largest one".to_owned());
+    }
     let half = width * unanimous_bound(clusters.count(), LEVEL);
-    width.is_finite().then(|| Interval::around(value, half).within(metric.range))
+    Ok(Interval::around(value, half).within(metric.range))
 }
 
 /// One value per row of [`METRICS`], in its order.

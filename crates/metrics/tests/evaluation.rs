@@ -140,6 +140,21 @@ fn perfect_scores_have_intervals_with_width() {
     let bound = 1.0 - unanimous_bound(10, 0.95); // ten items of the rarer class
     assert!((found.interval("auroc").unwrap().low - bound).abs() < 1e-12);
     assert_eq!(found.interval("log_loss"), None); // all losses equal, no largest one
+    assert!(found.undefined["intervals.log_loss"].contains("no largest one"));
+}
+
+#[test]
+fn a_missing_interval_says_why() {
+    let probabilities = columns(&[0.9, 0.2, 0.4, 0.1, 0.3, 0.6]);
+    let rows = items(&[1, 0, 0, 0, 0, 0], &[1, 0, 0, 0, 0, 1], &probabilities, 2);
+    let found = evaluate(&rows, 0).unwrap();
+    // A third of the resamples lack the only positive item.
+    assert_eq!(
+        (found.value("average_precision"), found.interval("average_precision")),
+        (Some(1.0), None)
+    );
+    assert!(found.undefined["intervals.average_precision"].contains("rarest class"));
+    assert!(found.interval("auroc").unwrap().width() > 0.9); // one positive: next to nothing known
 }
 
 #[test]
