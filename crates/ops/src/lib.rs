@@ -1,8 +1,49 @@
-//! Differentiable operations for training on candle.
+//! Differentiable operations for training on candle: what candle cuts from the graph, computes
+//! with rounded constants or lacks.
+//!
+//! Each operation has two forms: a CPU form with a hand-written backward for `f32` and `f64`, and
+//! a composed form of candle's own operations, which other devices and types use and which the
+//! tests hold it equal to. [`OPS`] lists them; each is checked against finite differences.
+//!
+//! ```
+//! use candle_core::{Device, Tensor, Var};
+//! use mmc_ops::{Objective, Targets, layer_norm, linear};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let weight = Var::new(&[[0.5_f32, -0.5], [0.25, 1.0]], &Device::Cpu)?;
+//! let x = Tensor::new(&[[1.0_f32, 2.0], [3.0, 1.0]], &Device::Cpu)?;
+//! let norm = (Tensor::ones(2, x.dtype(), x.device())?, Tensor::zeros(2, x.dtype(), x.device())?);
+//!
+//! let logits = linear(&layer_norm(&x, &norm.0, &norm.1, 1e-5)?, &weight, None)?;
+//! let objective = Objective::CrossEntropy { class_weights: None, label_smoothing: 0.0 };
+//! let loss = objective.loss_sum(&logits, &Targets::Classes(&[1, 0]))?;
+//! assert_eq!(loss.backward()?.get(&weight).unwrap().dims(), [2, 2]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not here: modules with parameters (`mmc-models`), optimisers (`mmc-train`).
 
+mod activation;
+mod attention;
+mod dropout;
+mod embedding;
 mod error;
+mod layer_norm;
+mod linear;
 mod loss;
 mod real;
+mod softmax;
+mod table;
+mod threads;
 
+pub use activation::{gelu, quick_gelu, tanh};
+pub use attention::attention;
+pub use dropout::{Dropout, dropout};
+pub use embedding::embedding;
 pub use error::OpsError;
+pub use layer_norm::layer_norm;
+pub use linear::linear;
 pub use loss::{Objective, Targets};
+pub use softmax::softmax_last;
+pub use table::{OPS, Operation};

@@ -18,7 +18,7 @@
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, bail};
 
 use crate::error::{OpsError, Result};
-use crate::real::{Real, contiguous, real_dispatch};
+use crate::real::{Real, are_native, contiguous, elements, read, tensor_of, with_type};
 
 /// What training minimises.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,7 +168,7 @@ struct Goal {
 
 impl Goal {
     fn supports(&self, logits: &Tensor) -> bool {
-        crate::real::is_native(logits) && logits.elem_count() == self.target.len()
+        are_native(&[logits]) && logits.elem_count() == self.target.len()
     }
 
     /// The loss of one row.
@@ -263,8 +263,10 @@ impl CustomOp1 for Goal {
         if classes == 0 {
             bail!("loss-sum: logits without classes");
         }
-        real_dispatch!(storage, layout, |logits| T::storage(vec![self.forward(logits, classes)]))
-            .map(|storage| (storage, Shape::from(())))
+        let sum = with_type!(storage, T => T::storage(vec![
+            self.forward::<T>(elements(storage, layout)?, classes)
+        ]));
+        Ok((sum, Shape::from(())))
     }
 
     fn bwd(
@@ -275,11 +277,11 @@ impl CustomOp1 for Goal {
     ) -> candle_core::Result<Option<Tensor>> {
         let gradient = gradient.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         let (_, classes) = logits.dims2()?;
-        crate::real::map1(logits, |storage, layout| {
-            real_dispatch!(storage, layout, |logits| T::storage(
-                self.backward(logits, classes, gradient)
-            ))
-        })
-        .map(Some)
+        let storage = read([logits], |[(storage, layout)]| {
+            Ok(with_type!(storage, T => T::storage(
+                self.backward::<T>(elements(storage, layout)?, classes, gradient)
+            )))
+        })?;
+        tensor_of(storage, logits.shape()).map(Some)
     }
 }

@@ -1,10 +1,11 @@
 //! The two types that hand-written CPU forms work on, and access to tensors as slices of them.
 
-use candle_core::{CpuStorage, DType, Device, Layout, Result, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// `f32` or `f64`.
 pub(crate) trait Real:
     Copy
+    + Default
     + Send
     + Sync
     + PartialOrd
@@ -13,20 +14,22 @@ pub(crate) trait Real:
     + std::ops::Mul<Output = Self>
     + std::ops::Div<Output = Self>
     + std::ops::AddAssign
-    + std::iter::Sum
 {
-    const ZERO: Self;
+    /// The smallest finite value.
+    const LOWEST: Self;
     fn as_f64(self) -> f64;
     fn of_f64(value: f64) -> Self;
     fn exp(self) -> Self;
+    fn sqrt(self) -> Self;
+    fn erf(self) -> Self;
     fn storage(values: Vec<Self>) -> CpuStorage;
     fn slice(storage: &CpuStorage) -> Option<&[Self]>;
 }
 
 macro_rules! real {
-    ($type:ty, $variant:ident) => {
+    ($type:ident, $variant:ident, $erf:ident) => {
         impl Real for $type {
-            const ZERO: Self = 0.0;
+            const LOWEST: Self = $type::MIN;
             fn as_f64(self) -> f64 {
                 f64::from(self)
             }
@@ -34,7 +37,13 @@ macro_rules! real {
                 value as $type
             }
             fn exp(self) -> Self {
-                <$type>::exp(self)
+                $type::exp(self)
+            }
+            fn sqrt(self) -> Self {
+                $type::sqrt(self)
+            }
+            fn erf(self) -> Self {
+                candle_core::cpu::erf::$erf(self)
             }
             fn storage(values: Vec<Self>) -> CpuStorage {
                 CpuStorage::$variant(values)
@@ -48,12 +57,34 @@ macro_rules! real {
         }
     };
 }
-real!(f32, F32);
-real!(f64, F64);
+real!(f32, F32, erf_f32);
+real!(f64, F64, erf_f64);
 
-/// Whether the hand-written forms take this tensor: f32 or f64 on the CPU.
-pub(crate) fn is_native(tensor: &Tensor) -> bool {
-    matches!(tensor.device(), Device::Cpu) && matches!(tensor.dtype(), DType::F32 | DType::F64)
+/// The sum of `term(i)` for `i` in `0..count`, in eight interleaved parts, so that rounding errors
+/// stay small and the compiler can use vector instructions.
+#[inline]
+pub(crate) fn sum<T: Real>(count: usize, term: impl Fn(usize) -> T) -> T {
+    let mut parts = [T::default(); 8];
+    let whole = count / 8 * 8;
+    for start in (0..whole).step_by(8) {
+        for (lane, part) in parts.iter_mut().enumerate() {
+            *part += term(start + lane);
+        }
+    }
+    for (lane, index) in (whole..count).enumerate() {
+        parts[lane] += term(index);
+    }
+    ((parts[0] + parts[4]) + (parts[2] + parts[6]))
+        + ((parts[1] + parts[5]) + (parts[3] + parts[7]))
+}
+
+/// Whether the hand-written forms take these tensors: all f32 or all f64, on the CPU.
+pub(crate) fn are_native(tensors: &[&Tensor]) -> bool {
+    tensors.iter().all(|tensor| {
+        matches!(tensor.device(), Device::Cpu)
+            && matches!(tensor.dtype(), DType::F32 | DType::F64)
+            && tensor.dtype() == tensors[0].dtype()
+    })
 }
 
 /// The tensor with its elements side by side; itself where they are, so that no node is added.
@@ -65,49 +96,73 @@ pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
 pub(crate) fn elements<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
     match (T::slice(storage), layout.contiguous_offsets()) {
         (Some(values), Some((start, end))) => Ok(&values[start..end]),
-        (None, _) => candle_core::bail!("an operand has another type than the first"),
-        (_, None) => candle_core::bail!("an operand is not contiguous"),
+        (None, _) => bail!("an operand has another type than expected"),
+        (_, None) => bail!("an operand is not contiguous"),
     }
 }
 
-/// Evaluates an expression with `T` as the storage's element type and the name as its elements.
-macro_rules! real_dispatch {
-    ($storage:expr, $layout:expr, |$values:ident| $body:expr) => {
+/// Evaluates an expression with `$T` as the element type of a storage.
+macro_rules! with_type {
+    ($storage:expr, $T:ident => $body:expr) => {
         match $storage {
             candle_core::CpuStorage::F32(_) => {
-                #[allow(dead_code, reason = "not every expression names the type")]
-                type T = f32;
-                crate::real::elements::<T>($storage, $layout).map(|$values| $body)
+                type $T = f32;
+                $body
             }
             candle_core::CpuStorage::F64(_) => {
-                #[allow(dead_code, reason = "not every expression names the type")]
-                type T = f64;
-                crate::real::elements::<T>($storage, $layout).map(|$values| $body)
+                type $T = f64;
+                $body
             }
             _ => candle_core::bail!("expected f32 or f64"),
         }
     };
 }
-pub(crate) use real_dispatch;
+pub(crate) use with_type;
 
-/// A new tensor of the same shape from a function of the storage, outside the graph.
-pub(crate) fn map1(
-    tensor: &Tensor,
-    compute: impl FnOnce(&CpuStorage, &Layout) -> Result<CpuStorage>,
-) -> Result<Tensor> {
-    let tensor = contiguous(tensor)?;
-    let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        candle_core::bail!("expected a tensor on the CPU");
-    };
-    tensor_of(compute(storage, layout)?, tensor.shape())
+/// Some tensors of one type on the CPU, contiguous, read as slices outside the graph.
+pub(crate) fn read<R, const N: usize>(
+    tensors: [&Tensor; N],
+    compute: impl FnOnce([(&CpuStorage, &Layout); N]) -> Result<R>,
+) -> Result<R> {
+    let mut owned = Vec::with_capacity(N);
+    for tensor in tensors {
+        owned.push(contiguous(tensor)?);
+    }
+    let guards: Vec<_> = owned.iter().map(Tensor::storage_and_layout).collect();
+    let mut views = Vec::with_capacity(N);
+    for (storage, layout) in &guards {
+        match &**storage {
+            Storage::Cpu(storage) => views.push((storage, *layout)),
+            _ => bail!("expected tensors on the CPU"),
+        }
+    }
+    match views.try_into() {
+        Ok(views) => compute(views),
+        Err(_) => bail!("expected {N} tensors"),
+    }
 }
 
 /// A tensor on the CPU that holds this storage.
-pub(crate) fn tensor_of(storage: CpuStorage, shape: &candle_core::Shape) -> Result<Tensor> {
+pub(crate) fn tensor_of(storage: CpuStorage, shape: &Shape) -> Result<Tensor> {
     match storage {
         CpuStorage::F32(values) => Tensor::from_vec(values, shape, &Device::Cpu),
         CpuStorage::F64(values) => Tensor::from_vec(values, shape, &Device::Cpu),
-        _ => candle_core::bail!("expected f32 or f64"),
+        _ => bail!("expected f32 or f64"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_take_every_term_once() {
+        for count in 0..40 {
+            assert!(
+                (sum(count, |i| i as f64) - (count * count.max(1).wrapping_sub(1)) as f64 / 2.0)
+                    .abs()
+                    < 1e-9
+            );
+        }
     }
 }
