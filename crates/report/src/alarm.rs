@@ -1,0 +1,95 @@
+//! What a reader must be warned of: runs that failed, did not train, or say one thing only.
+
+use mmc_data::Arm;
+
+use crate::Results;
+use crate::arm::ArmRuns;
+use crate::score::ArmScore;
+
+/// A training loss above this part of ln(classes), the loss of knowing nothing, has not left it.
+const PLATEAU: f64 = 0.9;
+/// The same for two classes of a generated set with 5 % wrong labels, in nats.
+const DEMO_PLATEAU: f64 = 0.5;
+
+/// All warnings, the gravest first.
+pub(crate) fn alarms(results: &Results, arms: &[ArmRuns], scores: &[ArmScore]) -> Vec<String> {
+    let mut lines: Vec<String> = results
+        .failed
+        .iter()
+        .map(|run| format!("{} failed and is in no figure: it {}", run.id, run.why))
+        .collect();
+    for arm in arms {
+        lines.extend(untrained(results, arm));
+        lines.extend(constant(arm));
+    }
+    for score in scores {
+        if let Some(chance) = score.chance.as_ref().filter(|chance| chance.is_below()) {
+            lines.push(format!(
+                "{} ({}) is below chance ({} {:.3} under {:.3}): labels or the positive class may \
+                 be swapped",
+                score.model, score.arm, chance.metric, -chance.difference, chance.baseline
+            ));
+        }
+    }
+    lines.extend(results.notes.iter().cloned());
+    lines
+}
+
+/// Runs whose loss stayed where it began, though the same arm learns with another seed, or must be
+/// able to since the truth of the generated set is known.
+fn untrained(results: &Results, arm: &ArmRuns) -> Vec<String> {
+    let classes = arm
+        .runs
+        .iter()
+        .find_map(|run| run.test.as_ref())
+        .map_or(2, |predictions| predictions.classes.len());
+    let demo = results.record.demo.as_ref();
+    let plateau = match demo {
+        Some(_) if classes == 2 => DEMO_PLATEAU,
+        _ => PLATEAU * (classes as f64).ln(),
+    };
+    let stayed = |loss: f64| loss.is_nan() || loss > plateau;
+    let losses: Vec<_> =
+        arm.runs.iter().filter_map(|run| Some((&run.id, run.final_loss?))).collect();
+    let others_learn = losses.iter().any(|(_, loss)| !stayed(*loss));
+    let learnable = demo.is_some_and(|demo| learnable(&demo.truth, arm.arm));
+    if !others_learn && !learnable {
+        return Vec::new();
+    }
+    losses
+        .into_iter()
+        .filter(|(_, loss)| stayed(*loss))
+        .map(|(id, loss)| {
+            format!(
+                "{id} did not train: its loss ended at {loss:.3}, above {plateau:.3}; it is in all \
+                 figures"
+            )
+        })
+        .collect()
+}
+
+/// Whether a generated set of this truth can be learned from what the arm shows.
+fn learnable(truth: &str, arm: Arm) -> bool {
+    match truth {
+        "interaction" => arm == Arm::Both,
+        "image" => arm.uses_image(),
+        "text" => arm.uses_text(),
+        "redundant" => true,
+        _ => false,
+    }
+}
+
+/// Runs that give every test item the same class.
+fn constant(arm: &ArmRuns) -> Vec<String> {
+    let mut lines = Vec::new();
+    for run in &arm.runs {
+        let Some(rows) = run.test.as_ref().map(|test| &test.rows) else { continue };
+        if let Some(first) = rows.first()
+            && rows.len() > 1
+            && rows.iter().all(|row| row.prediction == first.prediction)
+        {
+            lines.push(format!("{} predicts `{}` for every test item", run.id, first.prediction));
+        }
+    }
+    lines
+}

@@ -1,0 +1,191 @@
+//! Results folders whose truth is known: scores drawn from the binormal model.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use mmc_data::Arm;
+use mmc_metrics::{Items, evaluate};
+use mmc_random::{Purpose, generator, name_index, standard_normal};
+use mmc_run::{
+    Cost, DataRecord, DemoRecord, ExperimentRecord, Grid, PartialSettings, Prediction, Predictions,
+    ResultsFolder, RunConfig, RunId, SplitRecord, StepRecord,
+};
+
+/// How well an arm separates the classes, in standard deviations of its noise.
+pub(crate) struct ArmTruth {
+    pub(crate) model: &'static str,
+    pub(crate) arm: Arm,
+    /// On the selection split.
+    pub(crate) selection: f64,
+    /// On the test split.
+    pub(crate) test: f64,
+}
+
+pub(crate) fn arm(model: &'static str, arm: Arm, separation: f64) -> ArmTruth {
+    ArmTruth { model, arm, selection: separation, test: separation }
+}
+
+/// An experiment to draw.
+pub(crate) struct Synthetic {
+    pub(crate) arms: Vec<ArmTruth>,
+    pub(crate) seeds: u64,
+    pub(crate) items: usize,
+    /// Share of the noise that all runs have in common, which pairing takes away.
+    pub(crate) common: f64,
+    pub(crate) labelled: bool,
+    pub(crate) truth: Option<&'static str>,
+}
+
+impl Synthetic {
+    pub(crate) fn new(arms: Vec<ArmTruth>) -> Self {
+        Self { arms, seeds: 3, items: 400, common: 0.5, labelled: true, truth: None }
+    }
+
+    fn grid(&self) -> Grid {
+        let (mut text_models, mut multimodal_models) = (Vec::new(), Vec::new());
+        let mut arms = Vec::new();
+        for truth in &self.arms {
+            let multimodal =
+                self.arms.iter().any(|at| at.model == truth.model && at.arm == Arm::Both);
+            let models = if multimodal { &mut multimodal_models } else { &mut text_models };
+            if !models.contains(&truth.model.to_owned()) {
+                models.push(truth.model.to_owned());
+            }
+            if multimodal && !arms.contains(&truth.arm) {
+                arms.push(truth.arm);
+            }
+        }
+        Grid { text_models, multimodal_models, arms, seeds: (0..self.seeds).collect() }
+    }
+
+    /// Writes the folder as an experiment would.
+    pub(crate) fn write(&self, root: &Path) -> ResultsFolder {
+        let folder = ResultsFolder::new(root);
+        let record = ExperimentRecord {
+            name: "memes".to_owned(),
+            command: "cargo xtask experiment memes".to_owned(),
+            dataset: "hateful_memes".to_owned(),
+            primary_metric: "auroc".to_owned(),
+            metrics: vec!["accuracy".to_owned()],
+            margin: 0.02,
+            missing: self.truth.iter().map(|_| "data/hateful_memes".to_owned()).collect(),
+            demo: self.truth.map(|truth| DemoRecord { truth: truth.to_owned() }),
+            grid: self.grid(),
+        };
+        folder.write_record(&record).unwrap();
+        for truth in &self.arms {
+            for seed in 0..self.seeds {
+                self.write_run(&folder, truth, seed);
+            }
+        }
+        folder
+    }
+
+    fn write_run(&self, folder: &ResultsFolder, truth: &ArmTruth, seed: u64) {
+        let id = RunId { model: truth.model.to_owned(), arm: truth.arm, seed };
+        let run = mmc_run::RunFolder::create(&folder.run_path(&id)).unwrap();
+        run.write_config(&self.config(truth, seed)).unwrap();
+        let record = StepRecord {
+            step: 1,
+            epoch: 1,
+            loss: 0.3,
+            learning_rate: 0.0,
+            grad_norm: 1.0,
+            samples_per_second: 100.0,
+            loader_wait_seconds: 0.0,
+        };
+        run.append_step(&record).unwrap();
+        let mut scores = BTreeMap::new();
+        for (split, items, separation) in
+            [("dev_unseen", 60, truth.selection), ("test_unseen", self.items, truth.test)]
+        {
+            let predictions = self.predictions(&id, split, items, separation);
+            run.write_predictions(split, &predictions).unwrap();
+            if let Ok(rows) = predictions.scored() {
+                let items = Items {
+                    labels: &rows.labels,
+                    predictions: &rows.predictions,
+                    probabilities: &rows.probabilities,
+                    logits: rows.logits.as_deref(),
+                    clusters: None,
+                    classes: 2,
+                    positive: 1,
+                };
+                scores.insert(split, evaluate(&items, 0).unwrap());
+            }
+        }
+        run.write_scores(&scores).unwrap();
+        let size = if truth.arm == Arm::Both { 3 } else { 1 };
+        let cost = Cost {
+            wall_seconds: 10.0 * size as f64 + seed as f64,
+            seconds_per_step: 0.01 * size as f64,
+            samples_per_second: 1000.0,
+            peak_memory_bytes: (size as u64) << 26,
+            parameters: 30_000 * size as u64,
+            trainable_parameters: 30_000 * size as u64,
+            flops_per_sample: 1e6 * size as f64,
+            energy_joules: None,
+        };
+        run.write_cost(&cost).unwrap();
+    }
+
+    fn config(&self, truth: &ArmTruth, seed: u64) -> RunConfig {
+        let asked = PartialSettings {
+            model: Some(truth.model.to_owned()),
+            dataset: Some("hateful_memes".to_owned()),
+            data_root: Some("data/hateful_memes".to_owned()),
+            checkpoint: Some("none".to_owned()),
+            arm: Some(truth.arm),
+            max_length: Some(40),
+            seed: Some(seed),
+            ..PartialSettings::default()
+        };
+        let split = |name: &str, items: usize, labelled: bool| SplitRecord {
+            split: name.to_owned(),
+            items,
+            labelled,
+            fingerprint: format!("{:064x}", name_index(name)),
+        };
+        RunConfig {
+            settings: asked.resolve().unwrap(),
+            versions: BTreeMap::new(),
+            data: DataRecord {
+                train: split("train", 3000, true),
+                selection: Some(split("dev_unseen", 60, true)),
+                test: Some(split("test_unseen", self.items, self.labelled)),
+            },
+        }
+    }
+
+    /// Score = separation × class + noise, a part of which is the item's own in every run.
+    fn predictions(&self, id: &RunId, split: &str, items: usize, separation: f64) -> Predictions {
+        let names = ["not_hateful", "hateful"];
+        let own_key = name_index(&format!("{id}/{split}"));
+        let rows = (0..items).map(|item| {
+            let class = item % 2;
+            let mut shared = generator(0, Purpose::Simulation, name_index(split), item as u64);
+            let mut own = generator(1, Purpose::Simulation, own_key, item as u64);
+            let noise = self.common.sqrt() * standard_normal(&mut shared)
+                + (1.0 - self.common).sqrt() * standard_normal(&mut own);
+            let score = separation * (class as f64 - 0.5) + noise;
+            let positive = 1.0 / (1.0 + (-score).exp());
+            Prediction {
+                id: format!("{item:05}"),
+                label: self.labelled.then(|| names[class].to_owned()),
+                prediction: names[usize::from(score > 0.0)].to_owned(),
+                probabilities: vec![1.0 - positive, positive],
+                logits: None,
+                group: None,
+            }
+        });
+        Predictions { classes: names.map(str::to_owned).to_vec(), rows: rows.collect() }
+    }
+}
+
+/// Takes the result of a run away and leaves its last words.
+pub(crate) fn fail(folder: &ResultsFolder, id: &RunId, words: &str) {
+    let path = folder.run_path(id);
+    fs::remove_file(path.join("cost.json")).unwrap();
+    fs::write(path.join("log.txt"), words).unwrap();
+}
