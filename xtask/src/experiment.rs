@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use mmc_data::demo::Truth;
+use mmc_report::{read_results, verdict, write};
 use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, PartialSettings, ResultsFolder};
 
 use crate::demo::{self, InPlace};
@@ -86,11 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         return Ok(());
     }
     results.write_record(&record(options, &experiment, &mode, grid))?;
-    let failed = grid::execute(&runs, &launch(options, &mode, &mmc));
-    report(&out)?;
-    if !failed.is_empty() {
-        println!("{} runs failed and are missing from these figures", failed.len());
-    }
+    grid::execute(&runs, &launch(options, &mode, &mmc));
     println!("{} runs in {}", runs.len(), time(started.elapsed().as_secs_f64()));
     conclude(&out)
 }
@@ -266,12 +263,59 @@ fn launch<'a>(options: &Options, mode: &Mode, mmc: &'a Path) -> Launch<'a> {
     Launch { mmc, jobs, threads }
 }
 
-fn report(out: &Path) -> Result<(), Failure> {
-    let _ = out;
+/// Writes the report, prints its scores, and ends with the verdict as the last line.
+fn conclude(out: &Path) -> Result<(), Failure> {
+    let results = read_results(out)?;
+    let verdict = verdict(&results, results.record.margin)?;
+    write(&results, &verdict, out)?;
+    let report = out.join("report.md");
+    println!("\n{}\n", first_table(&fs::read_to_string(&report)?));
+    for failed in &results.failed {
+        println!("not in these figures: {} {}", failed.id, failed.why);
+    }
+    for reason in &verdict.reasons {
+        println!("{reason}");
+    }
+    println!("report: {}", report.display());
+    println!("verdict: {}", verdict.verdict);
     Ok(())
 }
 
-fn conclude(out: &Path) -> Result<(), Failure> {
-    let _ = out;
-    Ok(())
+/// The first table of a Markdown text with its caption, its columns lined up: what comes first
+/// matters most.
+fn first_table(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let Some(first) = lines.iter().position(|line| line.starts_with('|')) else {
+        return String::new();
+    };
+    let caption = lines[..first].iter().rev().find(|line| !line.is_empty());
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows = lines[first..].iter().take_while(|line| line.starts_with('|')).map(|at| cells(at));
+    let rows: Vec<Vec<String>> = rows.filter(|row| !row[0].starts_with("---")).collect();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let mut shown = vec![caption.map_or("", |line| line.trim_matches('*')).to_owned()];
+    for row in &rows {
+        let padded = row.iter().enumerate().map(|(column, cell)| {
+            let width = width(column).unwrap_or(0);
+            if column == 0 { format!("{cell:width$}") } else { format!("{cell:>width$}") }
+        });
+        shown.push(padded.collect::<Vec<_>>().join("  "));
+    }
+    shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_table_is_shown_with_its_caption() {
+        let text = "# A\n\n*Demo*\n\n| a | b |\n| --- | ---: |\n| long | 1 |\n\n| c | d |\n";
+        assert_eq!(first_table(text), "Demo\na     b\nlong  1");
+        assert_eq!(first_table("no table"), "");
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Run {
     pub(crate) settings: PartialSettings,
     /// Its folder.
     pub(crate) folder: PathBuf,
+    /// The file with what is asked of it, apart from its folder, which is the run's alone.
+    asked: PathBuf,
 }
 
 /// What lies in a run's folder.
@@ -60,19 +62,15 @@ impl Run {
             ..PartialSettings::default()
         };
         let folder = results.run_path(&id);
-        Self { id, settings: settings.clone().merge(decided), folder }
-    }
-
-    /// The file with what is asked of it, beside its folder so that the folder is the run's alone.
-    fn asked_path(&self) -> PathBuf {
-        self.folder.with_file_name(format!("{}.toml", self.id))
+        let asked = results.root().join("asked").join(format!("{id}.toml"));
+        Self { id, settings: settings.clone().merge(decided), folder, asked }
     }
 
     /// What is in its folder now. `fingerprints` are those of the data's splits.
     pub(crate) fn state(&self, fingerprints: &[(String, String)]) -> Result<State, Failure> {
         let Ok(folder) = RunFolder::open(&self.folder) else { return Ok(State::New) };
         // Asked for by an older version, or not kept: nobody knows, so it is run again.
-        let Ok(before) = PartialSettings::read(&self.asked_path()) else {
+        let Ok(before) = PartialSettings::read(&self.asked) else {
             return Ok(State::Changed);
         };
         let same_settings = of_result(&before)? == of_result(&self.settings)?;
@@ -88,7 +86,8 @@ impl Run {
             fs::remove_dir_all(&self.folder)?;
         }
         fs::create_dir_all(&self.folder)?;
-        fs::write(self.asked_path(), toml::to_string(&self.settings)?)?;
+        fs::create_dir_all(self.asked.parent().unwrap_or(&self.folder))?;
+        fs::write(&self.asked, toml::to_string(&self.settings)?)?;
         Ok(())
     }
 
@@ -99,7 +98,7 @@ impl Run {
         let status = Command::new(mmc)
             .arg("train")
             .arg("--config")
-            .arg(self.asked_path())
+            .arg(&self.asked)
             .arg("--out")
             .arg(&self.folder)
             .arg("--resume")
@@ -169,8 +168,8 @@ pub(crate) struct Launch<'a> {
 }
 
 /// Executes what is not complete, `jobs` at a time, with a line for each run that ends. A run that
-/// fails does not keep the others from running; the failed ones are returned.
-pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> Vec<RunId> {
+/// fails does not keep the others from running.
+pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) {
     let todo: Vec<&(Run, State)> =
         runs.iter().filter(|(_, state)| *state != State::Complete).collect();
     let skipped = runs.len() - todo.len();
@@ -178,7 +177,7 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> Vec<RunId> 
         println!("{skipped} of {} runs are complete already", runs.len());
     }
     let next = Mutex::new(todo.iter());
-    let progress = Mutex::new(Progress { ended: 0, failed: Vec::new(), started: Instant::now() });
+    let progress = Mutex::new(Progress { ended: 0, started: Instant::now() });
     std::thread::scope(|scope| {
         for _ in 0..launch.jobs.clamp(1, todo.len().max(1)) {
             scope.spawn(|| {
@@ -194,12 +193,10 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> Vec<RunId> 
             });
         }
     });
-    progress.into_inner().unwrap_or_else(PoisonError::into_inner).failed
 }
 
 struct Progress {
     ended: usize,
-    failed: Vec<RunId>,
     started: Instant,
 }
 
@@ -212,7 +209,6 @@ impl Progress {
         let what = match outcome {
             Ok(()) => format!("done in {seconds:.0} s"),
             Err(failure) => {
-                self.failed.push(run.id.clone());
                 format!("FAILED after {seconds:.0} s: {failure}")
             }
         };
