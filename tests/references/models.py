@@ -1,0 +1,246 @@
+"""BERT and ViLT checkpoints made by transformers, and what transformers and PyTorch make of them.
+
+    cargo xtask references models
+
+writes `tests/fixtures/models`:
+
+    data/{train,val,test}.csv, data/img/*.png   24, 4 and 4 labelled rows; pictures of unequal sizes
+    bert/, vilt/                                folders as `save_pretrained` writes them: two layers,
+                                                every weight, bias and norm random
+    bert.json, vilt.json                        what is expected of them:
+        labels             the checkpoint's classes in its own order (not the data set's)
+        ids                the first eight rows of train.csv, the batch of the next four keys
+        input_ids          [rows][tokens], padded to the longest, and attention_mask likewise
+        pooled, logits     [rows][...], in eval mode; logits in the checkpoint's order of classes
+        loss               mean cross-entropy of that batch in eval mode
+        gradients          by parameter: its norm, and its values; of the loss, in eval mode
+        steps              losses of 50 steps of AdamW, dropout 0, on consecutive batches of eight
+                           rows of train.csv, begun again at its end; see `train` for the settings
+
+Tolerances that the tests use, and why: pooled outputs and logits 2e-5 absolute (f32 against f64 is
+1.3e-6 to 1.8e-6 for such models), gradients 1e-4 relative L2 by parameter, losses of the steps 1e-3
+relative. The gradient of a key bias is zero in exact arithmetic and compared absolutely.
+
+The seed is fixed; the files are the same on each run with the pinned libraries on one kind of CPU.
+"""
+
+import csv
+import json
+import pathlib
+import shutil
+
+import numpy
+import torch
+import transformers
+from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers.models.vilt.image_processing_pil_vilt import ViltImageProcessorPil
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OUT = ROOT / "tests/fixtures/models"
+CLASSES = ["loud", "odd", "calm"]  # not the data set's order, which is by bytes
+MAX_LENGTH = 12
+WORDS = (
+    "a the dog cat train day night rain park tree red blue old new small big sleeps runs waits shines "
+    "in under near very quite not quietly loudly oddly today again un ##der ##ly ##s ##ing walk play , . !"
+).split()
+SIZES = [(64, 64), (96, 64), (50, 90), (120, 40), (33, 47), (64, 80)]
+
+
+def sentences(random, count):
+    plain = [word for word in WORDS if not word.startswith("##")]
+    for _ in range(count):
+        length = int(random.integers(1, 16))
+        yield " ".join(random.choice(plain + ["walking", "plays", "zebra", "Été"], length))
+
+
+def write_data(random):
+    folder = OUT / "data"
+    (folder / "img").mkdir(parents=True)
+    rows = {}
+    for split, count in (("train", 24), ("val", 4), ("test", 4)):
+        rows[split] = []
+        for index, text in enumerate(sentences(random, count)):
+            width, height = SIZES[int(random.integers(len(SIZES)))]
+            name = f"img/{split}{index}.png"
+            coarse = random.integers(0, 256, (4, 4, 3), dtype=numpy.uint8)
+            Image.fromarray(coarse).resize((width, height), Image.Resampling.NEAREST).save(folder / name)
+            label = sorted(CLASSES)[int(random.integers(3))]
+            rows[split].append({"id": f"{split}-{index}", "text": text, "image": name, "label": label})
+        with open(folder / f"{split}.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["id", "text", "image", "label"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows[split])
+    return rows["train"]
+
+
+def make_tokenizer():
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + sorted("abcdefghijklmnopqrstuvwxyz") + WORDS
+    vocabulary = list(dict.fromkeys(vocabulary))
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+    )
+    return transformers.BertTokenizer(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=16,
+    ), len(vocabulary)
+
+
+def shared_config(vocabulary):
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "max_position_embeddings": 16,
+        "id2label": dict(enumerate(CLASSES)),
+        "label2id": {label: index for index, label in enumerate(CLASSES)},
+    }
+
+
+def perturb(model):
+    """No weight keeps a value that would hide a mistake: not norms of one, not biases of zero."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            is_norm = "norm" in name.lower() or name.startswith("classifier.1.")
+            if is_norm and name.endswith("weight"):
+                parameter.copy_(1 + 0.2 * noise)
+            elif parameter.dim() == 1:
+                parameter.copy_(0.1 * noise)
+            else:
+                parameter.copy_(0.15 * noise)
+
+
+class Bert:
+    name = "bert"
+
+    def __init__(self):
+        self.tokenizer, size = make_tokenizer()
+        self.model = transformers.BertForSequenceClassification(transformers.BertConfig(**shared_config(size)))
+
+    def save(self, folder):
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def inputs(self, rows):
+        return self.tokenizer(
+            [row["text"] for row in rows],
+            padding="longest",
+            truncation=True,
+            max_length=MAX_LENGTH,
+            return_tensors="pt",
+        )
+
+    def pooled(self, inputs):
+        return self.model.bert(**inputs).pooler_output
+
+
+class Vilt(Bert):
+    name = "vilt"
+
+    def __init__(self):
+        self.tokenizer, size = make_tokenizer()
+        config = transformers.ViltConfig(
+            **shared_config(size), image_size=32, patch_size=8, hidden_act="gelu", max_image_length=-1
+        )
+        self.model = transformers.ViltForQuestionAnswering(config)
+        self.pictures = ViltImageProcessorPil(size={"shortest_edge": 32}, size_divisor=8)
+
+    def save(self, folder):
+        super().save(folder)
+        self.pictures.save_pretrained(folder)
+
+    def inputs(self, rows):
+        pictures = [Image.open(OUT / "data" / row["image"]).convert("RGB") for row in rows]
+        return {**super().inputs(rows), **self.pictures(pictures, return_tensors="pt")}
+
+    def pooled(self, inputs):
+        return self.model.vilt(**inputs).pooler_output
+
+
+def loss_of(kind, rows):
+    logits = kind.model(**kind.inputs(rows)).logits
+    targets = torch.tensor([CLASSES.index(row["label"]) for row in rows])
+    return logits, torch.nn.functional.cross_entropy(logits, targets)
+
+
+def train(kind, rows):
+    """AdamW 1e-3, linear to 0 over 50 steps, decay 0.01 but on biases and norms, clipped to norm 1."""
+    groups = [{"params": [], "weight_decay": 0.01}, {"params": [], "weight_decay": 0.0}]
+    for name, value in kind.model.named_parameters():
+        plain = name.endswith("bias") or "norm" in name.lower() or name.startswith("classifier.1.")
+        groups[int(plain)]["params"].append(value)
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, 0, 50)
+    kind.model.eval()  # dropout 0
+    losses = []
+    for step in range(50):
+        start = step * 8 % len(rows)
+        optimizer.zero_grad()
+        _, loss = loss_of(kind, rows[start : start + 8])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(kind.model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+def expectations(kind, rows):
+    kind.model.eval()
+    batch = rows[:8]
+    inputs = kind.inputs(batch)
+    kind.model.zero_grad()
+    logits, loss = loss_of(kind, batch)
+    loss.backward()
+    return {
+        "made_by": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]},
+        "labels": CLASSES,
+        "ids": [row["id"] for row in batch],
+        "max_length": MAX_LENGTH,
+        "input_ids": inputs["input_ids"].tolist(),
+        "attention_mask": inputs["attention_mask"].tolist(),
+        "pooled": kind.pooled(inputs).tolist(),
+        "logits": logits.tolist(),
+        "loss": loss.item(),
+        "gradients": {
+            name: {"norm": value.grad.norm().item(), "values": value.grad.flatten().tolist()}
+            for name, value in kind.model.named_parameters()
+            if value.grad is not None
+        },
+        "steps": train(kind, rows),
+    }
+
+
+def main():
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    if OUT.exists():
+        shutil.rmtree(OUT)
+    rows = write_data(numpy.random.default_rng(5))
+    for kind_of in (Bert, Vilt):
+        torch.manual_seed(2)
+        kind = kind_of()
+        perturb(kind.model)
+        kind.save(OUT / kind.name)
+        (OUT / kind.name / "model.safetensors").chmod(0o644)
+        text = json.dumps(expectations(kind, rows))
+        (OUT / f"{kind.name}.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
