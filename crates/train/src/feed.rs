@@ -1,0 +1,117 @@
+//! The prepared batches of an epoch, dealt out to its steps.
+
+use mmc_preprocess::{Batch, Loader};
+
+use crate::TrainError;
+use crate::step::Shard;
+
+/// Gives each step the batches of its shards, also where a shard yields none because all its
+/// items were skipped.
+pub(crate) struct Feed {
+    loader: Loader,
+    /// Index of a shard and its batch, met while the step before was looking for more.
+    pending: Option<(usize, Batch)>,
+    /// Index of the next step's first shard.
+    start: usize,
+}
+
+impl Feed {
+    pub(crate) fn new(loader: Loader) -> Self {
+        Self { loader, pending: None, start: 0 }
+    }
+
+    /// The shards of the next step, which has `shards` of them with these many planned rows.
+    pub(crate) fn step<'a>(
+        &'a mut self,
+        planned: &'a [Vec<usize>],
+    ) -> impl Iterator<Item = Result<Shard, TrainError>> + 'a {
+        let start = self.start;
+        let end = start + planned.len();
+        self.start = end;
+        std::iter::from_fn(move || {
+            let (index, batch) = match self.next_before(end) {
+                Ok(found) => found?,
+                Err(error) => return Some(Err(error)),
+            };
+            let first_row = planned[..index - start].iter().map(Vec::len).sum();
+            Some(Ok(Shard { first_row, batch }))
+        })
+    }
+
+    fn next_before(&mut self, end: usize) -> Result<Option<(usize, Batch)>, TrainError> {
+        if self.pending.is_none()
+            && let Some(batch) = self.loader.next()
+        {
+            let batch = batch?;
+            self.pending = self.loader.shard().map(|index| (index, batch));
+        }
+        Ok(self.pending.take_if(|(index, _)| *index < end))
+    }
+
+    /// Seconds for which batches were waited for so far.
+    pub(crate) fn wait_seconds(&self) -> f64 {
+        self.loader.wait_seconds()
+    }
+
+    /// Ids of the items left out so far.
+    pub(crate) fn skipped(&self) -> &[String] {
+        self.loader.skipped()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mmc_data::{DataError, OnBadItem};
+    use mmc_preprocess::{Example, LoaderOptions, PreprocessError, Tokens};
+
+    use super::*;
+
+    /// Items are tokens of their own number; `bad` ones cannot be prepared.
+    fn feed(plan: Vec<Vec<usize>>, bad: Vec<usize>) -> Feed {
+        let prepare = move |index: usize| {
+            if bad.contains(&index) {
+                let source = DataError::Setting("unreadable".to_owned());
+                return Err(PreprocessError::Picture { id: index.to_string(), source });
+            }
+            let tokens = Tokens { ids: vec![index as u32], type_ids: vec![0], full_length: 1 };
+            let (id, text) = (index.to_string(), Some(tokens));
+            Ok(Example { id, group: None, target: None, text, image: None })
+        };
+        let on_bad_item = OnBadItem::Skip;
+        let options = LoaderOptions { workers: 2, on_bad_item, ..LoaderOptions::default() };
+        Feed::new(Loader::from_prepare(Arc::new(prepare), 0, plan, options).unwrap())
+    }
+
+    /// `(first row, ids)` of each shard that each step gets.
+    fn deal(steps: &[Vec<Vec<usize>>], bad: Vec<usize>) -> Vec<Vec<(usize, Vec<String>)>> {
+        let mut feed = feed(steps.concat(), bad);
+        let mut deal = |step: &Vec<Vec<usize>>| {
+            let shards = feed.step(step).map(|shard| shard.unwrap());
+            shards.map(|shard| (shard.first_row, shard.batch.ids)).collect()
+        };
+        steps.iter().map(&mut deal).collect()
+    }
+
+    fn names(ids: &[usize]) -> Vec<String> {
+        ids.iter().map(usize::to_string).collect()
+    }
+
+    #[test]
+    fn each_step_gets_its_shards() {
+        let steps = [vec![vec![4, 1], vec![0]], vec![vec![2, 3]]];
+        let dealt = deal(&steps, vec![]);
+        assert_eq!(dealt[0], [(0, names(&[4, 1])), (2, names(&[0]))]);
+        assert_eq!(dealt[1], [(0, names(&[2, 3]))]);
+    }
+
+    #[test]
+    fn a_shard_whose_items_were_all_skipped_shifts_nothing() {
+        let steps = [vec![vec![0, 1], vec![2, 3]], vec![vec![4], vec![5]], vec![vec![6], vec![7]]];
+        let dealt = deal(&steps, vec![1, 2, 3, 4, 6, 7]);
+        assert_eq!(dealt[0], [(0, names(&[0]))]);
+        assert_eq!(dealt[1], [(1, names(&[5]))], "rows count as planned");
+        assert!(dealt[2].is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+//! What happens after the last step: predictions with the kept checkpoint, scores, cost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::Device;
+use mmc_data::Split;
+use mmc_metrics::Evaluation;
+use mmc_models::{Classifier, FreshHead, LoadRequest};
+use mmc_preprocess::{Loader, Processor};
+use mmc_run::{Cost, Keep, RunFolder};
+
+use crate::predict::loader_options;
+use crate::resume::Counters;
+use crate::{Finished, Plan, Progress, TrainError, cost, predict, score};
+
+/// Training items whose lengths stand for all of them when operations are counted.
+const MEASURED_ITEMS: usize = 256;
+
+/// Predicts the selection and the test split with `checkpoint/` as it was written, scores what
+/// was written, and ends the run with `cost.json`.
+pub(crate) fn finish(
+    plan: &Plan,
+    folder: &RunFolder,
+    processor: &Arc<Processor>,
+    counters: Counters,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Finished, TrainError> {
+    let started = Instant::now();
+    let checkpoint = folder.checkpoint();
+    let loaded = mmc_models::load(&LoadRequest {
+        folder: &checkpoint,
+        labels: plan.classes(),
+        arm: Some(plan.settings.arm),
+        fresh_head: FreshHead::Refused,
+        dropout: None,
+        device: &Device::Cpu,
+    })?;
+    let model = loaded.model.as_ref();
+    let mut scores = BTreeMap::new();
+    for split in [&plan.selection, &plan.test].into_iter().flatten() {
+        let name = split.name.as_str();
+        let items = split.len();
+        let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
+        let predictions = predict(model, processor, split, &plan.predict_options(), tell)?;
+        let skipped = items - predictions.rows.len();
+        if skipped > 0 {
+            let note = format!("{skipped} of {items} items of `{name}` were skipped");
+            progress(Progress::Note(&note));
+        }
+        folder.write_predictions(name, &predictions)?;
+        if split.is_labelled() {
+            scores.insert(name.to_owned(), evaluation(plan, folder, split)?);
+        }
+    }
+    folder.write_scores(&scores)?;
+    let cost = cost_of(plan, folder, (model, processor), &counters, started)?;
+    folder.write_cost(&cost)?;
+    let best = counters.best.filter(|_| plan.settings.keep == Keep::Best);
+    let kept_step = best.map_or(counters.step, |best| best.step);
+    Ok(Finished { scores, cost, kept_step })
+}
+
+/// The scores of the predictions as they are on disk.
+fn evaluation(plan: &Plan, folder: &RunFolder, split: &Split) -> Result<Evaluation, TrainError> {
+    let rows = folder.predictions(split.name.as_str())?.scored()?;
+    Ok(mmc_metrics::evaluate(&score::items(&rows, plan.positive), plan.settings.seed)?)
+}
+
+fn cost_of(
+    plan: &Plan,
+    folder: &RunFolder,
+    (model, processor): (&dyn Classifier, &Arc<Processor>),
+    counters: &Counters,
+    started: Instant,
+) -> Result<Cost, TrainError> {
+    let steps = plan.steps();
+    let per_step = plan.settings.items_per_step();
+    let last = plan.train.len() - (steps.steps_per_epoch() as usize - 1) * per_step;
+    let items = |step: u64| {
+        if step.is_multiple_of(steps.steps_per_epoch()) { last } else { per_step }
+    };
+    let records = folder.steps()?;
+    let pace = cost::Pace::of(&records, records.iter().map(|record| items(record.step)));
+
+    let stride = plan.train.len().div_ceil(MEASURED_ITEMS).max(1);
+    let sample: Vec<usize> = (0..plan.train.len()).step_by(stride).collect();
+    let shards = sample.chunks(plan.settings.shard_rows).map(<[usize]>::to_vec).collect();
+    let settings = &plan.settings;
+    let options = loader_options(settings.workers, plan.padding(), settings.on_bad_item);
+    let loader = Loader::new(Arc::clone(&plan.train), Arc::clone(processor), shards, options)?;
+    let flops_per_sample = cost::flops_per_sample(model, loader)?;
+
+    let elements = |active_only: bool| {
+        let parameters = model.parameters().iter().filter(|at| at.active || !active_only);
+        parameters.map(|parameter| parameter.var.elem_count() as u64).sum()
+    };
+    Ok(Cost {
+        wall_seconds: counters.seconds + started.elapsed().as_secs_f64(),
+        seconds_per_step: pace.seconds_per_step,
+        samples_per_second: pace.samples_per_second,
+        peak_memory_bytes: counters.peak_memory_bytes.max(cost::peak_memory_bytes()),
+        parameters: elements(false),
+        trainable_parameters: elements(true),
+        flops_per_sample,
+        energy_joules: None,
+    })
+}

@@ -1,0 +1,281 @@
+//! The loop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use mmc_data::Split;
+use mmc_models::Loaded;
+use mmc_preprocess::{Loader, Processor};
+use mmc_run::{EvalRecord, Keep, RunFolder, StepRecord};
+
+use crate::feed::Feed;
+use crate::plan::StepPlan;
+use crate::predict::loader_options;
+use crate::resume::{Best, Counters};
+use crate::step::{StepOutcome, Stepper};
+use crate::{Outcome, Plan, Progress, TrainError, cost, finish, predict, resume, score, start};
+
+/// Trains what `plan` says in `folder`, or goes on where an earlier sitting ended, and writes
+/// every file of the run. `progress` is told what happens; a set `interrupt` ends the sitting
+/// after the step in hand, with its state saved.
+///
+/// A process that is killed at any moment leaves a folder in which `train` goes on to the same
+/// bytes as if nothing had happened.
+///
+/// # Errors
+/// A folder that holds another run ([`TrainError::Differs`]); an item, a tensor or a file that
+/// cannot be used; a loss or gradient that is not finite. States saved before are kept.
+pub fn train(
+    plan: &Plan,
+    folder: &RunFolder,
+    interrupt: &AtomicBool,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Outcome, TrainError> {
+    let started = Instant::now();
+    if start::admit(plan, folder)? == start::Admitted::Complete {
+        return Ok(Outcome::AlreadyComplete);
+    }
+    for note in &plan.notes {
+        progress(Progress::Note(note));
+    }
+    let source = start::starting_point(plan, folder)?;
+    let processor = start::processor(plan, &source)?;
+    let loaded = start::load(plan, &source)?;
+    start::tell(&loaded.report, progress);
+    let counters = {
+        let mut run = Run::new(plan, folder, (&source, &loaded), &processor, progress)?;
+        run.started = started;
+        while run.goes_on() {
+            if run.epoch(interrupt)? == Sitting::Interrupted {
+                return Ok(Outcome::Interrupted { step: run.counters.step });
+            }
+        }
+        run.keep_last()?;
+        run.counters_now()
+    };
+    drop(loaded); // what follows reads the checkpoint that was written
+    let finished = finish::finish(plan, folder, &processor, counters, progress)?;
+    Ok(Outcome::Finished(finished))
+}
+
+/// A run in one sitting.
+struct Run<'a> {
+    plan: &'a Plan,
+    folder: &'a RunFolder,
+    /// The folder whose files beside the weights go into the checkpoint.
+    source: &'a Path,
+    loaded: &'a Loaded,
+    processor: &'a Arc<Processor>,
+    steps: StepPlan,
+    stepper: Stepper<'a>,
+    /// As of the last step; its time and memory as of the beginning of this sitting.
+    counters: Counters,
+    started: Instant,
+    pace: Pace,
+    progress: &'a mut dyn FnMut(Progress<'_>),
+}
+
+/// The steps of this sitting and their seconds.
+#[derive(Default)]
+struct Pace {
+    steps: u64,
+    seconds: f64,
+}
+
+/// Whether a sitting goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sitting {
+    GoesOn,
+    Interrupted,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        plan: &'a Plan,
+        folder: &'a RunFolder,
+        (source, loaded): (&'a Path, &'a Loaded),
+        processor: &'a Arc<Processor>,
+        progress: &'a mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, TrainError> {
+        let model = loaded.model.as_ref();
+        let (counters, optimizer) = start::restore(plan, folder, model, progress)?;
+        let stepper = Stepper {
+            model,
+            parameters: start::active(model),
+            objective: plan.objective()?,
+            schedule: plan.schedule(),
+            clip_norm: plan.settings.clip_norm,
+            seed: plan.settings.seed,
+            optimizer,
+        };
+        let (steps, started, pace) = (plan.steps(), Instant::now(), Pace::default());
+        Ok(Self {
+            plan,
+            folder,
+            source,
+            loaded,
+            processor,
+            steps,
+            stepper,
+            counters,
+            started,
+            pace,
+            progress,
+        })
+    }
+
+    /// Whether there is a step left to take.
+    fn goes_on(&self) -> bool {
+        let patience = self.plan.settings.early_stopping;
+        let patient = patience.is_none_or(|patience| self.counters.since_best < patience);
+        self.counters.step < self.steps.steps() && patient
+    }
+
+    /// Takes the steps that are left of an epoch; evaluates and saves as they fall due.
+    fn epoch(&mut self, interrupt: &AtomicBool) -> Result<Sitting, TrainError> {
+        let steps = self.steps.rest_of_epoch(self.counters.step + 1);
+        let mut feed = self.feed(steps.concat())?;
+        for shards in &steps {
+            self.step(shards, &mut feed)?;
+            let step = self.counters.step;
+            let ends_epoch = self.steps.ends_epoch(step);
+            if ends_epoch {
+                self.evaluate()?;
+            }
+            let due = match self.plan.settings.save_every {
+                Some(every) => step.is_multiple_of(every) || step == self.steps.steps(),
+                None => ends_epoch,
+            };
+            let interrupted = interrupt.load(Ordering::Relaxed);
+            if due || interrupted {
+                self.save_state()?;
+            }
+            if interrupted {
+                return Ok(Sitting::Interrupted);
+            }
+        }
+        if let [_, ..] = feed.skipped() {
+            let ids = feed.skipped();
+            let shown = ids.iter().take(5).map(|id| format!("`{id}`")).collect::<Vec<_>>();
+            let note = format!("{} training items were skipped: {}", ids.len(), shown.join(", "));
+            (self.progress)(Progress::Note(&note));
+        }
+        Ok(Sitting::GoesOn)
+    }
+
+    /// The batches of some shards of the training split, prepared ahead.
+    fn feed(&self, shards: Vec<Vec<usize>>) -> Result<Feed, TrainError> {
+        let settings = &self.plan.settings;
+        let options = loader_options(settings.workers, self.plan.padding(), settings.on_bad_item);
+        let (split, processor) = (Arc::clone(&self.plan.train), Arc::clone(self.processor));
+        Ok(Feed::new(Loader::new(split, processor, shards, options)?))
+    }
+
+    /// Takes the next step and records it.
+    fn step(&mut self, shards: &[Vec<usize>], feed: &mut Feed) -> Result<(), TrainError> {
+        let (begun, waited) = (Instant::now(), feed.wait_seconds());
+        let step = self.counters.step + 1;
+        let StepOutcome { loss, grad_norm, learning_rate, items } =
+            self.stepper.step(step, feed.step(shards))?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let record = StepRecord {
+            step,
+            epoch: self.steps.epoch(step),
+            loss,
+            learning_rate,
+            grad_norm,
+            samples_per_second: items as f64 / seconds.max(f64::MIN_POSITIVE),
+            loader_wait_seconds: feed.wait_seconds() - waited,
+        };
+        self.folder.append_step(&record)?;
+        self.counters.step = step;
+        self.pace.steps += 1;
+        self.pace.seconds += seconds;
+        let steps = self.steps.steps();
+        let seconds_left = self.pace.seconds / self.pace.steps as f64 * (steps - step) as f64;
+        (self.progress)(Progress::Step { record: &record, steps, seconds_left });
+        Ok(())
+    }
+
+    /// Evaluates the selection split, if it has labels, and keeps the model if it is the best.
+    fn evaluate(&mut self) -> Result<(), TrainError> {
+        let Some(split) = self.plan.selection.clone().filter(|split| split.is_labelled()) else {
+            return Ok(());
+        };
+        let step = self.counters.step;
+        let predictions = self.predict(&split)?;
+        let scores = score::scores(&predictions, self.plan.positive)?;
+        let metric = self.plan.metric;
+        let value = scores.get(metric.name).copied().flatten();
+        let record = EvalRecord {
+            step,
+            epoch: self.steps.epoch(step),
+            split: split.name.to_string(),
+            items: predictions.rows.len(),
+            loss: scores.get("log_loss").copied().flatten(),
+            scores,
+        };
+        let best = score::is_better(value, self.counters.best.as_ref(), metric.higher_is_better);
+        if best {
+            if self.plan.settings.keep == Keep::Best {
+                self.keep()?;
+            }
+            self.counters.best = Some(Best { step, value });
+            self.counters.since_best = 0;
+        } else {
+            self.counters.since_best += 1;
+        }
+        self.folder.append_evaluation(&record)?;
+        (self.progress)(Progress::Evaluated { record: &record, best });
+        Ok(())
+    }
+
+    fn predict(&mut self, split: &Arc<Split>) -> Result<mmc_run::Predictions, TrainError> {
+        let options = self.plan.predict_options();
+        let (name, items) = (split.name.as_str(), split.len());
+        let progress = &mut *self.progress;
+        predict(self.loaded.model.as_ref(), self.processor, split, &options, &mut |done| {
+            progress(Progress::Predicted { split: name, done, items });
+        })
+    }
+
+    /// Writes the model as it is now to `checkpoint/`.
+    fn keep(&self) -> Result<(), TrainError> {
+        let (plan, model) = (self.plan, self.loaded.model.as_ref());
+        let destination = self.folder.checkpoint();
+        Ok(mmc_models::save(model, self.source, plan.classes(), plan.preset.name, &destination)?)
+    }
+
+    /// Writes the model of the last step to `checkpoint/`, where that is the one to keep.
+    fn keep_last(&mut self) -> Result<(), TrainError> {
+        if self.plan.settings.keep == Keep::Last { self.keep() } else { Ok(()) }
+    }
+
+    /// The counters with the time and memory of this sitting.
+    fn counters_now(&self) -> Counters {
+        let memory = cost::peak_memory_bytes();
+        Counters {
+            seconds: self.counters.seconds + self.started.elapsed().as_secs_f64(),
+            peak_memory_bytes: self.counters.peak_memory_bytes.max(memory),
+            ..self.counters.clone()
+        }
+    }
+
+    /// Saves the state after the last step; records reach the disk before it.
+    fn save_state(&mut self) -> Result<(), TrainError> {
+        for path in [self.folder.train_path(), self.folder.eval_path()] {
+            if path.is_file() {
+                resume::sync(&path)?;
+            }
+        }
+        let names = self.stepper.parameters.iter().map(|parameter| parameter.name.as_str());
+        let moments: Vec<_> = names.zip(self.stepper.optimizer.moments()).collect();
+        let parameters = self.loaded.model.parameters();
+        let keep = self.plan.settings.keep_states;
+        resume::save(&self.folder.state(), parameters, &moments, &self.counters_now(), keep)?;
+        (self.progress)(Progress::Saved { step: self.counters.step });
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! Training, prediction and exact resume of text, picture and text+picture classifiers.
+//!
+//! [`resolve`] decides what will run (preset < configuration file < flags) and reads the data;
+//! [`train`] does it in a run's folder. A step is a sum over shards of fixed rows, added in their
+//! order, so threads, workers and accumulation change no byte; dropout and order are functions of
+//! the step, and the state between two steps is saved whole, so a run that is killed at any moment
+//! and gone on with ends in the same bytes as one that was not.
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//! use mmc_run::{PartialSettings, RunFolder};
+//! use mmc_train::{Outcome, resolve, train};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let data = tempfile::tempdir()?;
+//! let rows = "text,label\nwhat a lovely day,good\na nasty smell,bad\nlovely food,good\nnasty,bad\n";
+//! for split in ["train", "val", "test"] {
+//!     std::fs::write(data.path().join(format!("{split}.csv")), rows)?;
+//! }
+//! let asked = PartialSettings {
+//!     model: Some("bert-tiny".to_owned()),
+//!     dataset: Some("table".to_owned()),
+//!     data_root: Some(data.path().display().to_string()),
+//!     epochs: Some(2),
+//!     ..PartialSettings::default()
+//! };
+//! let plan = resolve(PartialSettings::default(), asked)?;
+//! let folder = RunFolder::create(&data.path().join("run"))?;
+//! let outcome = train(&plan, &folder, &AtomicBool::new(false), &mut |_event| ())?;
+//! let Outcome::Finished(finished) = outcome else { unreachable!("nobody interrupted it") };
+//! assert_eq!(finished.scores["test"].n, 4);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not here: any data set or architecture by name (rows of the tables of `mmc-data` and
+//! `mmc-models`), scores (`mmc-metrics`), the run's files (`mmc-run`), printing.
+
+mod cost;
+mod error;
+mod feed;
+mod finish;
+mod fit;
+mod optimizer;
+mod plan;
+mod predict;
+mod progress;
+mod resume;
+mod schedule;
+mod score;
+mod settings;
+mod start;
+mod step;
+
+pub use cost::peak_memory_bytes;
+pub use error::TrainError;
+pub use fit::train;
+pub use optimizer::{AdamW, AdamWSettings, add_in_place, sum_of_squares};
+pub use plan::{Cut, StepPlan};
+pub use predict::{Embeddings, PredictOptions, embed, predict};
+pub use progress::{Finished, Outcome, Progress};
+pub use schedule::Schedule;
+pub use settings::{Plan, resolve};

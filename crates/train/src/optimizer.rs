@@ -1,0 +1,268 @@
+//! AdamW, in place.
+
+use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, bail};
+use mmc_models::Parameter;
+use rayon::prelude::*;
+
+use crate::TrainError;
+
+/// Elements that one task works through. Fixed, so that no sum can depend on the thread count.
+const CHUNK: usize = 16 * 1024;
+
+/// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), with PyTorch's arithmetic:
+/// decay first, bias correction, ε outside the root. Moments are in f32.
+///
+/// Parameters and moments are updated where they lie, in chunks over rayon's current pool.
+///
+/// Source: `torch.optim.AdamW`, the single-tensor path.
+#[derive(Debug)]
+pub struct AdamW {
+    settings: AdamWSettings,
+    moments: Vec<Tensor>, // [2, elements] each: first moments, second moments
+    step: u64,
+}
+
+/// The constants of [`AdamW`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWSettings {
+    /// How much of the first moment is kept, β₁.
+    pub beta1: f64,
+    /// How much of the second moment is kept, β₂.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Weight decay of the parameters that decay.
+    pub weight_decay: f64,
+}
+
+impl AdamWSettings {
+    /// β = (0.9, 0.999), ε = 1e-8 and this weight decay.
+    #[must_use]
+    pub fn with_weight_decay(weight_decay: f64) -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }
+    }
+}
+
+impl AdamW {
+    /// An optimiser that has not taken a step: all moments are 0.
+    ///
+    /// # Errors
+    /// Where the device has no memory for the moments.
+    pub fn new(parameters: &[&Parameter], settings: AdamWSettings) -> Result<Self, TrainError> {
+        let moments = parameters
+            .iter()
+            .map(|parameter| {
+                let tensor = parameter.var.as_tensor();
+                let shape = (2, tensor.elem_count());
+                Tensor::zeros(shape, candle_core::DType::F32, tensor.device())
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { settings, moments, step: 0 })
+    }
+
+    /// An optimiser that goes on after `step` steps with these moments, each `[2, elements]`.
+    #[must_use]
+    pub fn restored(moments: Vec<Tensor>, step: u64, settings: AdamWSettings) -> Self {
+        Self { settings, moments, step }
+    }
+
+    /// The moments of each parameter, `[2, elements]`: first moments, then second.
+    #[must_use]
+    pub fn moments(&self) -> &[Tensor] {
+        &self.moments
+    }
+
+    /// One step: parameters move against `scale` × their gradients (scale 1, or less where the
+    /// norm was clipped), in the order given to [`AdamW::new`].
+    ///
+    /// # Errors
+    /// Where a tensor lies on a device other than the CPU or its shape does not fit.
+    pub fn step(
+        &mut self,
+        parameters: &[&Parameter],
+        gradients: &[Tensor],
+        learning_rate: f64,
+        scale: f64,
+    ) -> Result<(), TrainError> {
+        self.step += 1;
+        let AdamWSettings { beta1, beta2, epsilon, weight_decay } = self.settings;
+        let correction = |beta: f64| 1.0 - beta.powi(self.step.min(i32::MAX as u64) as i32);
+        let update = |decays: bool| Update {
+            keep: (1.0 - learning_rate * if decays { weight_decay } else { 0.0 }) as f32,
+            step_size: (learning_rate / correction(beta1)) as f32,
+            root: correction(beta2).sqrt() as f32,
+            epsilon: epsilon as f32,
+        };
+        let average = Average {
+            scale: scale as f32,
+            new_first: (1.0 - beta1) as f32,
+            keep_second: beta2 as f32,
+            new_second: (1.0 - beta2) as f32,
+        };
+        for ((parameter, gradient), moments) in parameters.iter().zip(gradients).zip(&self.moments)
+        {
+            moments.inplace_op2(gradient, &average)?;
+            parameter.var.as_tensor().inplace_op2(moments, &update(parameter.decay))?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds `addend` to `sum` where `sum` lies, both f32 and of one shape.
+///
+/// # Errors
+/// Where a tensor lies on a device other than the CPU or the shapes differ.
+pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<(), TrainError> {
+    Ok(sum.inplace_op2(&addend.contiguous()?, &Add)?)
+}
+
+/// The sum of the squares of all elements of a contiguous f32 tensor on the CPU, in f64: chunks of
+/// fixed size, added in order.
+///
+/// # Errors
+/// Where the tensor is of another kind.
+pub fn sum_of_squares(tensor: &Tensor) -> Result<f64, TrainError> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let candle_core::Storage::Cpu(storage) = &*storage else {
+        return Err(TrainError::Device { device: format!("{:?}", tensor.device().location()) });
+    };
+    let values = elements(storage, layout)?;
+    let squares = |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    let parts: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
+    Ok(parts.iter().sum())
+}
+
+/// `moments ← (β₁ m + (1 − β₁) g, β₂ v + (1 − β₂) g²)` with g = scale × gradient.
+struct Average {
+    scale: f32,
+    new_first: f32,
+    keep_second: f32,
+    new_second: f32,
+}
+
+impl InplaceOp2 for Average {
+    fn name(&self) -> &'static str {
+        "adamw-moments"
+    }
+
+    fn cpu_fwd(
+        &self,
+        moments: &mut CpuStorage,
+        layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let gradient = elements(gradient, gradient_layout)?;
+        let moments = elements_mut(moments, layout)?;
+        if moments.len() != 2 * gradient.len() {
+            bail!("{} moments for {} gradients", moments.len(), gradient.len());
+        }
+        let (first, second) = moments.split_at_mut(gradient.len());
+        first
+            .par_chunks_mut(CHUNK)
+            .zip(second.par_chunks_mut(CHUNK))
+            .zip(gradient.par_chunks(CHUNK))
+            .for_each(|((first, second), gradient)| {
+                for ((first, second), gradient) in first.iter_mut().zip(second).zip(gradient) {
+                    let gradient = self.scale * gradient;
+                    *first += self.new_first * (gradient - *first);
+                    *second = self.keep_second * *second + self.new_second * gradient * gradient;
+                }
+            });
+        Ok(())
+    }
+}
+
+/// `parameter ← keep × parameter − step size × m / (√v / root + ε)`.
+struct Update {
+    keep: f32,
+    step_size: f32,
+    root: f32,
+    epsilon: f32,
+}
+
+impl InplaceOp2 for Update {
+    fn name(&self) -> &'static str {
+        "adamw-update"
+    }
+
+    fn cpu_fwd(
+        &self,
+        parameter: &mut CpuStorage,
+        layout: &Layout,
+        moments: &CpuStorage,
+        moments_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let moments = elements(moments, moments_layout)?;
+        let parameter = elements_mut(parameter, layout)?;
+        if moments.len() != 2 * parameter.len() {
+            bail!("{} moments for {} elements", moments.len(), parameter.len());
+        }
+        let (first, second) = moments.split_at(parameter.len());
+        parameter
+            .par_chunks_mut(CHUNK)
+            .zip(first.par_chunks(CHUNK).zip(second.par_chunks(CHUNK)))
+            .for_each(|(parameter, (first, second))| {
+                for ((parameter, first), second) in parameter.iter_mut().zip(first).zip(second) {
+                    let denominator = second.sqrt() / self.root + self.epsilon;
+                    *parameter = *parameter * self.keep - self.step_size * (first / denominator);
+                }
+            });
+        Ok(())
+    }
+}
+
+/// `sum ← sum + addend`.
+struct Add;
+
+impl InplaceOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add-in-place"
+    }
+
+    fn cpu_fwd(
+        &self,
+        sum: &mut CpuStorage,
+        layout: &Layout,
+        addend: &CpuStorage,
+        addend_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let addend = elements(addend, addend_layout)?;
+        let sum = elements_mut(sum, layout)?;
+        if sum.len() != addend.len() {
+            bail!("{} elements are added to {}", addend.len(), sum.len());
+        }
+        sum.par_chunks_mut(CHUNK).zip(addend.par_chunks(CHUNK)).for_each(|(sum, addend)| {
+            for (sum, addend) in sum.iter_mut().zip(addend) {
+                *sum += addend;
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The elements of a contiguous f32 tensor.
+fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
+        _ => bail!("expected a contiguous tensor of type f32, got {:?}", storage_type(storage)),
+    }
+}
+
+/// The elements of a contiguous f32 tensor, to be changed.
+fn elements_mut<'a>(
+    storage: &'a mut CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'a mut [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((start, end))) => Ok(&mut values[start..end]),
+        (storage, _) => {
+            bail!("expected a contiguous tensor of type f32, got {:?}", storage_type(storage))
+        }
+    }
+}
+
+fn storage_type(storage: &CpuStorage) -> candle_core::DType {
+    candle_core::backend::BackendStorage::dtype(storage)
+}

@@ -1,0 +1,221 @@
+//! A split through a model: [`predict`] to classes, [`embed`] to vectors.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor};
+use mmc_data::{OnBadItem, Split};
+use mmc_models::{Classifier, Pass};
+use mmc_preprocess::{Batch, Loader, LoaderOptions, Padding, Processor, Targets};
+use mmc_run::{Prediction, Predictions};
+
+use crate::TrainError;
+
+/// How a split is taken through a model. Make one with [`PredictOptions::new`] and change what
+/// differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PredictOptions {
+    /// The names of the classes, in the order of the model's logits.
+    pub classes: Vec<String>,
+    /// Rows of one forward.
+    pub rows: usize,
+    /// How far texts are padded.
+    pub padding: Padding,
+    /// Threads that prepare batches beside the one that computes; 0: none.
+    pub workers: usize,
+    /// What to do with an item that cannot be prepared. With [`OnBadItem::Skip`] the result has
+    /// fewer rows than the split.
+    pub on_bad_item: OnBadItem,
+}
+
+impl PredictOptions {
+    /// Eight rows a forward, padded to the longest, prepared by two threads; bad items are errors.
+    #[must_use]
+    pub fn new(classes: Vec<String>) -> Self {
+        let (padding, on_bad_item) = (Padding::Longest, OnBadItem::Error);
+        Self { classes, rows: 8, padding, workers: 2, on_bad_item }
+    }
+
+    pub(crate) fn loader(&self) -> LoaderOptions {
+        loader_options(self.workers, self.padding, self.on_bad_item)
+    }
+}
+
+/// Vectors of some items.
+#[derive(Clone, Debug)]
+pub struct Embeddings {
+    /// The id of each row.
+    pub ids: Vec<String>,
+    /// `[rows, width]`, f32.
+    pub rows: Tensor,
+}
+
+/// The predictions of a model on every item of a split, in its order. `progress` is told how many
+/// items are done.
+///
+/// Probabilities are the softmax of the logits in f64; the predicted class is that of the highest
+/// logit, the first on ties.
+///
+/// # Errors
+/// What reading and preparing an item or the forward returns; logits that are not finite, with
+/// the item's id.
+pub fn predict(
+    model: &dyn Classifier,
+    processor: &Arc<Processor>,
+    split: &Arc<Split>,
+    options: &PredictOptions,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Predictions, TrainError> {
+    let mut rows = Vec::with_capacity(split.len());
+    for batch in batches(processor, split, options)? {
+        let batch = batch?;
+        let logits = model.forward(&batch, &Pass::evaluate())?.0.to_vec2::<f32>()?;
+        for (row, logits) in logits.into_iter().enumerate() {
+            rows.push(prediction(&batch, row, logits, &options.classes)?);
+        }
+        progress(rows.len());
+    }
+    Ok(Predictions { classes: options.classes.clone(), rows })
+}
+
+/// What a model makes of every item of a split before its head, in the split's order. `progress`
+/// is told how many items are done.
+///
+/// # Errors
+/// As [`predict`]; an empty split.
+pub fn embed(
+    model: &dyn Classifier,
+    processor: &Arc<Processor>,
+    split: &Arc<Split>,
+    options: &PredictOptions,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Embeddings, TrainError> {
+    let mut ids = Vec::with_capacity(split.len());
+    let mut parts = Vec::new();
+    for batch in batches(processor, split, options)? {
+        let mut batch = batch?;
+        let pooled = model.encode(&batch, &Pass::evaluate())?; // [batch, width]
+        parts.push(pooled.detach().to_dtype(DType::F32)?.to_device(&candle_core::Device::Cpu)?);
+        ids.append(&mut batch.ids);
+        progress(ids.len());
+    }
+    if parts.is_empty() {
+        let problem = format!("{}: there is no item to embed", split.path.display());
+        return Err(TrainError::setting("input", problem));
+    }
+    Ok(Embeddings { ids, rows: Tensor::cat(&parts, 0)? })
+}
+
+/// The split in its own order, cut into batches.
+fn batches(
+    processor: &Arc<Processor>,
+    split: &Arc<Split>,
+    options: &PredictOptions,
+) -> Result<Loader, TrainError> {
+    let all: Vec<usize> = (0..split.len()).collect();
+    let plan = all.chunks(options.rows.max(1)).map(<[usize]>::to_vec).collect();
+    Ok(Loader::new(Arc::clone(split), Arc::clone(processor), plan, options.loader())?)
+}
+
+pub(crate) fn loader_options(
+    workers: usize,
+    padding: Padding,
+    on_bad_item: OnBadItem,
+) -> LoaderOptions {
+    // Two shards a worker keep all of them busy while memory stays bounded.
+    LoaderOptions { workers, prefetch: 2 * workers.max(1), padding, on_bad_item }
+}
+
+fn prediction(
+    batch: &Batch,
+    row: usize,
+    logits: Vec<f32>,
+    classes: &[String],
+) -> Result<Prediction, TrainError> {
+    let id = batch.ids[row].clone();
+    let name = |class: usize| classes.get(class).cloned();
+    if logits.len() != classes.len() || logits.iter().any(|logit| !logit.is_finite()) {
+        return Err(TrainError::Logits { id, found: logits.len(), classes: classes.len() });
+    }
+    let mut best = 0;
+    for class in 1..logits.len() {
+        if logits[class] > logits[best] {
+            best = class;
+        }
+    }
+    let label = match &batch.targets {
+        Some(Targets::Classes(labels)) => name(labels[row] as usize),
+        Some(Targets::Soft(scores)) => scores[row]
+            .iter()
+            .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
+            .and_then(|(class, _)| name(*class as usize)),
+        None => None,
+    };
+    Ok(Prediction {
+        id,
+        label,
+        prediction: name(best).unwrap_or_default(),
+        probabilities: softmax(&logits),
+        logits: Some(logits),
+        group: batch.groups[row].clone(),
+    })
+}
+
+/// `exp(x − max) / Σ exp(x − max)` in f64.
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> =
+        logits.iter().map(|&logit| (f64::from(logit) - f64::from(highest)).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(targets: Option<Targets>) -> Batch {
+        let ids = vec!["a".to_owned(), "b".to_owned()];
+        Batch { ids, groups: vec![None, Some("g".to_owned())], text: None, image: None, targets }
+    }
+
+    fn classes() -> Vec<String> {
+        ["no", "yes", "maybe"].map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn softmax_is_stable_and_sums_to_one() {
+        // e^0, e^-1, e^-2 over their sum.
+        let expected =
+            [0.665_240_955_774_821_8, 0.244_728_471_054_797_65, 0.090_030_573_170_380_46];
+        for offset in [0.0, 1000.0, -1000.0] {
+            let probabilities = softmax(&[offset, offset - 1.0, offset - 2.0]);
+            for (found, expected) in probabilities.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-15, "{found}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_keeps_its_id_label_and_group() {
+        let batch = batch(Some(Targets::Classes(vec![2, 1])));
+        let row = prediction(&batch, 1, vec![0.0, 3.0, 3.0], &classes()).unwrap();
+        assert_eq!((row.id.as_str(), row.group.as_deref()), ("b", Some("g")));
+        assert_eq!(row.label.as_deref(), Some("yes"));
+        assert_eq!(row.prediction, "yes", "the first of equals");
+    }
+
+    #[test]
+    fn unlabelled_rows_have_no_label_and_soft_ones_their_highest() {
+        let row = prediction(&batch(None), 0, vec![0.0; 3], &classes()).unwrap();
+        assert_eq!(row.label, None);
+        let soft = Targets::Soft(vec![vec![(0, 0.3), (2, 0.9)], vec![]]);
+        let row = prediction(&batch(Some(soft)), 0, vec![0.0; 3], &classes()).unwrap();
+        assert_eq!(row.label.as_deref(), Some("maybe"));
+    }
+
+    #[test]
+    fn a_diverged_model_is_named_by_its_item() {
+        let error = prediction(&batch(None), 0, vec![0.0, f32::NAN, 0.0], &classes()).unwrap_err();
+        assert!(error.to_string().contains("`a`"), "{error}");
+    }
+}

@@ -1,0 +1,323 @@
+//! The state of a run between two steps, on disk: whole or not at all, and checked when read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use mmc_models::Parameter;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::TrainError;
+
+const PARAMETERS: &str = "parameters.safetensors";
+const MOMENTS: &str = "moments.safetensors";
+const COUNTERS: &str = "counters.json";
+const CHECKSUMS: &str = "checksums.json";
+const UNFINISHED: &str = ".writing-";
+
+/// Where a run is, beside its tensors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    /// Optimiser steps done.
+    pub(crate) step: u64,
+    /// The evaluation whose model is in `checkpoint/`.
+    pub(crate) best: Option<Best>,
+    /// Evaluations since then.
+    pub(crate) since_best: u64,
+    /// Seconds of work so far, over all sittings.
+    pub(crate) seconds: f64,
+    /// The largest resident memory of any sitting.
+    pub(crate) peak_memory_bytes: u64,
+}
+
+/// The best evaluation so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    /// The step after which it was made.
+    pub(crate) step: u64,
+    /// The selection metric; `None` where it was undefined, which ranks last.
+    pub(crate) value: Option<f64>,
+}
+
+/// A state read back from disk; the parameters are still to be set.
+pub(crate) struct State {
+    pub(crate) counters: Counters,
+    parameters: HashMap<String, Tensor>,
+    moments: HashMap<String, Tensor>,
+}
+
+/// `checksums.json`: hex SHA-256 of each other file of the state, by name.
+type Checksums = BTreeMap<String, String>;
+
+/// Writes the state after `counters.step` steps into `folder/step-N/` and leaves the `keep` newest
+/// states there. It is written aside, brought to the disk and renamed, so a process that ends at
+/// any moment leaves the states before it as they were.
+pub(crate) fn save(
+    folder: &Path,
+    parameters: &[Parameter],
+    moments: &[(&str, &Tensor)],
+    counters: &Counters,
+    keep: usize,
+) -> Result<(), TrainError> {
+    fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
+    let aside = folder.join(format!("{UNFINISHED}{}", counters.step));
+    remove(&aside)?;
+    fs::create_dir(&aside).map_err(TrainError::io(&aside))?;
+    let values = parameters.iter().map(|parameter| (&*parameter.name, parameter.var.as_tensor()));
+    for (name, tensors) in [(PARAMETERS, values.collect()), (MOMENTS, moments.to_vec())] {
+        let tensors: HashMap<&str, Tensor> = tensors
+            .into_iter()
+            .map(|(name, tensor): (&str, &Tensor)| (name, tensor.clone()))
+            .collect();
+        candle_core::safetensors::save(&tensors, aside.join(name))?;
+    }
+    write_json(&aside.join(COUNTERS), counters)?;
+    let mut checksums = Checksums::new();
+    for name in [PARAMETERS, MOMENTS, COUNTERS] {
+        let path = aside.join(name);
+        sync(&path)?;
+        checksums.insert(name.to_owned(), checksum(&path)?);
+    }
+    write_json(&aside.join(CHECKSUMS), &checksums)?;
+    sync(&aside.join(CHECKSUMS))?;
+    sync(&aside)?;
+    let place = folder.join(format!("step-{}", counters.step));
+    remove(&place)?;
+    fs::rename(&aside, &place).map_err(TrainError::io(&place))?;
+    sync(folder)?;
+    for (_, old) in states(folder)?.into_iter().skip(keep.max(1)) {
+        remove(&old)?;
+    }
+    Ok(())
+}
+
+/// The newest state that is whole and of which `usable` finds nothing amiss, and what was amiss
+/// with newer ones, in words.
+pub(crate) fn newest(
+    folder: &Path,
+    usable: impl Fn(&State) -> Result<(), String>,
+) -> Result<(Option<State>, Vec<String>), TrainError> {
+    let mut warnings = Vec::new();
+    for (step, path) in states(folder)? {
+        let checked = read(&path).map_err(|error| error.to_string()).and_then(|state| {
+            if state.counters.step != step {
+                return Err(format!("it is the state of step {}", state.counters.step));
+            }
+            usable(&state).map(|()| state)
+        });
+        match checked {
+            Ok(state) => return Ok((Some(state), warnings)),
+            Err(problem) => warnings.push(format!(
+                "{}: this state cannot be used: {problem}; an earlier one is taken",
+                path.display()
+            )),
+        }
+    }
+    Ok((None, warnings))
+}
+
+/// Removes every state and what an interrupted writer left.
+pub(crate) fn clear(folder: &Path) -> Result<(), TrainError> {
+    remove(folder)
+}
+
+impl State {
+    /// Says what of `parameters` it lacks, or holds in another shape.
+    pub(crate) fn fits(&self, parameters: &[Parameter]) -> Result<(), String> {
+        for parameter in parameters {
+            let name = &parameter.name;
+            let dims = parameter.var.dims();
+            match self.parameters.get(name) {
+                None => return Err(format!("it lacks the parameter `{name}`")),
+                Some(found) if found.dims() != dims => {
+                    return Err(format!("`{name}` is {:?}, expected {dims:?}", found.dims()));
+                }
+                Some(_) => {}
+            }
+            let elements = parameter.var.elem_count();
+            if parameter.active
+                && self.moments.get(name).is_none_or(|found| found.dims() != [2, elements])
+            {
+                return Err(format!("it lacks the moments of `{name}`"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets every parameter and returns the moments of the active ones, in their order.
+    pub(crate) fn restore(mut self, parameters: &[Parameter]) -> Result<Vec<Tensor>, TrainError> {
+        let mut moments = Vec::new();
+        for parameter in parameters {
+            if let Some(value) = self.parameters.remove(&parameter.name) {
+                parameter.var.set(&value)?;
+            }
+            if parameter.active
+                && let Some(moment) = self.moments.remove(&parameter.name)
+            {
+                moments.push(moment);
+            }
+        }
+        Ok(moments)
+    }
+}
+
+fn read(path: &Path) -> Result<State, TrainError> {
+    let checksums: Checksums = read_json(&path.join(CHECKSUMS))?;
+    for name in [PARAMETERS, MOMENTS, COUNTERS] {
+        let path = path.join(name);
+        if checksums.get(name) != Some(&checksum(&path)?) {
+            return Err(damaged(&path, &"it is not as it was written (another checksum)"));
+        }
+    }
+    let tensors = |name| candle_core::safetensors::load(path.join(name), &Device::Cpu);
+    Ok(State {
+        counters: read_json(&path.join(COUNTERS))?,
+        parameters: tensors(PARAMETERS)?,
+        moments: tensors(MOMENTS)?,
+    })
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
+    let text = serde_json::to_vec_pretty(value).map_err(|error| damaged(path, &error))?;
+    fs::write(path, text).map_err(TrainError::io(path))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+    let text = fs::read(path).map_err(TrainError::io(path))?;
+    serde_json::from_slice(&text).map_err(|error| damaged(path, &error))
+}
+
+/// The states of a folder, the newest first.
+fn states(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
+    let listing = match fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(TrainError::io(folder)(error)),
+    };
+    let mut states = Vec::new();
+    for entry in listing {
+        let path = entry.map_err(TrainError::io(folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(step) = name.strip_prefix("step-").and_then(|step| step.parse().ok()) {
+            states.push((step, path));
+        } else if name.starts_with(UNFINISHED) {
+            remove(&path)?; // left by a process that was killed while it wrote
+        }
+    }
+    states.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
+    Ok(states)
+}
+
+fn checksum(path: &Path) -> Result<String, TrainError> {
+    let mut file = File::open(path).map_err(TrainError::io(path))?;
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut hash).map_err(TrainError::io(path))?;
+    let mut digits = String::new();
+    for byte in hash.finalize() {
+        write!(digits, "{byte:02x}").map_err(|error| damaged(path, &error))?;
+    }
+    Ok(digits)
+}
+
+/// Brings a file, or the names in a folder, to the disk.
+pub(crate) fn sync(path: &Path) -> Result<(), TrainError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::io(path))
+}
+
+fn remove(path: &Path) -> Result<(), TrainError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::io(path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn damaged(path: &Path, problem: &dyn std::fmt::Display) -> TrainError {
+    TrainError::Io {
+        path: path.to_owned(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidData, problem.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Var;
+
+    use super::*;
+
+    fn parameters(value: f32) -> Vec<Parameter> {
+        let parameter = |name: &str, active| Parameter {
+            name: name.to_owned(),
+            var: Var::new(&[value, 2.0 * value], &Device::Cpu).unwrap(),
+            decay: true,
+            active,
+        };
+        vec![parameter("used", true), parameter("unused", false)]
+    }
+
+    fn save_at(folder: &Path, step: u64, keep: usize) {
+        let moments = Tensor::full(step as f32, (2, 2), &Device::Cpu).unwrap();
+        let counters = Counters { step, ..Counters::default() };
+        let parameters = parameters(step as f32 + 0.1);
+        save(folder, &parameters, &[("used", &moments)], &counters, keep).unwrap();
+    }
+
+    fn step_of(folder: &Path) -> (Option<u64>, usize) {
+        let (state, warnings) = newest(folder, |state| state.fits(&parameters(0.0))).unwrap();
+        (state.map(|state| state.counters.step), warnings.len())
+    }
+
+    #[test]
+    fn what_is_saved_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(step_of(&folder.path().join("none")), (None, 0));
+        save_at(folder.path(), 3, 2);
+        let (state, warnings) = newest(folder.path(), |_| Ok(())).unwrap();
+        assert!(warnings.is_empty());
+        let target = parameters(0.0);
+        let moments = state.unwrap().restore(&target).unwrap();
+        assert_eq!(moments[0].to_vec2::<f32>().unwrap(), [[3.0, 3.0], [3.0, 3.0]]);
+        for parameter in &target {
+            assert_eq!(parameter.var.to_vec1::<f32>().unwrap(), [3.1, 6.2]);
+        }
+    }
+
+    #[test]
+    fn only_the_newest_are_kept_and_unfinished_ones_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(".writing-9")).unwrap();
+        for step in [9, 10, 11] {
+            save_at(folder.path(), step, 2);
+        }
+        let mut names: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["step-10", "step-11"]);
+    }
+
+    #[test]
+    fn a_damaged_state_gives_way_to_the_one_before() {
+        for file in [PARAMETERS, MOMENTS, COUNTERS, CHECKSUMS] {
+            let folder = tempfile::tempdir().unwrap();
+            save_at(folder.path(), 1, 2);
+            save_at(folder.path(), 2, 2);
+            let path = folder.path().join("step-2").join(file);
+            let whole = fs::read(&path).unwrap();
+            fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+            assert_eq!(step_of(folder.path()), (Some(1), 1), "{file} cut short");
+            let mut flipped = whole.clone();
+            let last = flipped.len() - 4;
+            flipped[last] ^= 1;
+            fs::write(&path, &flipped).unwrap();
+            assert_eq!(step_of(folder.path()), (Some(1), 1), "{file} with a bit turned");
+            fs::remove_file(&path).unwrap();
+            assert_eq!(step_of(folder.path()), (Some(1), 1), "{file} gone");
+        }
+    }
+}

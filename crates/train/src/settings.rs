@@ -1,0 +1,349 @@
+//! From what was asked for to what will run: every choice made, every contradiction found, the
+//! data read, before anything is written.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mmc_data::{Arm, Dataset, ReadOptions, Split, Target};
+use mmc_metrics::Metric;
+use mmc_models::{CheckpointSource, Preset};
+use mmc_ops::Objective;
+use mmc_preprocess::{Order, Padding};
+use mmc_run::{
+    ClassWeights, DataRecord, Keep, Pad, PartialSettings, RunConfig, Settings, SplitRecord,
+};
+
+use crate::plan::{Cut, StepPlan};
+use crate::{PredictOptions, Schedule, TrainError};
+
+/// A checked run: settings that fit together, the data they name, the weights they start from.
+#[derive(Debug)]
+pub struct Plan {
+    /// Every value decided.
+    pub settings: Settings,
+    /// The model's row of the catalogue.
+    pub preset: &'static Preset,
+    /// The data set's row of the table.
+    pub dataset: &'static Dataset,
+    /// Where the weights come from.
+    pub source: CheckpointSource,
+    /// What is trained on; labelled.
+    pub train: Arc<Split>,
+    /// What the best epoch is chosen on, where it exists.
+    pub selection: Option<Arc<Split>>,
+    /// What results are reported on, where it exists.
+    pub test: Option<Arc<Split>>,
+    /// What a user should know before the first step: splits that are absent, unlabelled or were
+    /// read with rows left out, settings that have no effect.
+    pub notes: Vec<String>,
+    /// Index of the positive class of two.
+    pub(crate) positive: usize,
+    /// The metric by which the best epoch is chosen.
+    pub(crate) metric: &'static Metric,
+}
+
+/// Decides what will run: a preset's defaults, over them the configuration file, over that the
+/// flags. Reads the data.
+///
+/// # Errors
+/// Usage errors ([`TrainError::is_usage`]): a name that is unknown, a value that cannot be, an arm
+/// that the model does not have, a setting that does not fit the data. Other errors: data or
+/// weights that are absent or wrong.
+pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, TrainError> {
+    let asked = config.merge(flags);
+    let epochs_asked = asked.epochs.is_some();
+    let preset = mmc_models::preset(named(asked.model.as_deref(), "model")?)?;
+    let dataset = mmc_data::dataset(named(asked.dataset.as_deref(), "dataset")?)?;
+    let root = dataset.root(asked.data_root.as_deref().map(Path::new));
+    let source = mmc_models::locate(preset, asked.checkpoint.as_deref())?;
+    let known = PartialSettings {
+        data_root: Some(root.display().to_string()),
+        checkpoint: Some(match &source {
+            CheckpointSource::Folder(folder) => folder.display().to_string(),
+            CheckpointSource::FromScratch => "none".to_owned(),
+        }),
+        ..PartialSettings::default()
+    };
+    let settings = preset_defaults(preset).merge(asked).merge(known).resolve()?;
+    check_arm(preset, settings.arm)?;
+    let metric = mmc_metrics::metric(dataset.primary_metric)?;
+
+    let mut notes = Vec::new();
+    if epochs_asked && let Some(steps) = settings.max_steps {
+        notes.push(format!("`--max-steps {steps}` decides the length; `--epochs` is ignored"));
+    }
+    let study = dataset.resolve_splits(&root)?;
+    notes.extend(study.notes);
+    let options = read_options(&settings);
+    let train = dataset.read(&root, &study.train, &options)?;
+    notes.extend(train.notes.iter().cloned());
+    let mut read = |name: &str| read_optional(dataset, &root, name, &options, &mut notes);
+    let (selection, test) = (read(&study.selection)?, read(&study.test)?);
+    let positive = positive_class(&settings, &train.labels)?;
+    let mut plan = Plan {
+        settings,
+        preset,
+        dataset,
+        source,
+        train: Arc::new(train),
+        selection,
+        test,
+        notes,
+        positive,
+        metric,
+    };
+    plan.check_training_split()?;
+    plan.settle_selection()?;
+    plan.objective()?;
+    Ok(plan)
+}
+
+/// What the preset says where nobody else does.
+fn preset_defaults(preset: &Preset) -> PartialSettings {
+    let defaults = &preset.defaults;
+    PartialSettings {
+        arm: Some(preset.default_arm()),
+        max_length: Some(defaults.max_length),
+        batch_size: Some(defaults.batch_size),
+        learning_rate: Some(defaults.learning_rate),
+        epochs: Some(defaults.epochs),
+        warmup_ratio: Some(defaults.warmup_ratio),
+        weight_decay: Some(defaults.weight_decay),
+        keep_states: Some(2), // so that a damaged state has one before it
+        ..PartialSettings::default()
+    }
+}
+
+impl Plan {
+    /// How the training items are dealt out to steps.
+    #[must_use]
+    pub fn steps(&self) -> StepPlan {
+        let settings = &self.settings;
+        let cut =
+            Cut { items_per_step: settings.items_per_step(), shard_rows: settings.shard_rows };
+        let order =
+            if settings.shuffles() { Order::Shuffled { seed: settings.seed } } else { Order::File };
+        match settings.max_steps {
+            Some(steps) => StepPlan::of_steps(steps, self.train.len(), cut, order),
+            None => StepPlan::of_epochs(settings.epochs, self.train.len(), cut, order),
+        }
+    }
+
+    /// The learning rate of each step.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        let settings = &self.settings;
+        let steps = self.steps().steps();
+        Schedule::new(settings.learning_rate, settings.warmup_ratio, steps, settings.schedule)
+    }
+
+    /// The names of the classes, in the data set's order.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        &self.train.labels
+    }
+
+    /// The loss.
+    ///
+    /// # Errors
+    /// Balanced class weights where a class has no training item or items have several answers.
+    pub fn objective(&self) -> Result<Objective, TrainError> {
+        let settings = &self.settings;
+        let soft = self.train.iter().any(|item| matches!(item.target, Some(Target::Soft(_))));
+        let balanced = settings.class_weights == ClassWeights::Balanced;
+        if soft {
+            if balanced || settings.label_smoothing > 0.0 {
+                let problem = "class weights and label smoothing are for items of one class each; \
+                               these have scored answers: leave both settings out";
+                return Err(TrainError::setting("class_weights", problem));
+            }
+            return Ok(Objective::SoftBinary);
+        }
+        let class_weights = if balanced { Some(self.balanced_weights()?) } else { None };
+        let label_smoothing = settings.label_smoothing as f32;
+        Ok(Objective::CrossEntropy { class_weights, label_smoothing })
+    }
+
+    /// How texts are padded.
+    pub(crate) fn padding(&self) -> Padding {
+        match self.settings.pad {
+            Pad::Longest => Padding::Longest,
+            Pad::Max => Padding::Max(self.settings.max_length),
+        }
+    }
+
+    /// How the selection and test splits are predicted.
+    pub(crate) fn predict_options(&self) -> PredictOptions {
+        PredictOptions {
+            classes: self.classes().to_vec(),
+            rows: self.settings.shard_rows,
+            padding: self.padding(),
+            workers: self.settings.workers,
+            on_bad_item: self.settings.on_bad_item,
+        }
+    }
+
+    /// `config.toml` of this run.
+    #[must_use]
+    pub fn config(&self) -> RunConfig {
+        let record = |split: &Split| SplitRecord {
+            split: split.name.to_string(),
+            items: split.len(),
+            labelled: split.is_labelled(),
+            fingerprint: split.fingerprint(),
+        };
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        RunConfig {
+            settings: self.settings.clone(),
+            versions: [("mmc".to_owned(), version)].into(),
+            data: DataRecord {
+                train: record(&self.train),
+                selection: self.selection.as_deref().map(record),
+                test: self.test.as_deref().map(record),
+            },
+        }
+    }
+
+    /// items / (classes × items of the class): mean 1 over the items.
+    fn balanced_weights(&self) -> Result<Vec<f32>, TrainError> {
+        let counts = self.train.class_counts();
+        if let Some(class) = counts.iter().position(|&count| count == 0) {
+            return Err(TrainError::setting(
+                "class_weights",
+                format!(
+                    "{}: no item is of class `{}`, so it has no balanced weight; use \
+                     `--class-weights none` or `--labels` without it",
+                    self.train.path.display(),
+                    self.train.labels[class]
+                ),
+            ));
+        }
+        let (items, classes) = (self.train.len() as f64, counts.len() as f64);
+        Ok(counts.iter().map(|&count| (items / (classes * count as f64)) as f32).collect())
+    }
+
+    fn check_training_split(&self) -> Result<(), TrainError> {
+        let path = self.train.path.display();
+        if !self.train.is_labelled() {
+            let problem = format!("{path}: there is no labelled item to train on; add labels");
+            return Err(TrainError::setting("dataset", problem));
+        }
+        if self.train.labels.len() < 2 {
+            let only = self.train.labels.join("");
+            let problem = format!(
+                "{path}: every label is `{only}`, and a classifier needs two classes; add items \
+                 of another or name all classes with `--labels`"
+            );
+            return Err(TrainError::setting("labels", problem));
+        }
+        Ok(())
+    }
+
+    /// Without a labelled selection split there is no best: the last step is kept.
+    fn settle_selection(&mut self) -> Result<(), TrainError> {
+        if self.selection.as_ref().is_some_and(|split| split.is_labelled()) {
+            return Ok(());
+        }
+        if self.settings.early_stopping.is_some() {
+            let problem = format!(
+                "`--early-stopping` needs a labelled `{}` split, and there is none; leave it out",
+                self.dataset.selection
+            );
+            return Err(TrainError::setting("early_stopping", problem));
+        }
+        if self.settings.keep == Keep::Best {
+            self.settings.keep = Keep::Last;
+            let name = self.dataset.selection;
+            self.notes.push(format!("without a labelled `{name}` split the last step is kept"));
+        }
+        Ok(())
+    }
+}
+
+fn named<'a>(value: Option<&'a str>, setting: &'static str) -> Result<&'a str, TrainError> {
+    value.ok_or_else(|| {
+        let problem = format!("`{setting}` is not set; give `--{setting}` or a config file");
+        TrainError::setting(setting, problem)
+    })
+}
+
+fn check_arm(preset: &Preset, arm: Arm) -> Result<(), TrainError> {
+    let arms = preset.arms;
+    if arms.contains(&arm) {
+        return Ok(());
+    }
+    let known: Vec<String> = arms.iter().map(|arm| format!("`{arm}`")).collect();
+    let problem = format!(
+        "`{}` has no arm `{arm}`, expected {}; change `--arm` or `--model`",
+        preset.name,
+        known.join(", ")
+    );
+    Err(TrainError::setting("arm", problem))
+}
+
+fn read_options(settings: &Settings) -> ReadOptions {
+    ReadOptions {
+        labels: settings.labels.clone(),
+        id_column: settings.id_column.clone(),
+        text_column: settings.text_column.clone(),
+        image_column: settings.image_column.clone(),
+        label_column: settings.label_column.clone(),
+        on_bad_item: settings.on_bad_item,
+        arm: settings.arm,
+    }
+}
+
+/// A split that may be absent, which is noted; one that is there and wrong is an error.
+fn read_optional(
+    dataset: &'static Dataset,
+    root: &Path,
+    name: &str,
+    options: &ReadOptions,
+    notes: &mut Vec<String>,
+) -> Result<Option<Arc<Split>>, TrainError> {
+    if dataset.split_file(root, name).is_err() && !any_file_of(root, name) {
+        notes.push(format!("{}: there is no `{name}` split; it is left out", root.display()));
+        return Ok(None);
+    }
+    let split = dataset.read(root, name, options)?;
+    notes.extend(split.notes.iter().cloned());
+    if split.is_empty() {
+        let problem = format!("{}: there is no item; fill or remove it", split.path.display());
+        return Err(TrainError::setting("dataset", problem));
+    }
+    if !split.is_labelled() {
+        notes.push(format!("`{name}` has no labels: it is predicted and not scored"));
+    }
+    Ok(Some(Arc::new(split)))
+}
+
+/// Whether the folder holds any file called `name`, of whatever extension.
+fn any_file_of(root: &Path, name: &str) -> bool {
+    let files = std::fs::read_dir(root).map(|listing| listing.flatten().collect::<Vec<_>>());
+    files.is_ok_and(|files| {
+        files.iter().map(|file| PathBuf::from(file.file_name())).any(|file| {
+            file.file_stem().is_some_and(|stem| stem == name) && file.extension().is_some()
+        })
+    })
+}
+
+/// The positive class: the one named, else the second.
+fn positive_class(settings: &Settings, labels: &[String]) -> Result<usize, TrainError> {
+    let Some(name) = &settings.positive else { return Ok(1) };
+    let found = labels.iter().position(|label| label == name);
+    match found {
+        Some(class) if labels.len() == 2 => Ok(class),
+        Some(_) => {
+            let problem = format!(
+                "`--positive` is for two classes, and there are {}; leave it out",
+                labels.len()
+            );
+            Err(TrainError::setting("positive", problem))
+        }
+        None => {
+            let known: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+            let problem = format!("no class is called `{name}`, expected {}", known.join(" or "));
+            Err(TrainError::setting("positive", problem))
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What happens before the first step of a sitting.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::Device;
+use mmc_models::{
+    CheckpointSource, Classifier, FreshHead, LoadReport, LoadRequest, Loaded, Parameter,
+};
+use mmc_preprocess::Processor;
+use mmc_run::{Keep, RunFolder};
+
+use crate::optimizer::{AdamW, AdamWSettings};
+use crate::resume::{Counters, State};
+use crate::settings::Plan;
+use crate::{Progress, TrainError, resume};
+
+/// Whether there is anything to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// The run is complete.
+    Complete,
+    /// The run is new, or to be gone on with.
+    Open,
+}
+
+/// Compares the run in the folder, if there is one, with the plan, and writes `config.toml`.
+pub(crate) fn admit(plan: &Plan, folder: &RunFolder) -> Result<Admitted, TrainError> {
+    let asked = plan.config();
+    if folder.config_path().is_file() {
+        let differences = folder.config()?.obstacles(&asked)?;
+        if !differences.is_empty() {
+            return Err(TrainError::Differs { path: folder.root().to_owned(), differences });
+        }
+        if folder.is_complete() {
+            return Ok(Admitted::Complete);
+        }
+    } else {
+        // Without its configuration nobody can say what a state belongs to.
+        resume::clear(&folder.state())?;
+    }
+    folder.write_config(&asked)?;
+    Ok(Admitted::Open)
+}
+
+/// The folder that training starts from: the checkpoint given, or `initial/`, made here for a run
+/// from scratch.
+pub(crate) fn starting_point(plan: &Plan, folder: &RunFolder) -> Result<PathBuf, TrainError> {
+    match &plan.source {
+        CheckpointSource::Folder(path) => Ok(path.clone()),
+        CheckpointSource::FromScratch => {
+            let initial = folder.initial();
+            if !initial.is_dir() {
+                let texts: Vec<&str> = plan.train.iter().map(|item| item.text.as_str()).collect();
+                let seed = plan.settings.seed;
+                mmc_models::create(plan.preset, &texts, plan.classes(), seed, &initial)?;
+            }
+            Ok(initial)
+        }
+    }
+}
+
+/// The processor of that folder, with the run's arm and length.
+pub(crate) fn processor(plan: &Plan, source: &Path) -> Result<Arc<Processor>, TrainError> {
+    let processor = Processor::from_folder(source, plan.settings.arm)?;
+    let asked = plan.settings.max_length;
+    if let Some(longest) = processor.max_length()
+        && asked > longest
+    {
+        let problem = format!(
+            "`max_length` is `{asked}`, but the model in {} has {longest} positions; lower \
+             `--max-length`",
+            source.display()
+        );
+        return Err(TrainError::setting("max_length", problem));
+    }
+    Ok(Arc::new(processor.with_max_length(asked)))
+}
+
+/// The model of that folder, with a new head where it has none that fits.
+pub(crate) fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
+    Ok(mmc_models::load(&LoadRequest {
+        folder: source,
+        labels: plan.classes(),
+        arm: Some(plan.settings.arm),
+        fresh_head: FreshHead::Allowed { seed: plan.settings.seed },
+        dropout: plan.settings.dropout,
+        device: &Device::Cpu,
+    })?)
+}
+
+/// Says which parameters did not come from the checkpoint, and what of it was not understood.
+pub(crate) fn tell(report: &LoadReport, progress: &mut dyn FnMut(Progress<'_>)) {
+    for (names, what) in [
+        (&report.fresh, "are not in the checkpoint and begin at random"),
+        (&report.left_over, "of the checkpoint belong to no known part and are not used"),
+    ] {
+        if !names.is_empty() {
+            let note = format!("{} tensors {what}: {}", names.len(), names.join(", "));
+            progress(Progress::Note(&note));
+        }
+    }
+}
+
+/// The parameters that learn, in the model's order.
+pub(crate) fn active(model: &dyn Classifier) -> Vec<&Parameter> {
+    model.parameters().iter().filter(|parameter| parameter.active).collect()
+}
+
+/// Puts the model and the optimiser where the newest usable state was, or at the beginning, and
+/// cuts the records to what that state knows.
+pub(crate) fn restore(
+    plan: &Plan,
+    folder: &RunFolder,
+    model: &dyn Classifier,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(Counters, AdamW), TrainError> {
+    let settings = AdamWSettings::with_weight_decay(plan.settings.weight_decay);
+    let recorded = folder.steps()?.len() as u64;
+    let usable = |state: &State| {
+        state.fits(model.parameters())?;
+        if recorded < state.counters.step {
+            let path = folder.train_path();
+            return Err(format!("{} has only {recorded} steps", path.display()));
+        }
+        let kept = plan.settings.keep == Keep::Best && state.counters.best.is_some();
+        if kept && !folder.checkpoint().is_dir() {
+            return Err(format!("{} is gone", folder.checkpoint().display()));
+        }
+        Ok(())
+    };
+    let (state, warnings) = resume::newest(&folder.state(), usable)?;
+    for warning in &warnings {
+        progress(Progress::Note(warning));
+    }
+    let (counters, optimizer) = match state {
+        Some(state) => {
+            let counters = state.counters.clone();
+            let moments = state.restore(model.parameters())?;
+            progress(Progress::Resumed { step: counters.step });
+            (counters.clone(), AdamW::restored(moments, counters.step, settings))
+        }
+        None => (Counters::default(), AdamW::new(&active(model), settings)?),
+    };
+    folder.truncate_after(counters.step)?;
+    Ok((counters, optimizer))
+}

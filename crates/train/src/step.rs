@@ -1,0 +1,298 @@
+//! One optimiser step: forward, loss, backward, clip, update.
+
+use candle_core::Tensor;
+use mmc_models::{Classifier, Parameter, Pass};
+use mmc_ops::{Objective, Targets};
+use mmc_preprocess::Batch;
+
+use crate::optimizer::{AdamW, add_in_place, sum_of_squares};
+use crate::{Schedule, TrainError};
+
+/// All that a step needs beside its data.
+pub(crate) struct Stepper<'a> {
+    pub(crate) model: &'a dyn Classifier,
+    /// The active parameters, in the model's order.
+    pub(crate) parameters: Vec<&'a Parameter>,
+    pub(crate) objective: Objective,
+    pub(crate) schedule: Schedule,
+    pub(crate) clip_norm: f64,
+    pub(crate) seed: u64,
+    pub(crate) optimizer: AdamW,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StepOutcome {
+    /// Σ wᵢ·lᵢ / items.
+    pub(crate) loss: f64,
+    /// L2 norm of the loss's gradient, before clipping.
+    pub(crate) grad_norm: f64,
+    pub(crate) learning_rate: f64,
+    pub(crate) items: usize,
+}
+
+/// One shard of a step.
+pub(crate) struct Shard {
+    /// Where it begins in its step, counted in planned rows: what keys its dropout masks.
+    pub(crate) first_row: usize,
+    pub(crate) batch: Batch,
+}
+
+impl Stepper<'_> {
+    /// Takes `step` (from 1): a sum over shards, added in their order in f32, of which one at a
+    /// time is in memory. The mean over the step's items is taken when all are known, so that an
+    /// item that had to be skipped is not counted.
+    pub(crate) fn step(
+        &mut self,
+        step: u64,
+        shards: impl Iterator<Item = Result<Shard, TrainError>>,
+    ) -> Result<StepOutcome, TrainError> {
+        let mut gradients = Vec::new();
+        let mut loss = 0_f32;
+        let mut ids = Vec::new();
+        for shard in shards {
+            let mut shard = shard?;
+            loss += self.add_shard(step, &shard, &mut gradients)?;
+            ids.append(&mut shard.batch.ids);
+        }
+        let items = ids.len();
+        if items == 0 {
+            return Err(TrainError::EmptyStep { step, ids });
+        }
+        let norm = self.norm(step, &gradients, &ids)? / items as f64;
+        let learning_rate = self.schedule.rate(step);
+        let scale = clip_factor(norm, self.clip_norm) / items as f64;
+        self.optimizer.step(&self.parameters, &gradients, learning_rate, scale)?;
+        let loss = f64::from(loss) / items as f64;
+        Ok(StepOutcome { loss, grad_norm: norm, learning_rate, items })
+    }
+
+    /// Adds a shard's gradient to the sums and returns its summed loss.
+    fn add_shard(
+        &self,
+        step: u64,
+        Shard { first_row, batch }: &Shard,
+        sums: &mut Vec<Tensor>,
+    ) -> Result<f32, TrainError> {
+        let ids = || batch.ids.clone();
+        let targets = match &batch.targets {
+            Some(mmc_preprocess::Targets::Classes(classes)) => Targets::Classes(classes),
+            Some(mmc_preprocess::Targets::Soft(scores)) => Targets::Soft(scores),
+            None => return Err(TrainError::NoTarget { step, ids: ids() }),
+        };
+        let pass = Pass::train(self.seed, step, *first_row);
+        let logits = self.model.forward(batch, &pass)?;
+        let loss_sum = self.objective.loss_sum(&logits.0, &targets)?;
+        drop(logits);
+        let loss = loss_sum.to_scalar::<f32>()?;
+        if !loss.is_finite() {
+            return Err(TrainError::Loss { step, loss: f64::from(loss), ids: ids() });
+        }
+        let mut gradients = loss_sum.backward()?;
+        drop(loss_sum); // and with it every activation
+        let first_shard = sums.is_empty();
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            let gradient = gradients.remove(parameter.var.as_tensor()).ok_or_else(|| {
+                TrainError::NoGradient { step, parameter: parameter.name.clone(), ids: ids() }
+            })?;
+            if first_shard {
+                // Backward made it for this parameter alone, so it may become the sum.
+                sums.push(gradient.contiguous()?);
+            } else {
+                add_in_place(&sums[index], &gradient)?;
+            }
+        }
+        Ok(loss)
+    }
+
+    /// The norm over all gradients: squares in f64, parameter by parameter.
+    fn norm(&self, step: u64, gradients: &[Tensor], ids: &[String]) -> Result<f64, TrainError> {
+        let mut squares = 0.0;
+        for (parameter, gradient) in self.parameters.iter().zip(gradients) {
+            let square = sum_of_squares(gradient)?;
+            if !square.is_finite() {
+                let (parameter, ids) = (parameter.name.clone(), ids.to_vec());
+                return Err(TrainError::Gradient { step, parameter, ids });
+            }
+            squares += square;
+        }
+        Ok(squares.sqrt())
+    }
+}
+
+/// What gradients of this norm are multiplied by so that the norm is at most about `longest`:
+/// `torch.nn.utils.clip_grad_norm_`.
+pub(crate) fn clip_factor(norm: f64, longest: f64) -> f64 {
+    (longest / (norm + 1e-6)).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+    use mmc_data::Arm;
+    use mmc_models::{Logits, ModelError};
+    use mmc_preprocess::{ImageInput, Targets as BatchTargets};
+
+    use super::*;
+    use crate::optimizer::AdamWSettings;
+
+    /// Logits are `pixels × weight`; `unused` is on no path.
+    struct Linear {
+        parameters: Vec<Parameter>,
+    }
+
+    impl Classifier for Linear {
+        fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
+            let pixels = self.encode(batch, pass)?;
+            Ok(Logits(pixels.matmul(self.parameters[0].var.as_tensor())?)) // [batch, 2]
+        }
+        fn encode(&self, batch: &Batch, _pass: &Pass) -> Result<Tensor, ModelError> {
+            let pixels = &batch.image.as_ref().unwrap().pixel_values;
+            Ok(pixels.reshape((batch.rows(), 3))?)
+        }
+        fn parameters(&self) -> &[Parameter] {
+            &self.parameters
+        }
+        fn arm(&self) -> Arm {
+            Arm::Image
+        }
+        fn classes(&self) -> usize {
+            2
+        }
+        fn device(&self) -> &Device {
+            &Device::Cpu
+        }
+        fn flops(&self, _text: f64, _image: f64) -> f64 {
+            12.0
+        }
+        fn image_tokens(&self, _height: usize, _width: usize) -> usize {
+            1
+        }
+    }
+
+    fn linear(unused_is_active: bool) -> Linear {
+        let parameter = |name: &str, active| Parameter {
+            name: name.to_owned(),
+            var: Var::new(&[[0.1_f32, -0.2], [0.3, 0.4], [-0.5, 0.6]], &Device::Cpu).unwrap(),
+            decay: true,
+            active,
+        };
+        Linear {
+            parameters: vec![parameter("weight", true), parameter("unused", unused_is_active)],
+        }
+    }
+
+    fn stepper(model: &Linear, clip_norm: f64) -> Stepper<'_> {
+        let parameters: Vec<&Parameter> =
+            model.parameters.iter().filter(|parameter| parameter.active).collect();
+        let optimizer = AdamW::new(&parameters, AdamWSettings::with_weight_decay(0.0)).unwrap();
+        let objective = Objective::CrossEntropy { class_weights: None, label_smoothing: 0.0 };
+        let schedule = Schedule::new(0.1, 0.0, 10, mmc_run::Schedule::Constant);
+        Stepper { model, parameters, objective, schedule, clip_norm, seed: 0, optimizer }
+    }
+
+    /// Rows `(pixels, class)` as a shard.
+    fn shard(rows: &[([f32; 3], u32)]) -> Result<Shard, TrainError> {
+        let values: Vec<f32> = rows.iter().flat_map(|row| row.0).collect();
+        let pixel_values = Tensor::from_vec(values, (rows.len(), 3, 1, 1), &Device::Cpu)?;
+        let batch = Batch {
+            ids: (0..rows.len()).map(|row| format!("id{row}")).collect(),
+            groups: vec![None; rows.len()],
+            text: None,
+            image: Some(ImageInput { pixel_values, sizes: vec![(1, 1); rows.len()] }),
+            targets: Some(BatchTargets::Classes(rows.iter().map(|row| row.1).collect())),
+        };
+        Ok(Shard { first_row: 0, batch })
+    }
+
+    const ROWS: [([f32; 3], u32); 3] =
+        [([1.0, 0.0, 2.0], 0), ([0.0, 1.0, -1.0], 1), ([0.5, 0.5, 0.5], 1)];
+
+    /// ln Σ exp − the right logit, and probabilities minus one-hot times the pixels, by hand.
+    fn expected() -> (f64, f64) {
+        let weight = [[0.1, -0.2], [0.3, 0.4], [-0.5, 0.6]];
+        let (mut loss, mut gradient) = (0.0, [[0.0; 2]; 3]);
+        for (pixels, class) in ROWS {
+            let mut logits = [0.0_f64; 2];
+            for (pixel, weights) in pixels.iter().zip(weight) {
+                for (logit, weight) in logits.iter_mut().zip(weights) {
+                    *logit += f64::from(*pixel) * weight;
+                }
+            }
+            let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+            loss += sum.ln() - logits[class as usize];
+            for (row, pixel) in gradient.iter_mut().zip(pixels) {
+                for (at, value) in row.iter_mut().enumerate() {
+                    let hot = if at == class as usize { 1.0 } else { 0.0 };
+                    *value += f64::from(pixel) * (logits[at].exp() / sum - hot);
+                }
+            }
+        }
+        let squares: f64 = gradient.iter().flatten().map(|value| value * value).sum();
+        (loss / 3.0, squares.sqrt() / 3.0)
+    }
+
+    #[test]
+    fn a_step_is_the_sum_over_its_shards_over_all_its_items() {
+        let (loss, norm) = expected();
+        let mut weights = Vec::new();
+        for cut in [vec![&ROWS[..]], vec![&ROWS[..2], &ROWS[2..]], vec![&ROWS[..1], &ROWS[1..]]] {
+            let model = linear(false);
+            let shards = cut.into_iter().map(shard);
+            let outcome = stepper(&model, 1e9).step(1, shards).unwrap();
+            assert!((outcome.loss - loss).abs() < 1e-6, "{} {loss}", outcome.loss);
+            assert!((outcome.grad_norm - norm).abs() < 1e-6, "{} {norm}", outcome.grad_norm);
+            assert_eq!(outcome.items, 3);
+            weights.push(model.parameters[0].var.to_vec2::<f32>().unwrap());
+        }
+        for (one, other) in weights[0].concat().iter().zip(weights[1].concat()) {
+            assert!((one - other).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn gradients_are_clipped_as_pytorch_does() {
+        assert!((clip_factor(4.0, 1.0) - 1.0 / 4.000_001).abs() < 1e-12);
+        assert!((clip_factor(0.5, 1.0) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_parameter_without_gradient_is_named() {
+        let model = linear(true);
+        let error = stepper(&model, 1.0).step(7, [shard(&ROWS)].into_iter()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("step 7") && message.contains("`unused`"), "{message}");
+        assert!(message.contains("`id0`"), "{message}");
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_is_named_with_its_items() {
+        let model = linear(false);
+        let rows = [([f32::NAN, 0.0, 0.0], 0)];
+        let error = stepper(&model, 1.0).step(2, [shard(&rows)].into_iter()).unwrap_err();
+        assert!(error.to_string().starts_with("step 2: the loss is `NaN`"), "{error}");
+        let unchanged = linear(false).parameters[0].var.to_vec2::<f32>().unwrap();
+        assert_eq!(model.parameters[0].var.to_vec2::<f32>().unwrap(), unchanged);
+    }
+
+    #[test]
+    fn a_gradient_that_is_no_number_is_named() {
+        let model = linear(false);
+        // Logits stay finite (the weights cancel), the gradient of 3e38 × 3 rows does not.
+        model.parameters[0].var.set(&model.parameters[0].var.zeros_like().unwrap()).unwrap();
+        let rows = [([3e38, 0.0, 0.0], 0); 3];
+        let error = stepper(&model, 1.0).step(2, [shard(&rows)].into_iter()).unwrap_err();
+        assert!(error.to_string().contains("the gradient of `weight`"), "{error}");
+    }
+
+    #[test]
+    fn steps_without_items_or_labels_are_errors() {
+        let model = linear(false);
+        let error = stepper(&model, 1.0).step(2, std::iter::empty()).unwrap_err();
+        assert!(matches!(error, TrainError::EmptyStep { step: 2, .. }));
+        let mut unlabelled = shard(&ROWS).unwrap();
+        unlabelled.batch.targets = None;
+        let error = stepper(&model, 1.0).step(2, [Ok(unlabelled)].into_iter()).unwrap_err();
+        assert!(matches!(error, TrainError::NoTarget { step: 2, .. }));
+    }
+}

@@ -1,0 +1,483 @@
+//! Whole runs on a handful of generated rows: they learn, and nothing but settings and data can
+//! change a byte of what they find.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use mmc_run::{PartialSettings, RunFolder};
+use mmc_train::{Outcome, Plan, Progress, TrainError, resolve, train};
+
+/// Rows whose label is told by one of eight words, among words that tell nothing.
+fn write_table(folder: &Path) {
+    let cues = ["lovely", "great", "sweet", "bright", "nasty", "awful", "rotten", "horrid"];
+    let fillers = ["the", "river", "house", "green", "over", "there", "today", "walked"];
+    for (split, rows, offset) in [("train", 50, 0), ("val", 20, 7), ("test", 20, 3)] {
+        let mut text = String::from("id,text,label\n");
+        for row in 0..rows {
+            let at = row + offset;
+            let words: Vec<&str> = (0..3 + at % 4).map(|k| fillers[(at * 3 + k * 5) % 8]).collect();
+            let cue = cues[at * 5 % 8];
+            let label = if at * 5 % 8 < 4 { "praise" } else { "scorn" };
+            writeln!(text, "{split}{row},{} {cue},{label}", words.join(" ")).unwrap();
+        }
+        fs::write(folder.join(format!("{split}.csv")), text).unwrap();
+    }
+}
+
+/// A data set and runs on it.
+struct Bench {
+    root: PathBuf,
+    /// Removes the folder at the end; absent in a child process, whose parent has it.
+    _owned: Option<tempfile::TempDir>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_table(folder.path());
+        Self { root: folder.path().to_owned(), _owned: Some(folder) }
+    }
+
+    /// The bench of the process that started this one.
+    fn of_parent() -> Option<Self> {
+        std::env::var_os(PARENT).map(|root| Self { root: root.into(), _owned: None })
+    }
+
+    /// This test program again, as a process that runs `child_run` on this bench.
+    fn child(&self) -> Command {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "child_run", "--ignored", "--quiet"]).env(PARENT, &self.root);
+        child.stdout(Stdio::null());
+        child
+    }
+
+    fn asked(&self) -> PartialSettings {
+        PartialSettings {
+            model: Some("bert-tiny".to_owned()),
+            dataset: Some("table".to_owned()),
+            data_root: Some(self.root.display().to_string()),
+            batch_size: Some(16),
+            epochs: Some(4),
+            learning_rate: Some(2e-3),
+            warmup_ratio: Some(0.1),
+            dropout: Some(0.1),
+            seed: Some(3),
+            ..PartialSettings::default()
+        }
+    }
+
+    fn plan(&self, change: impl Fn(&mut PartialSettings)) -> Plan {
+        let mut asked = self.asked();
+        change(&mut asked);
+        resolve(PartialSettings::default(), asked).unwrap()
+    }
+
+    fn out(&self, name: &str) -> PathBuf {
+        self.root.join("runs").join(name)
+    }
+
+    /// A sitting; `stop_after` steps of it, it is asked to stop.
+    fn sit(&self, plan: &Plan, name: &str, stop_after: Option<u64>) -> Outcome {
+        let folder = RunFolder::resume(&self.out(name)).unwrap();
+        let interrupt = AtomicBool::new(false);
+        let mut taken = 0;
+        train(plan, &folder, &interrupt, &mut |event| {
+            if matches!(event, Progress::Step { .. }) {
+                taken += 1;
+                if Some(taken) == stop_after {
+                    interrupt.store(true, Ordering::Relaxed);
+                }
+            }
+        })
+        .unwrap()
+    }
+
+    fn run(&self, name: &str, change: impl Fn(&mut PartialSettings)) -> Remains {
+        let outcome = self.sit(&self.plan(change), name, None);
+        assert!(matches!(outcome, Outcome::Finished(_)), "{outcome:?}");
+        self.remains(name)
+    }
+
+    fn remains(&self, name: &str) -> Remains {
+        let out = self.out(name);
+        let folder = RunFolder::open(&out).unwrap();
+        let read = |path: PathBuf| fs::read(&path).unwrap_or_else(|_| panic!("{}", path.display()));
+        Remains {
+            checkpoint: read(folder.checkpoint().join("model.safetensors")),
+            predictions: ["val", "test"]
+                .map(|split| read(folder.predictions_path(split, "jsonl")))
+                .to_vec(),
+            scores: read(folder.scores_path()),
+            evaluations: read(folder.eval_path()),
+            steps: folder
+                .steps()
+                .unwrap()
+                .iter()
+                .map(|at| [at.step as f64, at.loss, at.grad_norm, at.learning_rate])
+                .collect(),
+        }
+    }
+}
+
+/// What a run found, without its times.
+#[derive(PartialEq)]
+struct Remains {
+    checkpoint: Vec<u8>,
+    predictions: Vec<Vec<u8>>,
+    scores: Vec<u8>,
+    evaluations: Vec<u8>,
+    steps: Vec<[f64; 4]>,
+}
+
+impl Remains {
+    #[track_caller]
+    fn assert_same(&self, other: &Self, what: &str) {
+        assert_eq!(self.steps, other.steps, "{what}: steps");
+        assert!(self.checkpoint == other.checkpoint, "{what}: checkpoint");
+        assert!(self.predictions == other.predictions, "{what}: predictions");
+        assert!(self.scores == other.scores, "{what}: scores");
+        assert!(self.evaluations == other.evaluations, "{what}: evaluations");
+    }
+}
+
+#[test]
+fn a_run_learns_and_leaves_every_file() {
+    let bench = Bench::new();
+    let remains = bench.run("run", |asked| asked.epochs = Some(12));
+    let losses: Vec<f64> = remains.steps.iter().map(|step| step[1]).collect();
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert_eq!(losses.len(), 48, "12 epochs of 50 items in steps of 16");
+    let (first, last) = (mean(&losses[..4]), mean(&losses[44..]));
+    assert!((0.5..0.9).contains(&first), "two classes begin near ln 2, not {first}");
+    assert!(last < 0.6 * first, "{first} → {last}");
+    let folder = RunFolder::open(&bench.out("run")).unwrap();
+    assert!(folder.is_complete() && folder.initial().is_dir());
+    let scores: serde_json::Value = folder.scores().unwrap();
+    assert_eq!(scores["val"]["n"], 20);
+    assert_eq!(scores["test"]["n"], 20);
+    assert_eq!(folder.evaluations().unwrap().len(), 12);
+    let cost = folder.cost().unwrap();
+    assert!(cost.wall_seconds > 0.0 && cost.peak_memory_bytes > 1 << 20);
+    assert!(cost.flops_per_sample > 0.0 && cost.trainable_parameters > 0);
+    let rows = folder.predictions("test").unwrap().rows;
+    assert_eq!((rows[0].id.as_str(), rows.len()), ("test0", 20));
+}
+
+#[test]
+fn a_run_stopped_at_any_step_ends_the_same() {
+    let bench = Bench::new();
+    let whole = bench.run("whole", |_| ());
+    assert_eq!(whole.steps.len(), 16);
+    for (name, save_every) in [("epochs", None), ("threes", Some(3))] {
+        let plan = bench.plan(|asked| asked.save_every = save_every);
+        let mut random = mmc_random::generator(1, mmc_random::Purpose::Simulation, 0, 0);
+        let mut sittings = 0;
+        loop {
+            sittings += 1;
+            let steps = 1 + mmc_random::below(4, &mut random) as u64;
+            match bench.sit(&plan, name, Some(steps)) {
+                Outcome::Interrupted { .. } => {}
+                Outcome::Finished(_) => break,
+                Outcome::AlreadyComplete => panic!("it was never finished"),
+            }
+        }
+        assert!(sittings > 3, "{sittings}");
+        bench.remains(name).assert_same(&whole, name);
+    }
+}
+
+type Damage = fn(&RunFolder);
+
+/// What a kill leaves behind: any prefix of what was written since the last state.
+#[test]
+fn what_a_kill_leaves_is_made_good() {
+    let bench = Bench::new();
+    let whole = bench.run("whole", |_| ());
+    let plan = bench.plan(|_| ());
+    let damages: &[(&str, Damage)] = &[
+        ("records after the state, the last one torn", |folder| {
+            let path = folder.train_path();
+            let mut text = fs::read_to_string(&path).unwrap();
+            text += &text.lines().last().unwrap().replace("\"step\":10", "\"step\":11");
+            text += "\n{\"step\":12,\"epo";
+            fs::write(&path, text).unwrap();
+        }),
+        ("the tail of the records gone", |folder| {
+            let text = fs::read_to_string(folder.train_path()).unwrap();
+            let kept: Vec<&str> = text.lines().take(9).collect();
+            fs::write(folder.train_path(), kept.join("\n") + "\n").unwrap();
+        }),
+        ("the newest state cut short", |folder| {
+            let path = folder.state().join("step-10/parameters.safetensors");
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("no state at all", |folder| fs::remove_dir_all(folder.state()).unwrap()),
+        ("a state half written", |folder| {
+            let state = folder.state();
+            fs::rename(state.join("step-10"), state.join(".writing-10")).unwrap();
+        }),
+        ("no configuration", |folder| fs::remove_file(folder.config_path()).unwrap()),
+        ("the checkpoint gone", |folder| fs::remove_dir_all(folder.checkpoint()).unwrap()),
+        ("only the beginning", |folder| {
+            fs::remove_dir_all(folder.initial()).unwrap();
+            fs::remove_dir_all(folder.state()).unwrap();
+        }),
+    ];
+    for (index, (name, damage)) in damages.iter().enumerate() {
+        let run = format!("run{index}");
+        let outcome = bench.sit(&plan, &run, Some(10));
+        assert!(matches!(outcome, Outcome::Interrupted { step: 10 }), "{outcome:?}");
+        damage(&RunFolder::open(&bench.out(&run)).unwrap());
+        let outcome = bench.sit(&plan, &run, None);
+        assert!(matches!(outcome, Outcome::Finished(_)), "{name}: {outcome:?}");
+        bench.remains(&run).assert_same(&whole, name);
+    }
+}
+
+#[test]
+fn a_run_killed_while_it_finished_is_finished() {
+    let bench = Bench::new();
+    let whole = bench.run("run", |_| ());
+    let plan = bench.plan(|_| ());
+    let folder = RunFolder::open(&bench.out("run")).unwrap();
+    fs::remove_file(folder.cost_path()).unwrap();
+    fs::remove_file(folder.predictions_path("test", "parquet")).unwrap();
+    fs::remove_file(folder.scores_path()).unwrap();
+    let mut steps = 0;
+    let outcome = train(&plan, &folder, &AtomicBool::new(false), &mut |event| {
+        steps += usize::from(matches!(event, Progress::Step { .. }));
+    });
+    assert!(matches!(outcome, Ok(Outcome::Finished(_))));
+    assert_eq!(steps, 0, "every step was already taken");
+    bench.remains("run").assert_same(&whole, "finished again");
+}
+
+#[test]
+fn a_complete_run_is_left_alone() {
+    let bench = Bench::new();
+    bench.run("run", |_| ());
+    let listing = || {
+        let mut files = Vec::new();
+        let mut folders = vec![bench.out("run")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    let changed = entry.metadata().unwrap().modified().unwrap();
+                    files.push((entry.path(), changed, fs::read(entry.path()).unwrap()));
+                }
+            }
+        }
+        files.sort();
+        files
+    };
+    let before = listing();
+    let outcome = bench.sit(&bench.plan(|asked| asked.workers = Some(0)), "run", None);
+    assert!(matches!(outcome, Outcome::AlreadyComplete));
+    assert!(before == listing());
+}
+
+#[test]
+fn another_run_is_not_gone_on_with() {
+    let bench = Bench::new();
+    bench.sit(&bench.plan(|_| ()), "run", Some(2));
+    let folder = RunFolder::resume(&bench.out("run")).unwrap();
+    let never = AtomicBool::new(false);
+    let plan = bench.plan(|asked| {
+        asked.learning_rate = Some(1e-3);
+        asked.save_every = Some(5);
+    });
+    let error = train(&plan, &folder, &never, &mut |_| ()).unwrap_err();
+    let message = error.to_string();
+    assert!(error.is_usage() && matches!(error, TrainError::Differs { .. }), "{message}");
+    assert!(message.contains("learning_rate") && !message.contains("save_every"), "{message}");
+
+    let path = bench.root.join("train.csv");
+    let text = fs::read_to_string(&path).unwrap().replacen("praise", "scorn", 1);
+    fs::write(&path, text).unwrap();
+    let error = train(&bench.plan(|_| ()), &folder, &never, &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("the train split was"), "{error}");
+}
+
+#[test]
+fn workers_and_accumulation_change_no_byte() {
+    let bench = Bench::new();
+    let whole = bench.run("whole", |_| ());
+    bench.run("alone", |asked| asked.workers = Some(0)).assert_same(&whole, "no workers");
+    bench.run("four", |asked| asked.workers = Some(4)).assert_same(&whole, "four workers");
+    let accumulated = bench.run("accumulated", |asked| {
+        asked.batch_size = Some(8);
+        asked.grad_accumulation = Some(2);
+    });
+    accumulated.assert_same(&whole, "8 × 2 for 16");
+    let finer = bench.run("finer", |asked| asked.shard_rows = Some(4));
+    assert!(finer.checkpoint != whole.checkpoint, "shards are part of the arithmetic");
+}
+
+/// The variable in which a child process finds its bench.
+const PARENT: &str = "MMC_TRAIN_TEST_PARENT";
+
+#[test]
+#[ignore = "started by other tests in a process of its own"]
+fn child_run() {
+    if let Some(bench) = Bench::of_parent() {
+        bench.sit(&bench.plan(|_| ()), "child", None);
+    }
+}
+
+#[test]
+fn threads_change_no_byte() {
+    let bench = Bench::new();
+    let whole = bench.run("whole", |_| ());
+    for threads in ["1", "2", "4"] {
+        let status = bench.child().env("RAYON_NUM_THREADS", threads).status().unwrap();
+        assert!(status.success());
+        bench.remains("child").assert_same(&whole, threads);
+        fs::remove_dir_all(bench.out("child")).unwrap();
+    }
+}
+
+/// SIGKILL at moments that fall anywhere in a run, ever later so that it gets on.
+#[test]
+fn a_process_killed_at_any_moment_ends_the_same() {
+    let bench = Bench::new();
+    let started = Instant::now();
+    let whole = bench.run("whole", |_| ());
+    let duration = started.elapsed();
+    let mut random = mmc_random::generator(5, mmc_random::Purpose::Simulation, 0, 0);
+    let mut kills = 0;
+    for sitting in 1.. {
+        let mut child = bench.child().spawn().unwrap();
+        let part =
+            0.1 + 0.1 * f64::from(sitting) * mmc_random::below(100, &mut random) as f64 / 100.0;
+        std::thread::sleep(duration.mul_f64(part));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        kills += usize::from(!status.success());
+        let folder = RunFolder::resume(&bench.out("child")).unwrap();
+        if folder.is_complete() {
+            break;
+        }
+    }
+    assert!(kills > 1, "{kills}");
+    bench.remains("child").assert_same(&whole, "killed");
+}
+
+#[test]
+fn an_evaluation_without_improvement_can_end_the_run() {
+    let bench = Bench::new();
+    let stopping = |asked: &mut PartialSettings| {
+        asked.epochs = Some(30);
+        asked.early_stopping = Some(2);
+        asked.learning_rate = Some(1e-9); // so that nothing can improve
+    };
+    let remains = bench.run("run", stopping);
+    assert_eq!(remains.steps.len(), 3 * 4, "the first evaluation, and two that are no better");
+    // Stopped within: the count of evaluations is part of the state.
+    let plan = bench.plan(stopping);
+    bench.sit(&plan, "again", Some(9));
+    bench.sit(&plan, "again", None);
+    bench.remains("again").assert_same(&remains, "resumed");
+}
+
+#[test]
+fn a_number_of_steps_repeats_the_data_and_keeps_the_last() {
+    let bench = Bench::new();
+    let steps = |asked: &mut PartialSettings| asked.max_steps = Some(6);
+    let plan = bench.plan(steps);
+    assert!(plan.notes.iter().any(|note| note.contains("`--epochs` is ignored")));
+    let remains = bench.run("run", steps);
+    assert_eq!(remains.steps.len(), 6);
+    let folder = RunFolder::open(&bench.out("run")).unwrap();
+    let at: Vec<u64> = folder.evaluations().unwrap().iter().map(|record| record.step).collect();
+    assert_eq!(at, [4, 6]);
+    assert!(!folder.state().join("step-2").exists());
+}
+
+#[test]
+fn splits_may_lack_labels_or_be_absent() {
+    let bench = Bench::new();
+    let test = bench.root.join("test.csv");
+    fs::write(&test, "id,text\na,lovely river\nb,nasty house\n").unwrap();
+    fs::remove_file(bench.root.join("val.csv")).unwrap();
+    let plan = bench.plan(|asked| asked.epochs = Some(1));
+    let notes = plan.notes.join("\n");
+    assert!(notes.contains("there is no `val` split"), "{notes}");
+    assert!(notes.contains("`test` has no labels"), "{notes}");
+    let outcome = bench.sit(&plan, "run", None);
+    assert!(matches!(outcome, Outcome::Finished(_)));
+    let folder = RunFolder::open(&bench.out("run")).unwrap();
+    assert!(folder.is_complete());
+    assert!(folder.predictions("test").unwrap().rows.iter().all(|row| row.label.is_none()));
+    assert_eq!(folder.scores::<serde_json::Value>().unwrap(), serde_json::json!({}));
+}
+
+#[test]
+fn settings_that_contradict_model_or_data_are_usage_errors() {
+    let bench = Bench::new();
+    let refuse = |change: fn(&mut PartialSettings), words: &[&str]| {
+        let mut asked = bench.asked();
+        change(&mut asked);
+        let error = resolve(PartialSettings::default(), asked).unwrap_err();
+        let message = error.to_string();
+        assert!(error.is_usage(), "{message}");
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    };
+    refuse(|asked| asked.arm = Some(mmc_data::Arm::Both), &["`bert-tiny`", "`both`", "`text`"]);
+    refuse(|asked| asked.positive = Some("prise".to_owned()), &["`prise`", "`praise` or `scorn`"]);
+    refuse(|asked| asked.model = None, &["`model`", "--model"]);
+    refuse(|asked| asked.dataset = Some("tabel".to_owned()), &["did you mean `table`"]);
+    refuse(|asked| asked.batch_size = Some(0), &["`batch_size` is `0`"]);
+
+    fs::remove_file(bench.root.join("val.csv")).unwrap();
+    refuse(|asked| asked.early_stopping = Some(1), &["`--early-stopping`", "`val`"]);
+}
+
+#[test]
+fn balanced_weights_are_items_over_classes_times_count() {
+    let bench = Bench::new();
+    let rows = "id,text,label\n1,a,x\n2,b,x\n3,c,x\n4,d,y\n";
+    fs::write(bench.root.join("train.csv"), rows).unwrap();
+    fs::remove_file(bench.root.join("val.csv")).unwrap();
+    fs::remove_file(bench.root.join("test.csv")).unwrap();
+    let balanced = |asked: &mut PartialSettings| {
+        asked.class_weights = Some(mmc_run::ClassWeights::Balanced);
+    };
+    let plan = bench.plan(balanced);
+    let mmc_ops::Objective::CrossEntropy { class_weights: Some(weights), .. } =
+        plan.objective().unwrap()
+    else {
+        panic!("expected weights")
+    };
+    // 4 / (2 × 3) and 4 / (2 × 1).
+    assert_eq!(weights, [2.0 / 3.0, 2.0]);
+    let mut asked = bench.asked();
+    balanced(&mut asked);
+    asked.labels = Some(["x", "y", "z"].map(str::to_owned).to_vec());
+    let error = resolve(PartialSettings::default(), asked).unwrap_err();
+    assert!(error.is_usage() && error.to_string().contains("`z`"), "{error}");
+}
+
+#[test]
+fn a_rate_that_blows_up_is_an_error_and_the_state_stays() {
+    let bench = Bench::new();
+    let plan = bench.plan(|asked| {
+        asked.learning_rate = Some(1e30);
+        asked.warmup_ratio = Some(0.0);
+        asked.save_every = Some(1);
+    });
+    let folder = RunFolder::create(&bench.out("run")).unwrap();
+    let error = train(&plan, &folder, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("step") && message.contains("`train"), "{message}");
+    assert!(folder.state().join("step-1").is_dir());
+}
