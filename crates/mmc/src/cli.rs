@@ -1,6 +1,7 @@
 //! What can be typed: the verbs, their flags and their help.
 //!
 //! Types here hold what was typed and nothing more; a verb's file says what it means.
+#![allow(clippy::doc_markdown, reason = "comments on flags are the help, printed as they are")]
 
 mod columns;
 mod settings;
@@ -33,7 +34,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Train one model on one data set and write a run folder
     #[command(after_help = AFTER_TRAIN)]
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Score a checkpoint on a split, or a file of predictions
     #[command(after_help = AFTER_EVALUATE)]
     Evaluate(EvaluateArgs),

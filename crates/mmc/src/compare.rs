@@ -112,11 +112,9 @@ fn words(comparison: &Comparison, metric: &Metric) -> String {
         ["margin".into(), comparison.margin.to_string(), "smallest difference that matters".into()],
     ];
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
-    let mut text = format!("{unit}\n{}decision: {}\n", table(&rows), decision(comparison));
-    for note in &comparison.notes {
-        text += &format!("note: {note}\n");
-    }
-    text
+    let notes: Vec<String> =
+        comparison.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    format!("{unit}\n{}decision: {}\n{}", table(&rows), decision(comparison), notes.concat())
 }
 
 /// The decision as a sentence that cannot be read as more than it says.

@@ -40,9 +40,9 @@ fn check_set(typed: &DataSetArgs) -> Result<(), Failure> {
     let root = dataset.root(typed.data_root.as_deref());
     let report = check(dataset, &root, &typed.columns.read_options())?;
     if typed.json {
-        print_json(&report)?
+        print_json(&report)?;
     } else {
-        print(&report.to_string())?
+        print(&report.to_string())?;
     }
     if report.is_usable() {
         return Ok(());

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     progress::start_logs();
     let outcome = match cli.command {
-        Command::Train(typed) => train::run(typed),
+        Command::Train(typed) => train::run(*typed),
         Command::Evaluate(typed) => evaluate::run(&typed),
         Command::Predict(typed) => predict::run(&typed),
         Command::Embed(typed) => embed::run(&typed),

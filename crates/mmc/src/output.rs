@@ -10,10 +10,9 @@ use crate::failure::Failure;
 /// Prints a result. A reader that has seen enough, such as `head`, is no error.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') {
-        true => out.flush(),
-        false => out.write_all(b"\n").and_then(|()| out.flush()),
-    });
+    let end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
+    let written = [text.as_bytes(), end].iter().try_for_each(|part| out.write_all(part));
+    let written = written.and_then(|()| out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::work(format!("stdout: {error}")))

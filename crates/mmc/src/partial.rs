@@ -56,7 +56,7 @@ impl Partial {
         if !self.path().exists() {
             return Ok(0);
         }
-        Ok(fs::read(self.path())?.iter().filter(|&&byte| byte == b'\n').count())
+        Ok(fs::read_to_string(self.path())?.matches('\n').count())
     }
 
     /// Cuts it to its first `rows` lines.

@@ -89,11 +89,8 @@ pub(crate) fn run(typed: &PlanArgs) -> Result<(), Failure> {
 /// has no labels.
 fn missing_data(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Vec<Missing> {
     let data = |what: String, how: String| Missing { what, place: root.display().to_string(), how };
-    let splits = match dataset.resolve_splits(root) {
-        Ok(splits) => splits,
-        Err(_) => {
-            return vec![data(format!("{} data", dataset.name), dataset.obtain.to_owned())];
-        }
+    let Ok(splits) = dataset.resolve_splits(root) else {
+        return vec![data(format!("{} data", dataset.name), dataset.obtain.to_owned())];
     };
     let mut missing = Vec::new();
     for name in [splits.train, splits.selection, splits.test] {

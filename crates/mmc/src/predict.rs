@@ -74,5 +74,5 @@ fn digest(path: &Path) -> Result<Option<String>, Failure> {
     let mut file = std::fs::File::open(path)?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher)?;
-    Ok(Some(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok(Some(format!("{:x}", hasher.finalize())))
 }

@@ -26,10 +26,8 @@ pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
     // All that can be wrong with what was typed or with the data is found before the folder is
     // touched.
     let plan = resolve(config, typed.settings.into_settings())?;
-    let folder = match typed.resume {
-        true => RunFolder::resume(&typed.out)?,
-        false => RunFolder::create(&typed.out)?,
-    };
+    let folder =
+        if typed.resume { RunFolder::resume(&typed.out)? } else { RunFolder::create(&typed.out)? };
     announce(&plan, &typed.out);
     let interrupt = interrupt()?;
     let mut teller = Teller::default();

@@ -5,6 +5,7 @@ use mmc_data::ReadOptions;
 
 /// Names of columns, as flags.
 #[derive(Args, Debug)]
+#[allow(clippy::struct_field_names, reason = "each is a flag of that name")]
 pub(crate) struct ColumnFlags {
     /// A table's column of texts [default: text]
     #[arg(long, value_name = "C", requires = "dataset")]
