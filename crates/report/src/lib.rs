@@ -47,6 +47,7 @@ mod compare;
 mod cost;
 mod error;
 mod export;
+mod figure;
 mod markdown;
 mod page;
 mod read;

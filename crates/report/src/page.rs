@@ -3,7 +3,7 @@
 use mmc_run::SplitRecord;
 
 use crate::compare::Gain;
-use crate::cost::Quantity;
+use crate::figure::{interval, number, probability, quantity, signed, signed_interval};
 use crate::markdown::{Block, Table};
 use crate::verdict::{Answer, MarginRange};
 use crate::{Results, Verdict};
@@ -88,7 +88,7 @@ impl Page<'_> {
                 )));
             }
             None => {
-                blocks.push(Block::Heading(1, format!("{}: {question}", verdict.experiment.name)))
+                blocks.push(Block::Heading(1, format!("{}: {question}", verdict.experiment.name)));
             }
         }
         blocks.push(Block::Paragraph(format!("verdict: {}", verdict.verdict)));
@@ -157,7 +157,8 @@ impl Page<'_> {
             cells
         });
         let caption = format!(
-            "Means over seeds on {}. The interval is that of newly trained models on new items.",
+            "Means over seeds on {}. The interval is that of newly trained models on new items; \
+             with one seed, of that very model on new items.",
             self.of_test
         );
         let mut blocks = vec![
@@ -186,10 +187,10 @@ impl Page<'_> {
             ["candidate", "baseline", "gain", "interval", "p", "Holm's p", "scope", "finding"];
         let rows = verdict.gains.iter().map(|gain| {
             let mut cells = gain_cells(gain);
-            cells.insert(5, number(gain.holm_p));
+            cells.insert(5, probability(gain.holm_p));
             cells
         });
-        let by_margin = verdict.by_margin.iter().map(|range| margin_words(range)).collect();
+        let by_margin = verdict.by_margin.iter().map(margin_words).collect();
         vec![
             Block::Heading(2, "Gain over text".to_owned()),
             self.table(&caption, &header, rows.collect()),
@@ -213,11 +214,15 @@ impl Page<'_> {
                 cells.extend(gain_cells(gain).into_iter().skip(1));
                 rows.push(cells);
             }
+            let total = entry.total.map_or("–".to_owned(), signed);
+            let mut cells = vec![entry.model.clone(), "total".to_owned(), "–".to_owned(), total];
+            cells.resize(8, "–".to_owned());
+            rows.push(cells);
         }
         let caption = format!(
             "Parts of each model's gain in `{}` over the text model, on {}; they sum to it. \
              Backbone: the model's own text arm minus the text model. Picture: with the picture \
-             minus its own text arm, seeds paired. Ends at 95 %.",
+             minus its own text arm, paired by seed where both have the same seeds. Ends at 95 %.",
             self.verdict.metric, self.of_test
         );
         let header = ["model", "part", "baseline", "gain", "interval", "p", "scope", "finding"];
@@ -319,15 +324,22 @@ impl Page<'_> {
             "Failed runs are in no figure and are listed; runs that did not train are in all."
                 .to_owned(),
         ];
+        let versions = self.results.runs.first().map(|run| &run.config.versions);
+        let versions: Vec<String> =
+            versions.into_iter().flatten().map(|(name, at)| format!("{name} {at}")).collect();
         vec![
             Block::Heading(2, "Methods".to_owned()),
             Block::List(lines),
             Block::Heading(2, "How to reproduce".to_owned()),
-            Block::Paragraph(
-                "All settings, versions and fingerprints are in `runs/*/config.toml`, all figures \
-                 in `verdict.json` and `runs.csv`."
-                    .to_owned(),
-            ),
+            Block::Paragraph(format!(
+                "Made with {}. All settings, versions and fingerprints are in \
+                 `runs/*/config.toml`, all figures in `verdict.json` and `runs.csv`.",
+                if versions.is_empty() {
+                    "unrecorded versions".to_owned()
+                } else {
+                    versions.join(", ")
+                }
+            )),
             Block::Code(verdict.experiment.command.clone()),
         ]
     }
@@ -362,7 +374,7 @@ fn gain_cells(gain: &Gain) -> Vec<String> {
         Some((
             signed(gain.gain?),
             signed_interval(at.low, at.high),
-            number(Some(found.p_value)),
+            probability(Some(found.p_value)),
             scope,
         ))
     };
@@ -386,29 +398,5 @@ fn margin_words(range: &MarginRange) -> String {
         (from, Some(to)) => {
             format!("{} with a margin from {from:.3} to {to:.3}", range.verdict)
         }
-    }
-}
-
-fn number(value: Option<f64>) -> String {
-    value.map_or("–".to_owned(), |value| format!("{value:.3}"))
-}
-
-fn signed(value: f64) -> String {
-    format!("{value:+.3}")
-}
-
-fn interval(low: f64, high: f64) -> String {
-    format!("[{low:.3}, {high:.3}]")
-}
-
-fn signed_interval(low: f64, high: f64) -> String {
-    format!("[{low:+.3}, {high:+.3}]")
-}
-
-fn quantity(quantity: Quantity, unit: &str, scale: f64, digits: usize) -> String {
-    let value = quantity.value / scale;
-    match quantity.ratio {
-        Some(ratio) => format!("{value:.digits$} {unit} ({ratio:.2}×)"),
-        None => format!("{value:.digits$} {unit}"),
     }
 }

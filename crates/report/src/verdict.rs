@@ -105,6 +105,8 @@ pub struct LedgerEntry {
     pub backbone: Gain,
     /// With the picture against its own text arm: the worth of the picture to this model.
     pub picture: Gain,
+    /// Their sum: the gain over the text model. Absent where a part is.
+    pub total: Option<f64>,
 }
 
 /// Draws the verdict from results, for a margin in units of the primary metric.
@@ -310,11 +312,10 @@ fn ledger(
             paired_seeds,
         };
         let same_seeds = own_text.seeds() == both.seeds();
-        Some(LedgerEntry {
-            model: model.clone(),
-            backbone: rule(false).apply(text, own_text),
-            picture: rule(same_seeds).apply(own_text, both),
-        })
+        let backbone = rule(false).apply(text, own_text);
+        let picture = rule(same_seeds).apply(own_text, both);
+        let total = backbone.gain.zip(picture.gain).map(|(backbone, picture)| backbone + picture);
+        Some(LedgerEntry { model: model.clone(), backbone, picture, total })
     };
     results.record.grid.multimodal_models.iter().filter_map(entry).collect()
 }

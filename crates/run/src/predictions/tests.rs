@@ -133,3 +133,34 @@ fn pairing_counts_what_each_file_lacks_and_refuses_two_truths() {
     let error = paired(&[one, other]).unwrap_err().to_string();
     assert!(error.contains("item `x y` has the label `none` in one file and `hateful`"), "{error}");
 }
+
+proptest::proptest! {
+    /// Whatever names and numbers there are, each format gives them back.
+    #[test]
+    fn any_predictions_survive_any_format(
+        weights in proptest::collection::vec((0.0_f64..1.0, -50.0_f32..50.0, "\\PC{1,8}"), 1..12),
+        names in proptest::collection::btree_set("\\PC{1,6}", 2..5),
+        grouped in proptest::bool::ANY,
+    ) {
+        let classes: Vec<String> = names.into_iter().collect();
+        let rows = weights.into_iter().enumerate().map(|(index, (weight, logit, text))| {
+            let mut probabilities = vec![(1.0 - weight) / (classes.len() as f64 - 1.0); classes.len()];
+            probabilities[0] = weight;
+            Prediction {
+                id: format!("{index}{text}"),
+                label: (index % 3 > 0).then(|| classes[index % classes.len()].clone()),
+                prediction: classes[(index + 1) % classes.len()].clone(),
+                probabilities,
+                logits: Some(vec![logit; classes.len()]),
+                group: (grouped && index % 2 == 0).then_some(text),
+            }
+        });
+        let predictions = Predictions { rows: rows.collect(), classes };
+        let folder = tempfile::tempdir().unwrap();
+        for extension in EXTENSIONS {
+            let path = folder.path().join("rows").with_extension(extension);
+            predictions.write(&path).unwrap();
+            proptest::prop_assert_eq!(&Predictions::read(&path).unwrap(), &predictions);
+        }
+    }
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use mmc_data::Arm;
 use mmc_metrics::{Items, evaluate};
 use mmc_random::{Purpose, generator, name_index, standard_normal};
+use mmc_report::{Results, RunResult};
 use mmc_run::{
     Cost, DataRecord, DemoRecord, ExperimentRecord, Grid, PartialSettings, Prediction, Predictions,
     ResultsFolder, RunConfig, RunId, SplitRecord, StepRecord,
@@ -35,11 +36,27 @@ pub(crate) struct Synthetic {
     pub(crate) common: f64,
     pub(crate) labelled: bool,
     pub(crate) truth: Option<&'static str>,
+    /// Share of the noise that the seeds of one arm have in common.
+    pub(crate) of_arm: f64,
+    /// Standard deviation over seeds of the separation.
+    pub(crate) seed_deviation: f64,
+    /// Which of many equal experiments this is.
+    pub(crate) draw: u64,
 }
 
 impl Synthetic {
     pub(crate) fn new(arms: Vec<ArmTruth>) -> Self {
-        Self { arms, seeds: 3, items: 400, common: 0.5, labelled: true, truth: None }
+        Self {
+            arms,
+            seeds: 3,
+            items: 400,
+            common: 0.5,
+            labelled: true,
+            truth: None,
+            of_arm: 0.0,
+            seed_deviation: 0.0,
+            draw: 0,
+        }
     }
 
     fn grid(&self) -> Grid {
@@ -59,10 +76,8 @@ impl Synthetic {
         Grid { text_models, multimodal_models, arms, seeds: (0..self.seeds).collect() }
     }
 
-    /// Writes the folder as an experiment would.
-    pub(crate) fn write(&self, root: &Path) -> ResultsFolder {
-        let folder = ResultsFolder::new(root);
-        let record = ExperimentRecord {
+    fn record(&self) -> ExperimentRecord {
+        ExperimentRecord {
             name: "memes".to_owned(),
             command: "cargo xtask experiment memes".to_owned(),
             dataset: "hateful_memes".to_owned(),
@@ -72,7 +87,32 @@ impl Synthetic {
             missing: self.truth.iter().map(|_| "data/hateful_memes".to_owned()).collect(),
             demo: self.truth.map(|truth| DemoRecord { truth: truth.to_owned() }),
             grid: self.grid(),
+        }
+    }
+
+    /// What reading the folder would give, less the scores of single files.
+    pub(crate) fn results(&self) -> Results {
+        let run = |id: RunId| {
+            let of_arm = |at: &&ArmTruth| at.model == id.model && at.arm == id.arm;
+            let truth = self.arms.iter().find(of_arm).unwrap();
+            RunResult {
+                config: self.config(truth, id.seed),
+                cost: cost(truth.arm, id.seed),
+                scores: BTreeMap::new(),
+                test: Some(self.predictions(&id, "test_unseen", self.items, truth.test)),
+                final_loss: Some(0.3),
+                id,
+            }
         };
+        let record = self.record();
+        let runs = record.grid.runs().into_iter().map(run).collect();
+        Results { record, runs, failed: vec![], notes: vec![] }
+    }
+
+    /// Writes the folder as an experiment would.
+    pub(crate) fn write(&self, root: &Path) -> ResultsFolder {
+        let folder = ResultsFolder::new(root);
+        let record = self.record();
         folder.write_record(&record).unwrap();
         for truth in &self.arms {
             for seed in 0..self.seeds {
@@ -116,18 +156,7 @@ impl Synthetic {
             }
         }
         run.write_scores(&scores).unwrap();
-        let size = if truth.arm == Arm::Both { 3 } else { 1 };
-        let cost = Cost {
-            wall_seconds: 10.0 * size as f64 + seed as f64,
-            seconds_per_step: 0.01 * size as f64,
-            samples_per_second: 1000.0,
-            peak_memory_bytes: (size as u64) << 26,
-            parameters: 30_000 * size as u64,
-            trainable_parameters: 30_000 * size as u64,
-            flops_per_sample: 1e6 * size as f64,
-            energy_joules: None,
-        };
-        run.write_cost(&cost).unwrap();
+        run.write_cost(&cost(truth.arm, seed)).unwrap();
     }
 
     fn config(&self, truth: &ArmTruth, seed: u64) -> RunConfig {
@@ -145,11 +174,11 @@ impl Synthetic {
             split: name.to_owned(),
             items,
             labelled,
-            fingerprint: format!("{:064x}", name_index(name)),
+            fingerprint: format!("{:016x}", name_index(name)).repeat(4),
         };
         RunConfig {
             settings: asked.resolve().unwrap(),
-            versions: BTreeMap::new(),
+            versions: BTreeMap::from([("mmc".to_owned(), "0.1.0".to_owned())]),
             data: DataRecord {
                 train: split("train", 3000, true),
                 selection: Some(split("dev_unseen", 60, true)),
@@ -161,14 +190,19 @@ impl Synthetic {
     /// Score = separation × class + noise, a part of which is the item's own in every run.
     fn predictions(&self, id: &RunId, split: &str, items: usize, separation: f64) -> Predictions {
         let names = ["not_hateful", "hateful"];
-        let own_key = name_index(&format!("{id}/{split}"));
+        let draw = |key: &str, index: usize| {
+            let key = name_index(key);
+            standard_normal(&mut generator(self.draw, Purpose::Simulation, key, index as u64))
+        };
+        let seed = self.seed_deviation * draw(&format!("{id}"), 0);
+        let (of_arm, of_run) =
+            (format!("{}-{}/{split}", id.model, id.arm), format!("{id}/{split}"));
         let rows = (0..items).map(|item| {
             let class = item % 2;
-            let mut shared = generator(0, Purpose::Simulation, name_index(split), item as u64);
-            let mut own = generator(1, Purpose::Simulation, own_key, item as u64);
-            let noise = self.common.sqrt() * standard_normal(&mut shared)
-                + (1.0 - self.common).sqrt() * standard_normal(&mut own);
-            let score = separation * (class as f64 - 0.5) + noise;
+            let noise = self.common.sqrt() * draw(split, item)
+                + self.of_arm.sqrt() * draw(&of_arm, item)
+                + (1.0 - self.common - self.of_arm).sqrt() * draw(&of_run, item);
+            let score = (separation + seed) * (class as f64 - 0.5) + noise;
             let positive = 1.0 / (1.0 + (-score).exp());
             Prediction {
                 id: format!("{item:05}"),
@@ -188,4 +222,18 @@ pub(crate) fn fail(folder: &ResultsFolder, id: &RunId, words: &str) {
     let path = folder.run_path(id);
     fs::remove_file(path.join("cost.json")).unwrap();
     fs::write(path.join("log.txt"), words).unwrap();
+}
+
+fn cost(arm: Arm, seed: u64) -> Cost {
+    let size: u32 = if arm == Arm::Both { 3 } else { 1 };
+    Cost {
+        wall_seconds: 10.0 * f64::from(size) + seed as f64,
+        seconds_per_step: 0.01 * f64::from(size),
+        samples_per_second: 1000.0,
+        peak_memory_bytes: u64::from(size) << 26,
+        parameters: 30_000 * u64::from(size),
+        trainable_parameters: 30_000 * u64::from(size),
+        flops_per_sample: 1e6 * f64::from(size),
+        energy_joules: None,
+    }
 }

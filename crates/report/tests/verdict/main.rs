@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod simulation;
 mod synthetic;
 
 use std::fs;
@@ -65,6 +66,7 @@ fn a_large_gain_is_multimodal_and_comes_from_the_picture() {
     let entry = &verdict.ledger[0];
     let parts = entry.backbone.gain.unwrap() + entry.picture.gain.unwrap();
     assert!((parts - gain).abs() < 1e-12);
+    assert!((entry.total.unwrap() - gain).abs() < 1e-12);
     assert!(entry.picture.comparison.as_ref().unwrap().paired_seeds);
     assert_eq!(entry.picture.finding, Finding::GainAboveMargin);
     assert!(!entry.backbone.finding.is_gain());

@@ -1,0 +1,51 @@
+//! Figures as they are printed.
+
+use crate::cost::Quantity;
+
+/// Three decimals; a dash where there is no value.
+pub(crate) fn number(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), |value| format!("{value:.3}"))
+}
+
+/// A p-value, which is never printed as 0.
+pub(crate) fn probability(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value < 0.001 => "< 0.001".to_owned(),
+        _ => number(value),
+    }
+}
+
+pub(crate) fn signed(value: f64) -> String {
+    format!("{value:+.3}")
+}
+
+pub(crate) fn interval(low: f64, high: f64) -> String {
+    format!("[{low:.3}, {high:.3}]")
+}
+
+pub(crate) fn signed_interval(low: f64, high: f64) -> String {
+    format!("[{low:+.3}, {high:+.3}]")
+}
+
+/// In `scale` units, with the ratio to the text model in brackets.
+pub(crate) fn quantity(quantity: Quantity, unit: &str, scale: f64, digits: usize) -> String {
+    let value = quantity.value / scale;
+    match quantity.ratio {
+        Some(ratio) => format!("{value:.digits$} {unit} ({ratio:.2}×)"),
+        None => format!("{value:.digits$} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_keep_their_sign_and_absent_ones_a_dash() {
+        assert_eq!(number(None), "–");
+        assert_eq!(probability(Some(1e-9)), "< 0.001");
+        assert_eq!(signed_interval(-0.01, 0.25), "[-0.010, +0.250]");
+        let cost = Quantity { value: 3e9, ratio: Some(1.5) };
+        assert_eq!(quantity(cost, "GFLOP", 1e9, 1), "3.0 GFLOP (1.50×)");
+    }
+}

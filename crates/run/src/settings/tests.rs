@@ -1,0 +1,71 @@
+use super::*;
+
+fn asked() -> PartialSettings {
+    PartialSettings {
+        model: Some("bert-tiny".to_owned()),
+        dataset: Some("table".to_owned()),
+        data_root: Some("data/emoji".to_owned()),
+        checkpoint: Some("none".to_owned()),
+        arm: Some(Arm::Text),
+        max_length: Some(32),
+        ..PartialSettings::default()
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_training_semantics() {
+    let settings = asked().resolve().unwrap();
+    assert_eq!(
+        (settings.epochs, settings.batch_size, settings.shard_rows, settings.seed),
+        (10, 16, 8, 0)
+    );
+    assert!((settings.learning_rate - 2e-5).abs() < 1e-12);
+    assert_eq!((settings.keep, settings.schedule), (Keep::Best, Schedule::Linear));
+    let stepped = PartialSettings { max_steps: Some(50), ..asked() }.resolve().unwrap();
+    assert_eq!(stepped.keep, Keep::Last);
+}
+
+#[test]
+fn the_upper_layer_wins_where_it_speaks() {
+    let preset = PartialSettings { epochs: Some(3), seed: Some(1), ..asked() };
+    let flags = PartialSettings { epochs: Some(5), ..PartialSettings::default() };
+    let settings = preset.merge(flags).resolve().unwrap();
+    assert_eq!((settings.epochs, settings.seed), (5, 1));
+}
+
+#[test]
+fn everything_missing_and_everything_impossible_is_named() {
+    let message = PartialSettings::default().resolve().unwrap_err().to_string();
+    assert_eq!(message.lines().count(), 6);
+    assert!(message.contains("`data_root` is not set; give `--data-root`"), "{message}");
+
+    let wrong = PartialSettings {
+        batch_size: Some(0),
+        learning_rate: Some(f64::NAN),
+        dropout: Some(1.0),
+        warmup_ratio: Some(-0.1),
+        ..asked()
+    };
+    let message = wrong.resolve().unwrap_err().to_string();
+    assert_eq!(message.lines().count(), 4, "{message}");
+    assert!(message.contains("`batch_size` is `0`, expected at least 1"), "{message}");
+}
+
+#[test]
+fn only_what_can_change_the_result_differs() {
+    let ours = asked().resolve().unwrap();
+    let theirs = Settings {
+        workers: 7,
+        save_every: Some(3),
+        data_root: "elsewhere".to_owned(),
+        seed: 4,
+        dropout: Some(0.1),
+        ..ours.clone()
+    };
+    let names: Vec<String> =
+        ours.differences(&theirs).unwrap().into_iter().map(|at| at.name).collect();
+    assert_eq!(names, ["dropout", "seed"]);
+    assert_ne!(ours.hash().unwrap(), theirs.hash().unwrap());
+    let moved = Settings { data_root: "elsewhere".to_owned(), ..ours.clone() };
+    assert_eq!(ours.hash().unwrap(), moved.hash().unwrap());
+}
