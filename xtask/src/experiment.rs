@@ -269,7 +269,11 @@ fn conclude(out: &Path) -> Result<(), Failure> {
     let verdict = verdict(&results, results.record.margin)?;
     write(&results, &verdict, out)?;
     let report = out.join("report.md");
-    println!("\n{}\n", first_table(&fs::read_to_string(&report)?));
+    let text = fs::read_to_string(&report)?;
+    for heading in ["Scores", "Gain over text"] {
+        println!("\n{}\n{}", heading, table_under(&text, heading));
+    }
+    println!();
     for failed in &results.failed {
         println!("not in these figures: {} {}", failed.id, failed.why);
     }
@@ -281,10 +285,10 @@ fn conclude(out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first table of a Markdown text with its caption, its columns lined up: what comes first
-/// matters most.
-fn first_table(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+/// The table below a heading of a Markdown text with its caption, its columns lined up.
+fn table_under(text: &str, heading: &str) -> String {
+    let heading = format!("## {heading}");
+    let lines: Vec<&str> = text.lines().skip_while(|line| *line != heading).collect();
     let Some(first) = lines.iter().position(|line| line.starts_with('|')) else {
         return String::new();
     };
@@ -313,9 +317,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_table_is_shown_with_its_caption() {
-        let text = "# A\n\n*Demo*\n\n| a | b |\n| --- | ---: |\n| long | 1 |\n\n| c | d |\n";
-        assert_eq!(first_table(text), "Demo\na     b\nlong  1");
-        assert_eq!(first_table("no table"), "");
+    fn a_table_is_shown_with_its_caption() {
+        let text =
+            "## A\n\n| c | d |\n\n## B\n\n*Demo*\n\n| a | b |\n| --- | ---: |\n| long | 1 |\n";
+        assert_eq!(table_under(text, "B"), "Demo\na     b\nlong  1");
+        assert_eq!(table_under(text, "C"), "");
     }
 }
