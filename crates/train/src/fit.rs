@@ -37,9 +37,6 @@ pub fn train(
     if start::admit(plan, folder)? == start::Admitted::Complete {
         return Ok(Outcome::AlreadyComplete);
     }
-    for note in &plan.notes {
-        progress(Progress::Note(note));
-    }
     let source = start::starting_point(plan, folder)?;
     let processor = start::processor(plan, &source)?;
     let loaded = start::load(plan, &source)?;

@@ -88,6 +88,8 @@ pub struct Cut {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const CUT: Cut = Cut { items_per_step: 16, shard_rows: 8 };
@@ -106,6 +108,27 @@ mod tests {
         let rows = |range: std::ops::Range<usize>| range.collect::<Vec<usize>>();
         let expected = [vec![rows(0..8), rows(8..16)], vec![rows(16..21)]];
         assert_eq!(steps, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_cut_every_item_of_an_epoch_comes_once(
+            items in 1_usize..80, items_per_step in 1_usize..30, shard_rows in 1_usize..12,
+        ) {
+            let cut = Cut { items_per_step, shard_rows };
+            let plan = StepPlan::of_epochs(1, items, cut, Order::File);
+            let steps = plan.rest_of_epoch(1);
+            prop_assert_eq!(steps.len() as u64, plan.steps());
+            for step in &steps[..steps.len() - 1] {
+                prop_assert_eq!(step.concat().len(), items_per_step);
+            }
+            for step in &steps {
+                let (last, full) = step.split_last().unwrap();
+                prop_assert!(full.iter().all(|shard| shard.len() == shard_rows));
+                prop_assert!((1..=shard_rows).contains(&last.len()));
+            }
+            prop_assert_eq!(steps.concat().concat(), (0..items).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub struct Plan {
     pub selection: Option<Arc<Split>>,
     /// What results are reported on, where it exists.
     pub test: Option<Arc<Split>>,
-    /// What a user should know before the first step: splits that are absent, unlabelled or were
-    /// read with rows left out, settings that have no effect.
+    /// What a user should know before the first step, for the caller to show: splits that are
+    /// absent, unlabelled or were read with rows left out, settings that have no effect.
     pub notes: Vec<String>,
     /// Index of the positive class of two.
     pub(crate) positive: usize,
@@ -115,7 +115,8 @@ fn preset_defaults(preset: &Preset) -> PartialSettings {
 }
 
 impl Plan {
-    /// How the training items are dealt out to steps.
+    /// How the training items are dealt out to steps. Rows that reading left out are not among
+    /// them; items that turn out to be bad later are, so skipping those changes no other step.
     #[must_use]
     pub fn steps(&self) -> StepPlan {
         let settings = &self.settings;
