@@ -25,7 +25,7 @@ pub struct Gain {
     pub gain: Option<f64>,
     /// Lower end at `lower_level`, upper end at `upper_level` of the comparison.
     pub interval: Option<Interval>,
-    /// What is shown, in words.
+    /// What is shown.
     pub finding: Finding,
 }
 

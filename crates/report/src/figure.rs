@@ -1,6 +1,7 @@
 //! Figures as they are printed.
 
 use crate::cost::Quantity;
+use crate::verdict::MarginRange;
 
 /// Three decimals; a dash where there is no value.
 pub(crate) fn number(value: Option<f64>) -> String {
@@ -33,6 +34,19 @@ pub(crate) fn quantity(quantity: Quantity, unit: &str, scale: f64, digits: usize
     match quantity.ratio {
         Some(ratio) => format!("{value:.digits$} {unit} ({ratio:.2}×)"),
         None => format!("{value:.digits$} {unit}"),
+    }
+}
+
+/// For which margins a verdict holds.
+pub(crate) fn margin_words(range: &MarginRange) -> String {
+    match (range.from, range.to) {
+        (from, None) => format!("{} with any margin above {from:.3}", range.verdict),
+        (from, Some(to)) if from <= 0.0 => {
+            format!("{} with a margin up to {to:.3}", range.verdict)
+        }
+        (from, Some(to)) => {
+            format!("{} with a margin from {from:.3} to {to:.3}", range.verdict)
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 use mmc_run::SplitRecord;
 
 use crate::compare::Gain;
-use crate::figure::{interval, number, probability, quantity, signed, signed_interval};
+use crate::figure::{
+    interval, margin_words, number, probability, quantity, signed, signed_interval,
+};
 use crate::markdown::{Block, Table};
-use crate::verdict::{Answer, MarginRange};
+use crate::verdict::Answer;
 use crate::{Results, Verdict};
 
 /// The whole report, in its order; the advice comes last.
@@ -387,16 +389,4 @@ fn gain_cells(gain: &Gain) -> Vec<String> {
         None => gain.finding.words().to_owned(),
     };
     vec![gain.candidate.clone(), gain.baseline.clone(), estimate, at, p, scope, words]
-}
-
-fn margin_words(range: &MarginRange) -> String {
-    match (range.from, range.to) {
-        (from, None) => format!("{} with any margin above {from:.3}", range.verdict),
-        (from, Some(to)) if from <= 0.0 => {
-            format!("{} with a margin up to {to:.3}", range.verdict)
-        }
-        (from, Some(to)) => {
-            format!("{} with a margin from {from:.3} to {to:.3}", range.verdict)
-        }
-    }
 }

@@ -161,4 +161,32 @@ mod tests {
         let error = RunError::unknown("schedule", "warm", &["linear", "cosine"]);
         assert_eq!(error.to_string(), "unknown schedule `warm`, expected `linear` or `cosine`");
     }
+
+    #[test]
+    fn every_message_says_where_and_what() {
+        let path = Path::new("run/cost.json");
+        let missing = std::io::Error::other("no such file");
+        let problems = vec![
+            ConfigProblem { line: 1, column: 2, problem: "one".to_owned() },
+            ConfigProblem { line: 3, column: 4, problem: "two".to_owned() },
+        ];
+        let cases = [
+            (RunError::io(path)(missing), "run/cost.json: no such file"),
+            (
+                RunError::Occupied { path: path.to_path_buf(), why: "holds a run".to_owned() },
+                "run/cost.json: holds a run; give another folder, or `--resume` to go on with a run",
+            ),
+            (RunError::file(path, "is empty"), "run/cost.json: is empty"),
+            (RunError::line(path, 7, "is empty"), "run/cost.json:7: is empty"),
+            (
+                RunError::Config { path: path.to_path_buf(), problems },
+                "run/cost.json:1:2: one\nrun/cost.json:3:4: two",
+            ),
+            (RunError::Settings { problems: vec!["one".to_owned(), "two".to_owned()] }, "one\ntwo"),
+            (RunError::Pairing { problem: "differ".to_owned() }, "differ"),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 }

@@ -73,7 +73,19 @@ fn classes(rows: &[RawRow], path: &Path, positive: Option<&str>) -> Result<Vec<S
         return Err(RunError::file(path, "no rows; predictions of at least one item are needed"));
     };
     if let Probabilities::Named(named) = &first.probabilities {
-        return Ok(named.iter().map(|(name, _)| name.clone()).collect());
+        let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
+        let repeated = (1..names.len()).find(|&at| names[..at].contains(&names[at]));
+        return match repeated {
+            Some(at) => {
+                let problem = format!("the class `{}` has two probabilities", names[at]);
+                Err(RunError::line(path, first.line, problem))
+            }
+            None if names.len() < 2 => {
+                let problem = "`probabilities` names fewer than two classes";
+                Err(RunError::line(path, first.line, problem))
+            }
+            None => Ok(names),
+        };
     }
     let mut names: Vec<&str> = rows
         .iter()

@@ -101,6 +101,9 @@ fn a_wrong_row_is_named_with_its_line_and_field() {
     for (rows, expected) in cases {
         assert_eq!(complaint("rows.csv", &format!("{header}{rows}")), expected);
     }
+    let twice = "id,probability:a,probability:a\n1,0.5,0.5\n";
+    assert_eq!(complaint("rows.csv", twice), "rows.csv:2: the class `a` has two probabilities");
+    assert!(complaint("rows.csv", "id,probability:a\n1,1\n").contains("fewer than two classes"));
     assert!(complaint("rows.csv", "id,label\n1,a\n").contains("no columns `probability:NAME`"));
     assert!(complaint("rows.jsonl", "{\"id\": \"1\"\n").starts_with("rows.jsonl:1: "));
     assert!(complaint("rows.parquet", "not parquet").starts_with("rows.parquet: "));
@@ -135,6 +138,8 @@ fn pairing_counts_what_each_file_lacks_and_refuses_two_truths() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
     /// Whatever names and numbers there are, each format gives them back.
     #[test]
     fn any_predictions_survive_any_format(
