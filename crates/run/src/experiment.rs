@@ -258,6 +258,11 @@ impl ResultsFolder {
     /// [`RunError`] naming the file.
     pub fn record(&self) -> Result<ExperimentRecord, RunError> {
         let path = self.record_path();
+        if !path.exists() {
+            let problem = "not the results of an experiment: it has no `experiment.toml`; \
+                           `cargo xtask experiment NAME` makes results";
+            return Err(RunError::file(&self.root, problem));
+        }
         let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
         toml::from_str(&text).map_err(|error| RunError::file(&path, error.to_string().trim_end()))
     }

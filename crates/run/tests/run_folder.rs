@@ -241,6 +241,7 @@ fn what_was_run_reads_back() {
         demo: None,
         grid: experiment.grid,
     };
+    assert!(results.record().unwrap_err().to_string().contains("it has no `experiment.toml`"));
     results.write_record(&record).unwrap();
     assert_eq!(results.record().unwrap(), record);
     assert!(record.is_demo());
