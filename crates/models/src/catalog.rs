@@ -17,6 +17,8 @@ pub struct Preset {
     pub arms: &'static [Arm],
     /// Whether it is small and made from scratch.
     pub tiny: bool,
+    /// Whether its texts keep their accents: they are letters of Spanish.
+    pub accents: bool,
     /// What holds where neither a flag nor a configuration file says otherwise.
     pub defaults: Defaults,
     /// The parameters that an arm leaves out: no gradient reaches them. A suite over this table
@@ -72,6 +74,7 @@ pub const CATALOG: &[Preset] = &[
         hub_id: Some("google-bert/bert-base-uncased"),
         arms: TEXT,
         tiny: false,
+        accents: false,
         defaults: FINE_TUNED,
         off_path: crate::bert::off_path,
     },
@@ -81,6 +84,7 @@ pub const CATALOG: &[Preset] = &[
         hub_id: Some("dccuchile/bert-base-spanish-wwm-cased"),
         arms: TEXT,
         tiny: false,
+        accents: true,
         defaults: FINE_TUNED,
         off_path: crate::bert::off_path,
     },
@@ -90,6 +94,7 @@ pub const CATALOG: &[Preset] = &[
         hub_id: Some("dandelin/vilt-b32-mlm"),
         arms: EVERY,
         tiny: false,
+        accents: false,
         defaults: Defaults { max_length: 40, ..FINE_TUNED },
         off_path: crate::vilt::off_path,
     },
@@ -99,6 +104,7 @@ pub const CATALOG: &[Preset] = &[
         hub_id: None,
         arms: TEXT,
         tiny: true,
+        accents: false,
         defaults: TINY,
         off_path: crate::bert::off_path,
     },
@@ -108,6 +114,7 @@ pub const CATALOG: &[Preset] = &[
         hub_id: None,
         arms: TEXT,
         tiny: true,
+        accents: true,
         defaults: TINY,
         off_path: crate::bert::off_path,
     },
@@ -117,6 +124,7 @@ pub const CATALOG: &[Preset] = &[
         hub_id: None,
         arms: EVERY,
         tiny: true,
+        accents: false,
         defaults: TINY,
         off_path: crate::vilt::off_path,
     },

@@ -1,11 +1,29 @@
 //! Folders in Hugging Face layout: in and out.
 
-use std::path::{Path, PathBuf};
+mod head;
+mod save;
+mod source;
+mod weights;
+
+use std::fmt;
+use std::path::Path;
 
 use candle_core::Device;
 use mmc_data::Arm;
+use mmc_ops::OpsError;
 
-use crate::{Classifier, ModelError, Preset};
+use crate::architecture::{Architecture, Build, HEAD};
+use crate::config::ConfigFile;
+use crate::parameters::{Initialiser, Parameters};
+use crate::{Classifier, ModelError, preset};
+
+pub(crate) use self::head::check_labels;
+use self::head::head_for;
+pub use self::save::save;
+pub(crate) use self::save::{Notes, describe, write_file, write_folder, write_json, write_weights};
+pub(crate) use self::source::Source;
+use self::source::{CheckpointTensors, model_names};
+use self::weights::WeightFiles;
 
 /// What to load, and how.
 #[derive(Clone, Copy, Debug)]
@@ -55,64 +73,124 @@ pub struct LoadReport {
     pub taken: Vec<String>,
     /// Parameters that it lacks and that were made.
     pub fresh: Vec<String>,
-    /// Tensors that are known to be of no use to a classifier, such as language-model heads.
+    /// Tensors that a classifier has no use for: heads of language models, buffers, and a head
+    /// that does not fit.
     pub dropped: Vec<String>,
     /// Tensors that nothing is known about.
     pub left_over: Vec<String>,
+    /// Where the head comes from.
+    pub head: HeadOrigin,
 }
 
-/// Where a model's parameters come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckpointSource {
-    /// A folder in Hugging Face layout.
-    Folder(PathBuf),
-    /// They are made: see [`create`].
-    FromScratch,
+/// Where a model's head comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HeadOrigin {
+    /// From the checkpoint, classes matched by name.
+    #[default]
+    ByName,
+    /// From the checkpoint, whose classes have no names: matched by index.
+    ByIndex,
+    /// It was made.
+    Fresh {
+        /// Why the checkpoint's own does not do.
+        why: String,
+    },
 }
 
-/// Reads a model from a folder.
+impl fmt::Display for LoadReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} tensors taken from the checkpoint", self.taken.len())?;
+        for (names, what) in [
+            (&self.fresh, "freshly initialised"),
+            (&self.dropped, "dropped"),
+            (&self.left_over, "left over"),
+        ] {
+            if !names.is_empty() {
+                write!(formatter, "; {} {what} (`{}`", names.len(), names[0])?;
+                write!(formatter, "{})", if names.len() > 1 { ", …" } else { "" })?;
+            }
+        }
+        match &self.head {
+            HeadOrigin::ByName => write!(formatter, "; classes matched by name"),
+            HeadOrigin::ByIndex => write!(formatter, "; classes matched by index"),
+            HeadOrigin::Fresh { why } => {
+                write!(
+                    formatter,
+                    "; the head is new, since the checkpoint has none that fits ({why})"
+                )
+            }
+        }
+    }
+}
+
+/// Reads a model from a folder in Hugging Face layout: `config.json`, and `model.safetensors`, its
+/// parts, or `pytorch_model.bin`.
 ///
 /// # Errors
-/// Files that are absent, malformed or do not belong together, with their names.
+/// Files that are absent, malformed or do not belong together, an arm that the model does not
+/// have, classes that its head does not have where none may be made: each with file and tensor.
 pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
-    Err(ModelError::NoFile { folder: request.folder.to_owned(), file: "`config.json`".to_owned() })
+    if let Some(dropout) = request.dropout.filter(|dropout| !(0.0..1.0).contains(dropout)) {
+        return Err(ModelError::Ops(OpsError::Setting {
+            setting: "dropout",
+            value: dropout.to_string(),
+            expected: "0 or more and less than 1".to_owned(),
+        }));
+    }
+    let config = ConfigFile::read(request.folder)?;
+    let architecture = Architecture::of(&config)?;
+    let notes = Notes::read(request.folder)?;
+    let noted = notes.as_ref().map(|notes| notes.arm);
+    let arm = request.arm.or(noted).or(architecture.arms.first().copied()).unwrap_or_default();
+    architecture.check_arm(arm)?;
+    let weights = WeightFiles::open(request.folder)?;
+    let head = head_for(request, &config, architecture, &weights)?;
+
+    let mut report = LoadReport { head: head.origin, ..LoadReport::default() };
+    let names = model_names(&weights, architecture, &mut report);
+    let initialiser = match request.fresh_head {
+        FreshHead::Allowed { seed } => {
+            let range = config.number("initializer_range", 0.02)?;
+            Some(Initialiser { seed, range, truncated: false })
+        }
+        FreshHead::Refused => None,
+    };
+    let source =
+        CheckpointTensors { weights: &weights, architecture, names, head: head.plan, initialiser };
+    let mut parameters = Parameters {
+        source: Source::Checkpoint(source),
+        off_path: (architecture.off_path)(arm),
+        device: request.device,
+        list: Vec::new(),
+        report,
+    };
+    let (dropout, classes) = (request.dropout, head.labels.len());
+    let build = Build { config: &config, dropout, arm, classes };
+    let model = (architecture.build)(&build, &mut parameters)?;
+    let report = account(parameters, &weights)?;
+    tracing::debug!(folder = %request.folder.display(), %report, "loaded");
+    Ok(Loaded { model, report, preset: preset_of(notes, architecture), labels: head.labels })
 }
 
-/// Writes a model as a folder in Hugging Face layout.
-///
-/// # Errors
-/// Where a file cannot be read or written.
-pub fn save(
-    model: &dyn Classifier,
-    source: &Path,
-    labels: &[String],
-    preset: &str,
-    destination: &Path,
-) -> Result<(), ModelError> {
-    let _ = (model, labels, preset, destination);
-    Err(ModelError::NoFile { folder: source.to_owned(), file: "`config.json`".to_owned() })
+/// What is left of the checkpoint when the model has taken its part. A head that was not taken is
+/// dropped; a part of the backbone that was not is an error.
+fn account(parameters: Parameters<'_>, weights: &WeightFiles) -> Result<LoadReport, ModelError> {
+    let Parameters { source, mut report, .. } = parameters;
+    let Source::Checkpoint(CheckpointTensors { names, .. }) = source else { return Ok(report) };
+    let taken: std::collections::BTreeSet<&String> = report.taken.iter().collect();
+    let left = names.into_iter().filter(|(name, _)| !taken.contains(name));
+    let (heads, backbone): (Vec<_>, Vec<_>) = left.partition(|(name, _)| name.starts_with(HEAD));
+    if !backbone.is_empty() {
+        let names = backbone.into_iter().map(|(_, raw)| raw).collect();
+        return Err(ModelError::LeftOver { path: weights.path().to_owned(), names });
+    }
+    report.dropped.extend(heads.into_iter().map(|(_, raw)| raw));
+    Ok(report)
 }
 
-/// Makes a tiny model from scratch and writes it as a folder.
-///
-/// # Errors
-/// A preset that is not tiny; a folder that cannot be written.
-pub fn create(
-    preset: &Preset,
-    texts: &[&str],
-    labels: &[String],
-    seed: u64,
-    destination: &Path,
-) -> Result<(), ModelError> {
-    let _ = (texts, labels, seed, destination);
-    Err(ModelError::NotTiny { preset: preset.name.to_owned(), remedy: String::new() })
-}
-
-/// Finds the weights of a preset.
-///
-/// # Errors
-/// [`ModelError::NotFound`] with the places that were searched and how to get the weights.
-pub fn locate(preset: &Preset, given: Option<&str>) -> Result<CheckpointSource, ModelError> {
-    let _ = given;
-    Err(ModelError::NotTiny { preset: preset.name.to_owned(), remedy: String::new() })
+fn preset_of(notes: Option<Notes>, architecture: &Architecture) -> String {
+    match notes {
+        Some(notes) if preset(&notes.preset).is_ok() => notes.preset,
+        _ => architecture.name.to_owned(),
+    }
 }

@@ -1,5 +1,24 @@
-//! ViLT.
+//! ViLT (Kim, Son and Kim, 2021) with the head of transformers' `ViltForQuestionAnswering`.
+//!
+//! One sequence: text tokens, the image's class token, patches in reading order. Patches under the
+//! padding of a smaller picture are masked; transformers shuffles patches, which changes the
+//! pooled output by rounding alone. Pre-norm blocks: `x ← x + f(norm(x))`. The pooler reads the
+//! text's `[CLS]`, so the last block computes that token alone.
+
+use candle_core::{DType, Device, Tensor};
 use mmc_data::Arm;
+use mmc_ops::gelu;
+use mmc_preprocess::Batch;
+
+use crate::bert::{TextEmbeddings, encoder_sizes, text_of};
+use crate::config::ConfigFile;
+use crate::layers::{
+    Context, DropoutSite, FeedForward, Linear, Norm, Pooler, Positions, SelfAttention, Sizes,
+    first_token,
+};
+use crate::parameters::{Kind, Parameters};
+use crate::patches::{PatchEmbeddings, PatchGrid};
+use crate::{Classifier, Logits, ModelError, Parameter, Pass};
 
 /// What the text arm leaves out: all that reads the picture. The modality table stays, since its
 /// row 0 marks the text.
@@ -12,5 +31,282 @@ pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
             "vilt.embeddings.patch_embeddings.projection.bias",
         ],
         Arm::Both | Arm::Image => &[],
+    }
+}
+
+/// The norm of the head keeps PyTorch's ε, whatever the configuration says.
+const HEAD_EPS: f64 = 1e-5;
+
+/// What `config.json` says, with transformers' defaults.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ViltConfig {
+    sizes: Sizes,
+    vocabulary: usize,
+    positions: usize,
+    segments: usize,
+    modalities: usize,
+    /// Patches along a side of the position table.
+    grid: usize,
+    patch: usize,
+}
+
+impl ViltConfig {
+    pub(crate) fn read(file: &ConfigFile, dropout: Option<f64>) -> Result<Self, ModelError> {
+        file.only("hidden_act", "gelu")?;
+        if !file.switch("qkv_bias", true)? {
+            return Err(file.unsupported("qkv_bias", "`true`"));
+        }
+        if file.count("num_channels", 3)? != 3 {
+            return Err(file.unsupported("num_channels", "3"));
+        }
+        let (side, patch) = (file.side("image_size", 384)?, file.side("patch_size", 32)?);
+        if side < patch {
+            return Err(file.unsupported("patch_size", &format!("at most `image_size`, {side}")));
+        }
+        let modalities = file.count("modality_type_vocab_size", 2)?;
+        if modalities < 2 {
+            return Err(file.unsupported("modality_type_vocab_size", "2 or more"));
+        }
+        Ok(Self {
+            sizes: encoder_sizes(file, 0.0, dropout)?,
+            vocabulary: file.count("vocab_size", 30_522)?,
+            positions: file.count("max_position_embeddings", 40)?,
+            segments: file.count("type_vocab_size", 2)?,
+            modalities,
+            grid: side / patch,
+            patch,
+        })
+    }
+}
+
+/// A ViLT classifier.
+pub(crate) struct Vilt {
+    config: ViltConfig,
+    arm: Arm,
+    classes: usize,
+    parameters: Vec<Parameter>,
+    device: Device,
+    text: TextEmbeddings,
+    text_norm: Norm,
+    text_dropout: DropoutSite,
+    patches: PatchEmbeddings,
+    patch_dropout: DropoutSite,
+    modalities: Tensor, // [modalities, hidden]: row 0 text, row 1 picture
+    blocks: Vec<Block>,
+    norm: Norm,
+    pooler: Pooler,
+    head: Head,
+}
+
+impl Vilt {
+    /// Builds the model from `parameters`, whose list it keeps.
+    pub(crate) fn new(
+        config: ViltConfig,
+        arm: Arm,
+        classes: usize,
+        parameters: &mut Parameters<'_>,
+    ) -> Result<Self, ModelError> {
+        let (sizes, hidden) = (config.sizes, config.sizes.hidden);
+        let tables = [config.vocabulary, config.positions, config.segments];
+        let text_prefix = "vilt.embeddings.text_embeddings";
+        let patches = PatchEmbeddings::new(parameters, hidden, config.grid, config.patch)?;
+        let text = TextEmbeddings::new(parameters, text_prefix, tables, hidden)?;
+        let text_norm =
+            Norm::new(parameters, &format!("{text_prefix}.LayerNorm"), hidden, sizes.eps)?;
+        let modalities = parameters.take(
+            "vilt.embeddings.token_type_embeddings.weight",
+            &[config.modalities, hidden],
+            Kind::Weight,
+        )?;
+        let blocks = (0..sizes.layers)
+            .map(|layer| Block::new(parameters, &format!("vilt.encoder.layer.{layer}"), &sizes))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            patches,
+            text,
+            text_norm,
+            text_dropout: DropoutSite::new(text_prefix, sizes.hidden_dropout),
+            patch_dropout: DropoutSite::new("vilt.embeddings", sizes.hidden_dropout),
+            modalities,
+            blocks,
+            norm: Norm::new(parameters, "vilt.layernorm", hidden, sizes.eps)?,
+            pooler: Pooler::new(parameters, "vilt.pooler", hidden)?,
+            head: Head::new(parameters, hidden, classes)?,
+            config,
+            arm,
+            classes,
+            device: parameters.device.clone(),
+            parameters: std::mem::take(&mut parameters.list),
+        })
+    }
+
+    /// States `[batch, tokens, hidden]`, mask `[batch, tokens]` and positions of the text, with
+    /// the picture behind it where the arm shows it.
+    fn embed(&self, batch: &Batch, pass: &Pass) -> Result<(Tensor, Tensor, Positions), ModelError> {
+        let text = text_of(batch, self.arm)?;
+        let text_positions: Positions = (0..text.token_ids.dim(1)? as u32).collect();
+        let states = self.text_norm.forward(&self.text.forward(text)?)?;
+        let states = self.text_dropout.forward(states, pass, &text_positions)?;
+        let states = states.broadcast_add(&self.modality(0)?)?;
+        if !self.arm.uses_image() {
+            return Ok((states, text.attention_mask.clone(), text_positions));
+        }
+        let image =
+            batch.image.as_ref().ok_or(ModelError::NoInput { input: "picture", arm: self.arm })?;
+        let grid = PatchGrid::of(image, self.config.patch)?;
+        let offset = self.config.positions as u32;
+        let positions = grid.positions(offset);
+        let patches = self.patches.forward(image, &grid)?; // [batch, 1 + patches, hidden]
+        let patches = self.patch_dropout.forward(patches, pass, &positions)?;
+        let patches = patches.broadcast_add(&self.modality(1)?)?;
+        let mask = grid.mask(&self.device)?.to_dtype(DType::F32)?;
+        let positions: Positions = text_positions.iter().chain(&*positions).copied().collect();
+        Ok((
+            Tensor::cat(&[states, patches], 1)?,
+            Tensor::cat(&[&text.attention_mask, &mask], 1)?,
+            positions,
+        ))
+    }
+
+    fn modality(&self, row: usize) -> Result<Tensor, ModelError> {
+        Ok(self.modalities.narrow(0, row, 1)?) // [1, hidden]
+    }
+}
+
+impl Classifier for Vilt {
+    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
+        Ok(Logits(self.head.forward(&self.encode(batch, pass)?)?)) // [batch, classes]
+    }
+
+    fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
+        let (mut states, attention_mask, positions) = self.embed(batch, pass)?;
+        let context = Context { attention_mask: &attention_mask, positions: &positions, pass };
+        let last = self.blocks.len() - 1;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            states = block.forward(&states, layer == last, &context)?; // [batch, queries, hidden]
+        }
+        self.pooler.forward(&self.norm.forward(&states)?)
+    }
+
+    fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    fn arm(&self) -> Arm {
+        self.arm
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn flops(&self, text_tokens: f64, image_tokens: f64) -> f64 {
+        let hidden = self.config.sizes.hidden as f64;
+        let image_tokens = if self.arm.uses_image() { image_tokens } else { 0.0 };
+        let patch = (3 * self.config.patch * self.config.patch) as f64;
+        let projection = 2.0 * patch * hidden * (image_tokens - 1.0).max(0.0);
+        let head = 2.0 * hidden * (hidden + 2.0 * hidden + 2.0 * self.classes as f64);
+        self.config.sizes.flops(text_tokens + image_tokens) + projection + head
+    }
+
+    fn image_tokens(&self, height: usize, width: usize) -> usize {
+        if self.arm.uses_image() {
+            1 + (height / self.config.patch) * (width / self.config.patch)
+        } else {
+            0
+        }
+    }
+}
+
+/// A pre-norm block.
+struct Block {
+    norm_before: Norm,
+    attention: SelfAttention,
+    attention_output: Linear,
+    attention_dropout: DropoutSite,
+    norm_after: Norm,
+    feed_forward: FeedForward,
+    output_dropout: DropoutSite,
+}
+
+impl Block {
+    fn new(
+        parameters: &mut Parameters<'_>,
+        prefix: &str,
+        sizes: &Sizes,
+    ) -> Result<Self, ModelError> {
+        let hidden = sizes.hidden;
+        let output = format!("{prefix}.attention.output");
+        let core = format!("{prefix}.attention.attention");
+        Ok(Self {
+            attention: SelfAttention::new(parameters, &core, sizes)?,
+            attention_output: Linear::new(parameters, &format!("{output}.dense"), hidden, hidden)?,
+            attention_dropout: DropoutSite::new(&output, sizes.hidden_dropout),
+            feed_forward: FeedForward::new(parameters, prefix, sizes)?,
+            output_dropout: DropoutSite::new(&format!("{prefix}.output"), sizes.hidden_dropout),
+            norm_before: Norm::new(
+                parameters,
+                &format!("{prefix}.layernorm_before"),
+                hidden,
+                sizes.eps,
+            )?,
+            norm_after: Norm::new(
+                parameters,
+                &format!("{prefix}.layernorm_after"),
+                hidden,
+                sizes.eps,
+            )?,
+        })
+    }
+
+    /// The new states of `states` `[batch, tokens, hidden]`, or of the first token alone.
+    fn forward(
+        &self,
+        states: &Tensor,
+        first_only: bool,
+        context: &Context<'_>,
+    ) -> Result<Tensor, ModelError> {
+        let Context { positions, pass, .. } = context;
+        let normed = self.norm_before.forward(states)?;
+        let (states, queries) = if first_only {
+            (first_token(states)?, first_token(&normed)?)
+        } else {
+            (states.clone(), normed.clone())
+        };
+        let read = self.attention.forward(&queries, &normed, context)?;
+        let read = self.attention_output.forward(&read)?;
+        let states = (states + self.attention_dropout.forward(read, pass, positions)?)?;
+        let output = self.feed_forward.forward(&self.norm_after.forward(&states)?)?;
+        Ok((states + self.output_dropout.forward(output, pass, positions)?)?)
+    }
+}
+
+/// `linear(gelu(norm(linear(x))))`, twice as wide inside.
+struct Head {
+    inner: Linear,
+    norm: Norm,
+    output: Linear,
+}
+
+impl Head {
+    fn new(
+        parameters: &mut Parameters<'_>,
+        hidden: usize,
+        classes: usize,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            inner: Linear::new(parameters, "classifier.0", hidden, 2 * hidden)?,
+            norm: Norm::new(parameters, "classifier.1", 2 * hidden, HEAD_EPS)?,
+            output: Linear::new(parameters, "classifier.3", 2 * hidden, classes)?,
+        })
+    }
+
+    fn forward(&self, pooled: &Tensor) -> Result<Tensor, ModelError> {
+        let inner = self.norm.forward(&self.inner.forward(pooled)?)?;
+        self.output.forward(&gelu(&inner)?)
     }
 }

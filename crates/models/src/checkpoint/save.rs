@@ -1,0 +1,229 @@
+//! A model as a folder that transformers reads.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use mmc_data::Arm;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::architecture::Architecture;
+use crate::config::{ConfigFile, read_object};
+use crate::{Classifier, ModelError, Parameter};
+
+/// Files of a checkpoint's tokenizer and processor, carried over as they are.
+const CARRIED: &[&str] = &[
+    "added_tokens.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+];
+
+/// What `mmc.json` says about a checkpoint beside what transformers' files say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Notes {
+    pub(crate) preset: String,
+    pub(crate) arm: Arm,
+    pub(crate) head: String,
+    pub(crate) classes: Vec<String>,
+}
+
+impl Notes {
+    /// The notes of a folder, if it has any.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, ModelError> {
+        let path = folder.join("mmc.json");
+        let Some(object) = read_object(&path)? else { return Ok(None) };
+        let notes = serde_json::from_value(Value::Object(object));
+        notes.map(Some).map_err(|error| ModelError::Json {
+            path,
+            line: 1,
+            problem: error.to_string(),
+        })
+    }
+}
+
+/// Writes a model as a folder in Hugging Face layout: `config.json`, `model.safetensors` (f32), the
+/// tokenizer's and processor's files of `source`, and `mmc.json`.
+///
+/// The folder is written aside and then put in the place of `destination`, so that it is whole or
+/// not there.
+///
+/// # Errors
+/// [`ModelError::Classes`] where `labels` are not one a class of the model; files that cannot be
+/// read or written.
+pub fn save(
+    model: &dyn Classifier,
+    source: &Path,
+    labels: &[String],
+    preset: &str,
+    destination: &Path,
+) -> Result<(), ModelError> {
+    if labels.len() != model.classes() {
+        let problem = format!("the model has {} classes", model.classes());
+        return Err(ModelError::Classes { classes: labels.to_vec(), problem });
+    }
+    let config = ConfigFile::read(source)?;
+    let architecture = Architecture::of(&config)?;
+    let mut object = config.object().clone();
+    describe(&mut object, architecture, labels);
+    let notes = Notes {
+        preset: preset.to_owned(),
+        arm: model.arm(),
+        head: architecture.head.to_owned(),
+        classes: labels.to_vec(),
+    };
+    write_folder(destination, |folder| {
+        for name in CARRIED {
+            let path = source.join(name);
+            match fs::read(&path) {
+                Ok(bytes) => write_file(&folder.join(name), &bytes)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(ModelError::Read { path, source }),
+            }
+        }
+        write_json(&folder.join("config.json"), &object)?;
+        write_json(&folder.join("mmc.json"), &notes)?;
+        write_weights(&folder.join("model.safetensors"), model.parameters())
+    })
+}
+
+/// Puts class names, architecture and type of the weights into a configuration; all else stays.
+pub(crate) fn describe(
+    config: &mut Map<String, Value>,
+    architecture: &Architecture,
+    labels: &[String],
+) {
+    let names = labels.iter().enumerate();
+    let id2label: Map<String, Value> =
+        names.clone().map(|(id, label)| (id.to_string(), json!(label))).collect();
+    let label2id: Map<String, Value> =
+        names.map(|(id, label)| (label.clone(), json!(id))).collect();
+    config.insert("architectures".to_owned(), json!([architecture.class]));
+    config.insert("id2label".to_owned(), Value::Object(id2label));
+    config.insert("label2id".to_owned(), Value::Object(label2id));
+    // Both would contradict what is written here.
+    config.shift_remove("num_labels");
+    config.shift_remove("_num_labels");
+    // Version 5 of transformers writes `dtype`, version 4 `torch_dtype`.
+    let old = config.contains_key("torch_dtype") && !config.contains_key("dtype");
+    config.insert(if old { "torch_dtype" } else { "dtype" }.to_owned(), json!("float32"));
+    if !old && config.contains_key("torch_dtype") {
+        config.insert("torch_dtype".to_owned(), json!("float32"));
+    }
+}
+
+/// Writes a folder aside, then puts it in the place of `destination`.
+pub(crate) fn write_folder(
+    destination: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    let error = |path: &Path| write_error(path);
+    let name = destination.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.ok_or_else(|| ModelError::Write {
+        path: destination.to_owned(),
+        source: std::io::ErrorKind::InvalidInput.into(),
+    })?;
+    let beside =
+        |kind: &str| destination.with_file_name(format!(".{name}.{}.{kind}", std::process::id()));
+    let (partial, replaced) = (beside("partial"), beside("replaced"));
+    if let Some(parent) = destination.parent() {
+        fs::create_dir_all(parent).map_err(error(parent))?;
+    }
+    let aside = Aside { path: partial };
+    remove(&aside.path)?;
+    fs::create_dir(&aside.path).map_err(error(&aside.path))?;
+    fill(&aside.path)?;
+    sync_folder(&aside.path)?;
+    if destination.exists() {
+        remove(&replaced)?;
+        fs::rename(destination, &replaced).map_err(error(destination))?;
+    }
+    fs::rename(&aside.path, destination).map_err(error(destination))?;
+    if let Some(parent) = destination.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        sync_folder(parent)?;
+    }
+    remove(&replaced)
+}
+
+/// A folder that is removed if it is still there when this is dropped.
+struct Aside {
+    path: PathBuf,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // After the renaming there is nothing to remove; after an error, the error matters more.
+        drop(fs::remove_dir_all(&self.path));
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), ModelError> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(ModelError::Write { path: folder.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a folder durable, where the system can.
+fn sync_folder(folder: &Path) -> Result<(), ModelError> {
+    if cfg!(unix) {
+        let sync = fs::File::open(folder).and_then(|folder| folder.sync_all());
+        sync.map_err(write_error(folder))?;
+    }
+    Ok(())
+}
+
+fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError + use<> {
+    let path = path.to_owned();
+    move |source| ModelError::Write { path, source }
+}
+
+/// Writes a file and makes it durable.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    let write = || {
+        let mut file = fs::File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(write_error(path))
+}
+
+/// Writes a value as JSON, two spaces a level, with a line end.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ModelError> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| write_error(path)(std::io::Error::other(error)))?;
+    bytes.push(b'\n');
+    write_file(path, &bytes)
+}
+
+/// Writes parameters as safetensors, f32, with the metadata that transformers asks for.
+pub(crate) fn write_weights(path: &Path, parameters: &[Parameter]) -> Result<(), ModelError> {
+    let mut tensors = Vec::with_capacity(parameters.len());
+    for Parameter { name, var, .. } in parameters {
+        let values = var.flatten_all()?.to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        tensors.push((name.as_str(), var.dims().to_vec(), bytes));
+    }
+    let error = |error: safetensors::SafeTensorError| {
+        write_error(path)(std::io::Error::other(error.to_string()))
+    };
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, shape, bytes) in &tensors {
+        views.push((*name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(error)?));
+    }
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(views, Some(metadata), path).map_err(error)?;
+    let sync = fs::File::open(path).and_then(|file| file.sync_all());
+    sync.map_err(write_error(path))
+}

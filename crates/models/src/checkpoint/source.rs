@@ -1,0 +1,135 @@
+//! Tensors of a checkpoint by the names that the model has for them.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+
+use super::weights::WeightFiles;
+use crate::architecture::{Architecture, HEAD};
+use crate::parameters::Initialiser;
+use crate::{LoadReport, ModelError};
+
+/// Where a model's parameters come from as it is built.
+pub(crate) enum Source<'a> {
+    /// All are made.
+    Scratch(Initialiser),
+    /// They are taken from a checkpoint by name.
+    Checkpoint(CheckpointTensors<'a>),
+}
+
+/// The tensors of a checkpoint under the model's own names.
+pub(crate) struct CheckpointTensors<'a> {
+    pub(crate) weights: &'a WeightFiles,
+    pub(crate) architecture: &'static Architecture,
+    /// The model's name → the file's name.
+    pub(crate) names: BTreeMap<String, String>,
+    /// What the head is made of.
+    pub(crate) head: HeadPlan,
+    /// For what the checkpoint lacks; `None`: nothing may be made.
+    pub(crate) initialiser: Option<Initialiser>,
+}
+
+/// Where the head comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeadPlan {
+    /// From the checkpoint; row i of the model's last layer is row `order[i]` of the file's.
+    Taken { order: Vec<u32> },
+    /// It is made.
+    Fresh,
+}
+
+impl Source<'_> {
+    /// The tensor of this name from the checkpoint; `None` where it is to be made.
+    pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, ModelError> {
+        match self {
+            Self::Scratch(_) => Ok(None),
+            Self::Checkpoint(tensors) => tensors.read(name, shape),
+        }
+    }
+
+    /// How tensors that the checkpoint lacks are made.
+    pub(crate) fn initialiser(&self, name: &str) -> Result<Initialiser, ModelError> {
+        match self {
+            Self::Scratch(initialiser) => Ok(*initialiser),
+            Self::Checkpoint(tensors) => tensors.initialiser.ok_or_else(|| tensors.missing(name)),
+        }
+    }
+}
+
+impl CheckpointTensors<'_> {
+    fn read(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, ModelError> {
+        let order = match &self.head {
+            HeadPlan::Fresh if name.starts_with(HEAD) => return Ok(None),
+            HeadPlan::Taken { order } if name.starts_with(self.architecture.output) => Some(order),
+            _ => None,
+        };
+        let Some(raw) = self.names.get(name) else {
+            let optional = self.architecture.optional.iter().any(|part| name.starts_with(part));
+            return if optional { Ok(None) } else { Err(self.missing(name)) };
+        };
+        let found = self.weights.shape(raw).unwrap_or_default();
+        if found != shape {
+            return Err(ModelError::Shape {
+                path: self.weights.path().to_owned(),
+                name: raw.clone(),
+                found: found.to_vec(),
+                expected: shape.to_vec(),
+            });
+        }
+        let tensor = self.weights.read(raw)?;
+        Ok(Some(match order {
+            Some(order) => tensor.index_select(&Tensor::new(order.as_slice(), &Device::Cpu)?, 0)?,
+            None => tensor,
+        }))
+    }
+
+    fn missing(&self, name: &str) -> ModelError {
+        ModelError::MissingTensor { path: self.weights.path().to_owned(), name: name.to_owned() }
+    }
+}
+
+/// Beginnings of names that a classifier has no use for: heads of language models.
+const DROPPED: &[&str] = &[
+    "cls.predictions.",
+    "cls.seq_relationship.",
+    "lm_head.",
+    "mlm_score.",
+    "itm_score.",
+    "rank_output.",
+];
+
+/// Ends of names of buffers that old files hold.
+const BUFFERS: &[&str] = &["position_ids", "token_type_ids", "num_batches_tracked"];
+
+/// The model's names of a file's tensors. What no part of a classifier has is put into the report.
+pub(crate) fn model_names(
+    weights: &WeightFiles,
+    architecture: &Architecture,
+    report: &mut LoadReport,
+) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    for raw in weights.names() {
+        if DROPPED.iter().any(|part| raw.starts_with(part))
+            || BUFFERS.iter().any(|part| raw.ends_with(part))
+        {
+            report.dropped.push(raw.clone());
+            continue;
+        }
+        // Names of 2018: the scale and the shift of a norm.
+        let name = raw
+            .replace("LayerNorm.gamma", "LayerNorm.weight")
+            .replace("LayerNorm.beta", "LayerNorm.bias");
+        let name = if architecture.parts.iter().any(|part| name.starts_with(part)) {
+            format!("{}{name}", architecture.prefix)
+        } else {
+            name
+        };
+        let known = name.starts_with(architecture.prefix) || name.starts_with(HEAD);
+        if known && !names.contains_key(&name) {
+            names.insert(name, raw.clone());
+        } else {
+            report.left_over.push(raw.clone());
+        }
+    }
+    names
+}

@@ -1,0 +1,156 @@
+//! `config.json` of a checkpoint, read key by key with errors that name the key.
+//!
+//! Unknown keys are allowed, absent ones and `null` have the architecture's default; a known key
+//! with a value that is not supported is an error.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::ModelError;
+
+/// The object in a JSON file.
+#[derive(Clone, Debug)]
+pub(crate) struct ConfigFile {
+    path: PathBuf,
+    object: Map<String, Value>,
+}
+
+impl ConfigFile {
+    /// Reads `folder/config.json`.
+    pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("config.json");
+        match read_object(&path)? {
+            Some(object) => Ok(Self { path, object }),
+            None => Err(ModelError::NoFile {
+                folder: folder.to_owned(),
+                file: "`config.json`".to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn object(&self) -> &Map<String, Value> {
+        &self.object
+    }
+
+    /// The value of a key; absent and `null` are the same.
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.object.get(key).filter(|value| !value.is_null())
+    }
+
+    /// A whole number above 0.
+    pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize, ModelError> {
+        self.read_as(key, default, "a whole number above 0", |value| {
+            value.as_u64().filter(|&count| count > 0).and_then(|count| count.try_into().ok())
+        })
+    }
+
+    /// A number, 0 or more.
+    pub(crate) fn number(&self, key: &str, default: f64) -> Result<f64, ModelError> {
+        self.read_as(key, default, "a number, 0 or more", |value| {
+            value.as_f64().filter(|number| number.is_finite() && *number >= 0.0)
+        })
+    }
+
+    /// A probability of dropout.
+    pub(crate) fn dropout(&self, key: &str, default: f64) -> Result<f64, ModelError> {
+        self.read_as(key, default, "a number, 0 or more and less than 1", |value| {
+            value.as_f64().filter(|number| (0.0..1.0).contains(number))
+        })
+    }
+
+    /// The side of a square: a number, or a pair of equal ones.
+    pub(crate) fn side(&self, key: &str, default: usize) -> Result<usize, ModelError> {
+        self.read_as(key, default, "a whole number above 0, or a pair of equal ones", |value| {
+            let one = |value: &Value| value.as_u64().filter(|&side| side > 0);
+            let side = match value.as_array().map(Vec::as_slice) {
+                Some([first, second]) => one(first).filter(|_| first == second),
+                _ => one(value),
+            };
+            side.and_then(|side| side.try_into().ok())
+        })
+    }
+
+    /// A switch.
+    pub(crate) fn switch(&self, key: &str, default: bool) -> Result<bool, ModelError> {
+        self.read_as(key, default, "`true` or `false`", Value::as_bool)
+    }
+
+    /// A word, if there is one.
+    pub(crate) fn word(&self, key: &str) -> Result<Option<&str>, ModelError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(word)) => Ok(Some(word)),
+            Some(_) => Err(self.unsupported(key, "a string")),
+        }
+    }
+
+    /// Checks that a key is absent or has the one word that is supported.
+    pub(crate) fn only(&self, key: &str, supported: &str) -> Result<(), ModelError> {
+        match self.word(key)? {
+            Some(word) if word != supported => {
+                Err(self.unsupported(key, &format!("`{supported}`")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The classes that `id2label` names, in order; `None` where there is no such key.
+    pub(crate) fn classes(&self) -> Result<Option<Vec<String>>, ModelError> {
+        let key = "id2label";
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let expected = "an object with a name for each of `0`, `1`, …";
+        let names = value.as_object().ok_or_else(|| self.unsupported(key, expected))?;
+        (0..names.len())
+            .map(|id| {
+                let name = names.get(&id.to_string()).and_then(Value::as_str);
+                name.map(str::to_owned).ok_or_else(|| self.unsupported(key, expected))
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// The error for a key whose value is not supported.
+    pub(crate) fn unsupported(&self, key: &str, expected: &str) -> ModelError {
+        ModelError::Value {
+            path: self.path.clone(),
+            key: key.to_owned(),
+            value: self.get(key).map_or_else(|| "null".to_owned(), shown),
+            expected: expected.to_owned(),
+        }
+    }
+
+    fn read_as<T>(
+        &self,
+        key: &str,
+        default: T,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, ModelError> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(value) => read(value).ok_or_else(|| self.unsupported(key, expected)),
+        }
+    }
+}
+
+/// A value as it stands in the file, strings without their quotes.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The object that a JSON file holds, `None` if there is no such file.
+pub(crate) fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, ModelError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ModelError::Read { path: path.to_owned(), source }),
+    };
+    let malformed = |line, problem| ModelError::Json { path: path.to_owned(), line, problem };
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => Ok(Some(object)),
+        Ok(_) => Err(malformed(1, "the file holds no JSON object".to_owned())),
+        Err(error) => Err(malformed(error.line(), error.to_string())),
+    }
+}

@@ -1,0 +1,200 @@
+//! Where the weights of a preset are.
+
+use std::path::{Path, PathBuf};
+
+use crate::{ModelError, Preset};
+
+/// Where a model's parameters come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointSource {
+    /// A folder in Hugging Face layout.
+    Folder(PathBuf),
+    /// They are made: see [`create`](crate::create).
+    FromScratch,
+}
+
+/// Finds the weights of a preset: `given` is a folder, a hub id or `none`; without it a tiny
+/// preset is made from scratch and any other is looked for in `$MMC_MODELS/PRESET`,
+/// `models/PRESET` and the hub's cache.
+///
+/// # Errors
+/// [`ModelError::NotFound`] with the places that were searched and how to get the weights;
+/// [`ModelError::NotTiny`] where `none` is given for a preset that is not tiny.
+pub fn locate(preset: &Preset, given: Option<&str>) -> Result<CheckpointSource, ModelError> {
+    let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || path("HOME").map(|home| home.join(".cache/huggingface"));
+    let hub = path("HF_HUB_CACHE")
+        .or_else(|| path("HF_HOME").or_else(home).map(|folder| folder.join("hub")));
+    Places { models: path("MMC_MODELS"), here: PathBuf::from("models"), hub }.find(preset, given)
+}
+
+/// Folders in which checkpoints may lie.
+struct Places {
+    /// `$MMC_MODELS`.
+    models: Option<PathBuf>,
+    /// `models` in the working folder.
+    here: PathBuf,
+    /// The hub's cache.
+    hub: Option<PathBuf>,
+}
+
+impl Places {
+    fn find(&self, preset: &Preset, given: Option<&str>) -> Result<CheckpointSource, ModelError> {
+        let mut searched = Vec::new();
+        let mut candidates = Vec::new();
+        match given {
+            Some("none") => return from_scratch(preset),
+            None if preset.tiny => return Ok(CheckpointSource::FromScratch),
+            Some(given) if Path::new(given).is_dir() => {
+                return Ok(CheckpointSource::Folder(PathBuf::from(given)));
+            }
+            Some(given) => {
+                searched.push(format!("the folder `{given}`"));
+                if is_hub_id(given) {
+                    self.add_cached(given, &mut searched, &mut candidates);
+                }
+            }
+            None => {
+                let models = self.models.as_deref();
+                match models {
+                    Some(models) => candidates.push(models.join(preset.name)),
+                    None => searched.push("`$MMC_MODELS` (not set)".to_owned()),
+                }
+                candidates.push(self.here.join(preset.name));
+                searched.extend(candidates.iter().map(|path| format!("`{}`", path.display())));
+                if let Some(id) = preset.hub_id {
+                    self.add_cached(id, &mut searched, &mut candidates);
+                }
+            }
+        }
+        let found = candidates.into_iter().find(|folder| folder.join("config.json").is_file());
+        found.map(CheckpointSource::Folder).ok_or_else(|| ModelError::NotFound {
+            preset: preset.name.to_owned(),
+            places: searched,
+            remedy: self.remedy(preset, given),
+        })
+    }
+
+    /// The snapshot of a repository in the hub's cache.
+    fn add_cached(&self, id: &str, searched: &mut Vec<String>, candidates: &mut Vec<PathBuf>) {
+        let Some(hub) = &self.hub else { return };
+        let repository = hub.join(format!("models--{}", id.replace('/', "--")));
+        searched.push(format!("`{}`", repository.display()));
+        candidates.extend(snapshot(&repository));
+    }
+
+    fn remedy(&self, preset: &Preset, given: Option<&str>) -> String {
+        let id = given.filter(|given| is_hub_id(given)).or(preset.hub_id);
+        let target = self.models.as_ref().unwrap_or(&self.here).join(preset.name);
+        match id {
+            Some(id) => format!(
+                "get the files of https://huggingface.co/{id} (`config.json`, the weights, the \
+                 tokenizer's and, if there is one, the image processor's files) and put them into \
+                 `{}`, or name their folder with `--checkpoint`",
+                target.display()
+            ),
+            None => "give a folder in Hugging Face layout, or `none`".to_owned(),
+        }
+    }
+}
+
+fn from_scratch(preset: &Preset) -> Result<CheckpointSource, ModelError> {
+    if preset.tiny {
+        return Ok(CheckpointSource::FromScratch);
+    }
+    let remedy = format!(
+        "its parameters only make sense pretrained; use `{}-tiny`, or give a checkpoint",
+        preset.name
+    );
+    Err(ModelError::NotTiny { preset: preset.name.to_owned(), remedy })
+}
+
+/// `owner/name`, or a short name of old; not a path.
+fn is_hub_id(given: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
+    };
+    let mut parts = given.split('/');
+    parts.clone().count() <= 2 && parts.all(part)
+}
+
+/// The folder of a cached repository: the one that `refs/main` names, else the only one.
+fn snapshot(repository: &Path) -> Option<PathBuf> {
+    let snapshots = repository.join("snapshots");
+    if let Ok(commit) = std::fs::read_to_string(repository.join("refs/main")) {
+        return Some(snapshots.join(commit.trim()));
+    }
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(snapshots).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    if folders.len() == 1 { folders.pop() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::preset;
+
+    fn places(root: &Path) -> Places {
+        Places {
+            models: Some(root.join("weights")),
+            here: root.join("models"),
+            hub: Some(root.join("hub")),
+        }
+    }
+
+    fn put(folder: &Path) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("config.json"), "{}").unwrap();
+    }
+
+    #[test]
+    fn places_are_searched_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        let (places, bert) = (places(root.path()), preset("bert").unwrap());
+        let folder = |name: &str| CheckpointSource::Folder(root.path().join(name));
+
+        let error = places.find(bert, None).unwrap_err().to_string();
+        assert!(error.contains("google-bert/bert-base-uncased"), "{error}");
+        assert!(error.contains("weights/bert"), "{error}");
+
+        let cached = "hub/models--google-bert--bert-base-uncased";
+        put(&root.path().join(cached).join("snapshots/abc"));
+        assert_eq!(places.find(bert, None).unwrap(), folder(&format!("{cached}/snapshots/abc")));
+        let id = Some("google-bert/bert-base-uncased");
+        assert_eq!(places.find(bert, id).unwrap(), folder(&format!("{cached}/snapshots/abc")));
+        put(&root.path().join("models/bert"));
+        assert_eq!(places.find(bert, None).unwrap(), folder("models/bert"));
+        put(&root.path().join("weights/bert"));
+        assert_eq!(places.find(bert, None).unwrap(), folder("weights/bert"));
+    }
+
+    #[test]
+    fn the_snapshot_of_main_is_taken_among_several() {
+        let root = tempfile::tempdir().unwrap();
+        let repository = root.path().join("hub/models--a--b");
+        put(&repository.join("snapshots/one"));
+        put(&repository.join("snapshots/two"));
+        let find = || places(root.path()).find(preset("vilt").unwrap(), Some("a/b"));
+        assert!(find().is_err());
+        fs::create_dir_all(repository.join("refs")).unwrap();
+        fs::write(repository.join("refs/main"), "two\n").unwrap();
+        assert_eq!(find().unwrap(), CheckpointSource::Folder(repository.join("snapshots/two")));
+    }
+
+    #[test]
+    fn tiny_models_need_no_weights_and_others_do() {
+        let root = tempfile::tempdir().unwrap();
+        let find = |name, given| places(root.path()).find(preset(name).unwrap(), given);
+        assert_eq!(find("vilt-tiny", None).unwrap(), CheckpointSource::FromScratch);
+        assert_eq!(find("vilt-tiny", Some("none")).unwrap(), CheckpointSource::FromScratch);
+        assert!(matches!(find("vilt", Some("none")), Err(ModelError::NotTiny { .. })));
+        assert!(matches!(find("vilt", Some("no/such/folder")), Err(ModelError::NotFound { .. })));
+        let given = root.path().to_str().unwrap();
+        let expected = CheckpointSource::Folder(root.path().to_owned());
+        assert_eq!(find("vilt-tiny", Some(given)).unwrap(), expected);
+    }
+}
