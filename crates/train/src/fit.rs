@@ -15,7 +15,9 @@ use crate::plan::StepPlan;
 use crate::predict::loader_options;
 use crate::resume::{Best, Counters};
 use crate::step::{StepOutcome, Stepper};
-use crate::{Outcome, Plan, Progress, TrainError, cost, finish, predict, resume, score, start};
+use crate::{
+    Outcome, Plan, Progress, TrainError, cost, finish, place, predict, resume, score, start,
+};
 
 /// Trains what `plan` says in `folder`, or goes on where an earlier sitting ended, and writes
 /// every file of the run. `progress` is told what happens; a set `interrupt` ends the sitting
@@ -241,8 +243,10 @@ impl<'a> Run<'a> {
     /// Writes the model as it is now to `checkpoint/`.
     fn keep(&self) -> Result<(), TrainError> {
         let (plan, model) = (self.plan, self.loaded.model.as_ref());
-        let destination = self.folder.checkpoint();
-        Ok(mmc_models::save(model, self.source, plan.classes(), plan.preset.name, &destination)?)
+        place::replace(&self.folder.state(), &self.folder.checkpoint(), |made| {
+            let name = plan.preset.name;
+            Ok(mmc_models::save(model, self.source, plan.classes(), name, made)?)
+        })
     }
 
     /// Writes the model of the last step to `checkpoint/`, where that is the one to keep.

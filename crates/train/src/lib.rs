@@ -42,6 +42,7 @@ mod feed;
 mod finish;
 mod fit;
 mod optimizer;
+mod place;
 mod plan;
 mod predict;
 mod progress;

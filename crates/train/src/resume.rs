@@ -119,11 +119,6 @@ pub(crate) fn newest(
     Ok((None, warnings))
 }
 
-/// Removes every state and what an interrupted writer left.
-pub(crate) fn clear(folder: &Path) -> Result<(), TrainError> {
-    remove(folder)
-}
-
 impl State {
     /// Says what of `parameters` it lacks, or holds in another shape.
     pub(crate) fn fits(&self, parameters: &[Parameter]) -> Result<(), String> {
@@ -203,7 +198,7 @@ fn states(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(step) = name.strip_prefix("step-").and_then(|step| step.parse().ok()) {
             states.push((step, path));
-        } else if name.starts_with(UNFINISHED) {
+        } else if name.starts_with('.') {
             remove(&path)?; // left by a process that was killed while it wrote
         }
     }
@@ -227,7 +222,8 @@ pub(crate) fn sync(path: &Path) -> Result<(), TrainError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::io(path))
 }
 
-fn remove(path: &Path) -> Result<(), TrainError> {
+/// Removes a folder, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), TrainError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(TrainError::io(path)(error))

@@ -13,7 +13,7 @@ use mmc_run::{Keep, RunFolder};
 use crate::optimizer::{AdamW, AdamWSettings};
 use crate::resume::{Counters, State};
 use crate::settings::Plan;
-use crate::{Progress, TrainError, resume};
+use crate::{Progress, TrainError, place, resume};
 
 /// Whether there is anything to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,9 @@ pub(crate) fn admit(plan: &Plan, folder: &RunFolder) -> Result<Admitted, TrainEr
             return Ok(Admitted::Complete);
         }
     } else {
-        // Without its configuration nobody can say what a state belongs to.
-        resume::clear(&folder.state())?;
+        // Without its configuration nobody can say what these belong to.
+        resume::remove(&folder.state())?;
+        resume::remove(&folder.initial())?;
     }
     folder.write_config(&asked)?;
     Ok(Admitted::Open)
@@ -50,10 +51,13 @@ pub(crate) fn starting_point(plan: &Plan, folder: &RunFolder) -> Result<PathBuf,
         CheckpointSource::Folder(path) => Ok(path.clone()),
         CheckpointSource::FromScratch => {
             let initial = folder.initial();
+            place::recover(&folder.state(), &initial)?;
             if !initial.is_dir() {
                 let texts: Vec<&str> = plan.train.iter().map(|item| item.text.as_str()).collect();
-                let seed = plan.settings.seed;
-                mmc_models::create(plan.preset, &texts, plan.classes(), seed, &initial)?;
+                let (classes, seed) = (plan.classes(), plan.settings.seed);
+                place::replace(&folder.state(), &initial, |made| {
+                    Ok(mmc_models::create(plan.preset, &texts, classes, seed, made)?)
+                })?;
             }
             Ok(initial)
         }
@@ -116,6 +120,7 @@ pub(crate) fn restore(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(Counters, AdamW), TrainError> {
     let settings = AdamWSettings::with_weight_decay(plan.settings.weight_decay);
+    place::recover(&folder.state(), &folder.checkpoint())?;
     let recorded = folder.steps()?.len() as u64;
     let usable = |state: &State| {
         state.fits(model.parameters())?;

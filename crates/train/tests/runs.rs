@@ -224,6 +224,10 @@ fn what_a_kill_leaves_is_made_good() {
             fs::rename(state.join("step-10"), state.join(".writing-10")).unwrap();
         }),
         ("no configuration", |folder| fs::remove_file(folder.config_path()).unwrap()),
+        ("the checkpoint between its place and the old one's", |folder| {
+            fs::rename(folder.checkpoint(), folder.state().join("checkpoint")).unwrap();
+            fs::create_dir(folder.state().join(".checkpoint.7.partial")).unwrap();
+        }),
         ("the checkpoint gone", |folder| fs::remove_dir_all(folder.checkpoint()).unwrap()),
         ("only the beginning", |folder| {
             fs::remove_dir_all(folder.initial()).unwrap();

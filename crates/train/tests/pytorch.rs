@@ -1,0 +1,67 @@
+//! Fifty steps of whole runs against PyTorch: the loss of each, on the same batches.
+//!
+//! Checkpoints, data and losses are made by `tests/references/models.py`, which states the
+//! settings and the tolerance.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use mmc_data::Arm;
+use mmc_run::{PartialSettings, RunFolder};
+use mmc_train::{resolve, train};
+
+const TOLERANCE: f64 = 1e-3;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models")
+}
+
+/// `model` is both the preset and the name of the fixture.
+fn check(model: &str, arm: Arm) {
+    let text = std::fs::read_to_string(fixtures().join(format!("{model}.json"))).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let asked = PartialSettings {
+        model: Some(model.to_owned()),
+        arm: Some(arm),
+        checkpoint: Some(fixtures().join(model).display().to_string()),
+        dataset: Some("table".to_owned()),
+        data_root: Some(fixtures().join("data").display().to_string()),
+        max_steps: Some(50),
+        max_length: Some(usize::try_from(expected["max_length"].as_u64().unwrap()).unwrap()),
+        batch_size: Some(8),
+        no_shuffle: Some(true),
+        learning_rate: Some(1e-3),
+        warmup_ratio: Some(0.0),
+        weight_decay: Some(0.01),
+        dropout: Some(0.0),
+        ..PartialSettings::default()
+    };
+    // Shards of three cut each batch in three: the sum is that of the whole.
+    for shard_rows in [8, 3] {
+        let asked = PartialSettings { shard_rows: Some(shard_rows), ..asked.clone() };
+        let plan = resolve(PartialSettings::default(), asked).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(out.path()).unwrap();
+        train(&plan, &folder, &AtomicBool::new(false), &mut |_| ()).unwrap();
+        let steps = folder.steps().unwrap();
+        let losses = expected["steps"].as_array().unwrap();
+        assert_eq!(steps.len(), losses.len());
+        for (step, loss) in steps.iter().zip(losses) {
+            let loss = loss.as_f64().unwrap();
+            let error = (step.loss - loss).abs() / loss;
+            assert!(error < TOLERANCE, "step {}: {} for {loss}", step.step, step.loss);
+        }
+    }
+}
+
+#[test]
+fn bert_learns_as_in_pytorch() {
+    check("bert", Arm::Text);
+}
+
+#[test]
+fn vilt_learns_as_in_pytorch() {
+    check("vilt", Arm::Both);
+}
