@@ -42,7 +42,7 @@ pub fn train(
     let source = start::starting_point(plan, folder)?;
     let processor = start::processor(plan, &source)?;
     let loaded = start::load(plan, &source)?;
-    start::tell(&loaded.report, progress);
+    start::tell(plan, &loaded.report, progress);
     let counters = {
         let mut run = Run::new(plan, folder, (&source, &loaded), &processor, progress)?;
         run.started = started;

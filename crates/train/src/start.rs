@@ -93,16 +93,10 @@ pub(crate) fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
     })?)
 }
 
-/// Says which parameters did not come from the checkpoint, and what of it was not understood.
-pub(crate) fn tell(report: &LoadReport, progress: &mut dyn FnMut(Progress<'_>)) {
-    for (names, what) in [
-        (&report.fresh, "are not in the checkpoint and begin at random"),
-        (&report.left_over, "of the checkpoint belong to no known part and are not used"),
-    ] {
-        if !names.is_empty() {
-            let note = format!("{} tensors {what}: {}", names.len(), names.join(", "));
-            progress(Progress::Note(&note));
-        }
+/// Says what became of each tensor of a checkpoint that someone else made.
+pub(crate) fn tell(plan: &Plan, report: &LoadReport, progress: &mut dyn FnMut(Progress<'_>)) {
+    if let CheckpointSource::Folder(path) = &plan.source {
+        progress(Progress::Note(&format!("{}: {report}", path.display())));
     }
 }
 
