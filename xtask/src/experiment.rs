@@ -65,7 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let root = workspace();
     let config = config_path(&root, &options.name)?;
     let experiment = Experiment::read(&config)?;
-    let mmc = build(&root)?;
+    let mut mmc = build(&root, "dev")?;
     let in_place = look(&mmc, &config, &root)?;
     let mode = choose(options, &experiment, &in_place)?;
     announce(&options.name, &mode);
@@ -85,6 +85,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             println!("{:<24} {}", run.id.to_string(), state.plan());
         }
         return Ok(());
+    }
+    if matches!(mode, Mode::Study) {
+        mmc = build(&root, "release")?;
     }
     results.write_record(&record(options, &experiment, &mode, grid))?;
     grid::execute(&runs, &launch(options, &mode, &mmc));
@@ -110,17 +113,20 @@ fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {
     Err(Failure::usage(format!("no experiment `{name}`, expected one of {}", known.join(", "))))
 }
 
-/// Builds the program as it is now and says where it lies.
-fn build(root: &Path) -> Result<PathBuf, Failure> {
-    let status = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--package", "mmc"])
-        .current_dir(root)
-        .status()?;
+/// Builds the program as it is now and says where it lies. `dev`, the profile of this very program
+/// and of the tests, is optimised and shares all that they compiled; hours of training are worth
+/// the minutes that `release` takes.
+fn build(root: &Path, profile: &str) -> Result<PathBuf, Failure> {
+    let arguments = ["build", "--quiet", "--profile", profile, "--package", "mmc"];
+    let status = Command::new("cargo").args(arguments).current_dir(root).status()?;
     if !status.success() {
-        return Err(Failure::work("`cargo build --release --package mmc` failed, see above"));
+        let typed = arguments.join(" ");
+        return Err(Failure::work(format!("`cargo {typed}` failed, see above")));
     }
-    // This program and `mmc` are built with one profile, so they lie side by side.
-    Ok(std::env::current_exe()?.with_file_name(format!("mmc{}", std::env::consts::EXE_SUFFIX)))
+    let folder = if profile == "dev" { "debug" } else { profile };
+    let target = std::env::current_exe()?;
+    let target = target.ancestors().nth(2).unwrap_or(root);
+    Ok(target.join(folder).join(format!("mmc{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Asks `mmc` what the study's protocol finds in place.
