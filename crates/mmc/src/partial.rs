@@ -5,88 +5,128 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mmc_run::Predictions;
+use serde_json::Value;
 
 use crate::failure::Failure;
 
-/// `OUT.partial/`: `about.json`, which says what the rows are made from, and `rows.jsonl`.
+/// `OUT.partial/`: `about.json`, which says what the rows are made from, and `rows.jsonl`. The
+/// folder appears with the first part.
 pub(crate) struct Partial {
     folder: PathBuf,
+    about: Value,
 }
 
 impl Partial {
-    /// Opens the folder for `out`, to go on where another call ended if `resume`.
-    pub(crate) fn open(
-        out: &Path,
-        about: &serde_json::Value,
-        resume: bool,
-    ) -> Result<Self, Failure> {
+    /// The folder for `out`, to go on where another call ended if `resume`.
+    pub(crate) fn open(out: &Path, about: Value, resume: bool) -> Result<Self, Failure> {
         let mut name = out.file_name().unwrap_or_default().to_os_string();
         name.push(".partial");
-        let partial = Self { folder: out.with_file_name(name) };
-        let (folder, said) = (partial.folder.display(), partial.folder.join("about.json"));
-        if partial.folder.exists() && !resume {
+        let partial = Self { folder: out.with_file_name(name), about };
+        if !partial.folder.exists() {
+            return Ok(partial);
+        }
+        let folder = partial.folder.display();
+        if !resume {
             return Err(Failure::usage(format!(
                 "{folder}: an interrupted call left rows here; `--resume` goes on with them, or \
                  remove the folder"
             )));
         }
-        match fs::read_to_string(&said) {
-            Ok(before) if serde_json::from_str::<serde_json::Value>(&before)? != *about => {
-                return Err(Failure::usage(format!(
-                    "{folder}: its rows are of another checkpoint, input or --max-length; remove \
-                     the folder, or give another --out"
-                )));
-            }
-            Ok(_) => {}
-            Err(_) => {
-                fs::create_dir_all(&partial.folder)
-                    .map_err(|error| Failure::work(format!("{folder}: {error}")))?;
-                fs::write(&said, serde_json::to_string_pretty(about)?)?;
-            }
+        let before = fs::read_to_string(partial.path("about.json")).unwrap_or_default();
+        if serde_json::from_str(&before).ok() != Some(partial.about.clone()) {
+            return Err(Failure::usage(format!(
+                "{folder}: its rows are of another checkpoint, input or --max-length; remove the \
+                 folder, or give another --out"
+            )));
         }
         Ok(partial)
     }
 
-    fn path(&self) -> PathBuf {
-        self.folder.join("rows.jsonl")
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
-    /// Whole lines in it.
-    pub(crate) fn rows(&self) -> Result<usize, Failure> {
-        if !self.path().exists() {
+    /// Cuts it to whole parts of so many rows and says how many rows are left.
+    pub(crate) fn keep_whole_parts(&self, rows_of_a_part: usize) -> Result<usize, Failure> {
+        let path = self.path("rows.jsonl");
+        if !path.exists() {
             return Ok(0);
         }
-        Ok(fs::read_to_string(self.path())?.matches('\n').count())
-    }
-
-    /// Cuts it to its first `rows` lines.
-    pub(crate) fn keep(&self, rows: usize) -> Result<(), Failure> {
-        if !self.path().exists() {
-            return Ok(());
-        }
-        let bytes = fs::read(self.path())?;
-        let end: usize =
-            bytes.split_inclusive(|&byte| byte == b'\n').take(rows).map(<[u8]>::len).sum();
-        fs::write(self.path(), &bytes[..end])?;
-        Ok(())
+        let text = fs::read(&path)?;
+        let ends =
+            text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let ends: Vec<usize> = ends.collect();
+        let rows = ends.len() / rows_of_a_part * rows_of_a_part;
+        let end = rows.checked_sub(1).map_or(0, |last| ends[last]);
+        fs::write(&path, &text[..end])?;
+        Ok(rows)
     }
 
     /// Adds rows in one write.
     pub(crate) fn append(&self, rows: &Predictions) -> Result<(), Failure> {
-        let part = self.folder.join("part.jsonl");
+        if !self.folder.exists() {
+            fs::create_dir(&self.folder)?;
+            fs::write(self.path("about.json"), serde_json::to_string_pretty(&self.about)?)?;
+        }
+        let part = self.path("part.jsonl");
         rows.write(&part)?;
-        let mut file = fs::File::options().create(true).append(true).open(self.path())?;
+        let mut file =
+            fs::File::options().create(true).append(true).open(self.path("rows.jsonl"))?;
         file.write_all(&fs::read(&part)?)?;
         Ok(fs::remove_file(part)?)
     }
 
     /// Makes the file of all rows, in its own format, and removes the folder.
     pub(crate) fn finish(self, out: &Path) -> Result<(), Failure> {
+        let rows = self.path("rows.jsonl");
         if out.extension().is_some_and(|extension| extension == "jsonl") {
-            fs::rename(self.path(), out)?;
+            fs::rename(rows, out)?;
         } else {
-            Predictions::read(&self.path())?.write(out)?;
+            Predictions::read(&rows)?.write(out)?;
         }
         Ok(fs::remove_dir_all(self.folder)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmc_run::Prediction;
+    use serde_json::json;
+
+    use super::*;
+
+    fn row(id: &str) -> Prediction {
+        Prediction {
+            id: id.to_owned(),
+            label: None,
+            prediction: "a".to_owned(),
+            probabilities: vec![0.75, 0.25],
+            logits: None,
+            group: None,
+        }
+    }
+
+    fn rows(ids: &[&str]) -> Predictions {
+        let classes = vec!["a".to_owned(), "b".to_owned()];
+        Predictions { classes, rows: ids.iter().map(|id| row(id)).collect() }
+    }
+
+    #[test]
+    fn parts_become_one_file_and_a_torn_part_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("p.csv");
+        let partial = Partial::open(&out, json!(1), false).unwrap();
+        assert!(!partial.folder.exists());
+        partial.append(&rows(&["1", "2"])).unwrap();
+        partial.append(&rows(&["3"])).unwrap(); // the call was stopped within its second part
+        drop(partial);
+        assert!(Partial::open(&out, json!(1), false).is_err(), "only with --resume");
+        assert!(Partial::open(&out, json!(2), true).is_err(), "other inputs");
+        let partial = Partial::open(&out, json!(1), true).unwrap();
+        assert_eq!(partial.keep_whole_parts(2).unwrap(), 2);
+        partial.append(&rows(&["3", "4"])).unwrap();
+        partial.finish(&out).unwrap();
+        assert_eq!(Predictions::read(&out).unwrap(), rows(&["1", "2", "3", "4"]));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -18,13 +18,14 @@ const PART: usize = 256;
 
 /// Classifies every row and writes the file.
 pub(crate) fn run(typed: &PredictArgs) -> Result<(), Failure> {
+    if typed.resume && typed.out.is_file() {
+        return print(&format!("{}: complete already, nothing changed", typed.out.display()));
+    }
     check_out(&typed.out, &["jsonl", "csv", "parquet"])?;
     let inputs = Inputs::read(&typed.input)?;
-    let about = about(typed, &inputs)?;
-    let partial = Partial::open(&typed.out, &about, typed.resume)?;
+    let partial = Partial::open(&typed.out, about(typed, &inputs)?, typed.resume)?;
     let rows = inputs.split.len();
-    let mut done = partial.rows()? / PART * PART;
-    partial.keep(done)?;
+    let mut done = partial.keep_whole_parts(PART)?;
     if done > 0 {
         tracing::info!("{}: goes on after row {done}", typed.out.display());
     }

@@ -55,7 +55,9 @@ fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
 
 /// What is about to run, before the first step.
 fn announce(plan: &Plan, out: &Path) {
-    for note in &plan.notes {
+    let mut notes = plan.notes.clone();
+    notes.dedup(); // what holds for every split is said once
+    for note in notes {
         tracing::warn!("{note}");
     }
     let settings = &plan.settings;

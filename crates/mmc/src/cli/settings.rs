@@ -4,14 +4,16 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use mmc_data::{Arm, OnBadItem};
+use mmc_data::{Arm, DATASETS, OnBadItem};
+use mmc_models::CATALOG;
 use mmc_run::{ClassWeights, Keep, Pad, PartialSettings, Schedule};
 
 /// What may be said about a run; whatever is absent comes from `--config`, else from the preset.
 #[derive(Args, Debug, Default)]
 pub(crate) struct SettingFlags {
-    /// The model: bert, vilt, or bert-tiny, vilt-tiny, which need no weights
+    /// The model; those called -tiny need no weights
     #[arg(long, value_name = "NAME", help_heading = "What is trained")]
+    #[arg(value_parser = PossibleValuesParser::new(CATALOG.iter().map(|row| row.name)))]
     pub(crate) model: Option<String>,
     /// Where its weights are: a folder in Hugging Face layout, or `none` to start from scratch
     /// [default: $MMC_MODELS/NAME, else models/NAME; `none` for a tiny model]
@@ -25,8 +27,9 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "X", help_heading = "What is trained")]
     pub(crate) dropout: Option<f64>,
 
-    /// The data set; `mmc data info` lists them
+    /// The data set; `mmc data info` says what they are
     #[arg(long, value_name = "NAME", help_heading = "On what")]
+    #[arg(value_parser = PossibleValuesParser::new(DATASETS.iter().map(|row| row.name)))]
     pub(crate) dataset: Option<String>,
     /// Where the data set lies [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", help_heading = "On what")]
@@ -61,13 +64,13 @@ pub(crate) struct SettingFlags {
     #[arg(value_parser = one_of::<Pad>(Pad::WORDS))]
     pub(crate) pad: Option<Pad>,
 
-    /// How often the training rows are seen [default: 10]
+    /// How often the training rows are seen [default: the preset's]
     #[arg(long, value_name = "N", help_heading = "How")]
     pub(crate) epochs: Option<u64>,
     /// Take exactly N optimiser steps instead of --epochs
     #[arg(long, value_name = "N", help_heading = "How")]
     pub(crate) max_steps: Option<u64>,
-    /// Rows a batch [default: 16]
+    /// Rows a batch [default: the preset's]
     #[arg(long, value_name = "N", help_heading = "How")]
     pub(crate) batch_size: Option<usize>,
     /// Batches an optimiser step [default: 1]
@@ -76,13 +79,13 @@ pub(crate) struct SettingFlags {
     /// Rows a forward pass [default: 8]; bounds the memory, changes rounding only
     #[arg(long, value_name = "N", help_heading = "How")]
     pub(crate) shard_rows: Option<usize>,
-    /// The peak learning rate [default: 2e-5]
+    /// The peak learning rate [default: the preset's]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) learning_rate: Option<f64>,
-    /// AdamW's weight decay, none on biases and norms [default: 0.01]
+    /// AdamW's weight decay, none on biases and norms [default: the preset's]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) weight_decay: Option<f64>,
-    /// The share of the steps in which the rate rises from 0 [default: 0]
+    /// The share of the steps in which the rate rises from 0 [default: the preset's]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) warmup_ratio: Option<f64>,
     /// How the rate falls after that [default: linear]
@@ -116,7 +119,7 @@ pub(crate) struct SettingFlags {
     /// Save the state for --resume every so many steps [default: at the end of each epoch]
     #[arg(long, value_name = "STEPS", help_heading = "Running")]
     pub(crate) save_every: Option<u64>,
-    /// Keep the newest K states [default: 1]
+    /// Keep the newest K states [default: 2]
     #[arg(long, value_name = "K", help_heading = "Running")]
     pub(crate) keep_states: Option<usize>,
     /// Which weights checkpoint/ holds [default: best; last with --max-steps]

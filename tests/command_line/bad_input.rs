@@ -1,0 +1,242 @@
+//! Bad input: an error that names the place and the remedy, exit code 1 or 2, and not a file more
+//! or less than before.
+
+use std::fs;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+
+use crate::place::Place;
+
+const TRAIN: &str = "train --dataset table --data-root data --workers 1 --out run";
+
+/// Breaks something, runs a command, and checks that it fails in words with nothing left behind.
+fn fails(place: &Place, words: &str, code: i32, said: &[&str]) {
+    let before = place.files("");
+    let ran = place.mmc(words);
+    assert_eq!(ran.code, code, "mmc {words}: {}", ran.stderr);
+    let error = ran.stderr.split("error: ").nth(1).unwrap_or_default();
+    for words_said in said {
+        assert!(error.contains(words_said), "no `{words_said}` in: {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    let after = place.files("");
+    let strange: Vec<&String> = after.keys().filter(|name| !before.contains_key(*name)).collect();
+    assert!(strange.is_empty(), "mmc {words} left {strange:?} behind");
+    assert!(after == before, "mmc {words} changed a file");
+}
+
+/// As [`fails`], for training `bert-tiny` on the table.
+fn training_fails(place: &Place, said: &[&str]) {
+    fails(place, &format!("{TRAIN} --model bert-tiny"), 1, said);
+}
+
+#[test]
+fn a_missing_data_root_is_named_with_how_to_get_the_data() {
+    let place = Place::new();
+    let words = "train --model bert-tiny --dataset table --data-root nowhere --out run";
+    fails(&place, words, 1, &["nowhere", "no such folder", "--data-root"]);
+    let words = "train --model vilt-tiny --dataset hateful_memes --out run";
+    fails(&place, words, 1, &["data/hateful_memes", "train.jsonl", "mmc data demo"]);
+    fails(&place, "data check --dataset table --data-root nowhere", 1, &["nowhere"]);
+}
+
+#[test]
+fn a_truncated_json_line_is_named() {
+    let place = Place::with_table();
+    fs::remove_file(place.path("data/train.csv")).unwrap();
+    let row = |id: u8, label: &str| {
+        format!("{{\"id\": \"{id}\", \"text\": \"good\", \"label\": \"{label}\"}}\n")
+    };
+    let table = row(1, "up") + &row(2, "down") + "{\"id\": \"3\", \"text\": \"goo";
+    place.write("data/train.jsonl", table);
+    training_fails(&place, &["data/train.jsonl:3"]);
+}
+
+#[test]
+fn an_unknown_label_is_named_with_those_known() {
+    let place = Place::with_table();
+    place.edit(
+        "data/val.csv",
+        "val-3,a bad thing number 3,img/val3.png,down",
+        "val-3,a bad thing number 3,img/val3.png,sideways",
+    );
+    training_fails(&place, &["data/val.csv:5", "`sideways`", "`down`", "`up`"]);
+}
+
+#[test]
+fn a_missing_picture_is_named_with_its_row() {
+    let place = Place::with_table();
+    fs::remove_file(place.path("data/img/train4.png")).unwrap();
+    let words = format!("{TRAIN} --model vilt-tiny");
+    fails(&place, &words, 1, &["data/train.csv:6", "img/train4.png"]);
+    let words = "data check --dataset table --data-root data";
+    fails(&place, words, 1, &["unusable"]);
+}
+
+#[test]
+fn a_picture_outside_the_data_root_is_refused() {
+    let place = Place::with_table();
+    trained(&place, "vilt-tiny");
+    place.write("new.jsonl", "{\"text\": \"a\", \"image\": \"../../etc/passwd\"}\n");
+    let words = "predict --checkpoint run/checkpoint --input new.jsonl --out p.jsonl";
+    fails(&place, words, 1, &["new.jsonl:1", "../../etc/passwd"]);
+    place.edit("data/train.csv", "img/train4.png", "../../etc/passwd");
+    let words = "train --model vilt-tiny --dataset table --data-root data --out other";
+    fails(&place, words, 1, &["data/train.csv:6", "../../etc/passwd"]);
+}
+
+#[test]
+fn pictures_that_cannot_be_decoded_are_named_by_file_and_id() {
+    let place = Place::with_table();
+    trained(&place, "vilt-tiny");
+    let whole = fs::read(place.path("data/img/test0.png")).unwrap();
+    place.write("cut.png", &whole[..whole.len() / 2]);
+    place.write("huge.png", png_header(60_000, 60_000));
+    place.write("words.png", "this is no picture");
+    for (name, said) in [("cut.png", ""), ("huge.png", "too large"), ("words.png", "")] {
+        let row = serde_json::json!({"id": "first", "text": "good", "image": name});
+        place.write("new.jsonl", row.to_string() + "\n");
+        for verb in ["predict", "embed"] {
+            let out = if verb == "predict" { "p.jsonl" } else { "e.safetensors" };
+            let words = format!("{verb} --checkpoint run/checkpoint --input new.jsonl --out {out}");
+            fails(&place, &words, 1, &[name, "first", said]);
+        }
+        // `data check` finds it before anything is trained.
+        place.write("data/img/test3.png", fs::read(place.path(name)).unwrap());
+        let check = place.mmc("data check --dataset table --data-root data");
+        assert_eq!(check.code, 1, "{}", check.stderr);
+        assert!(check.stdout.contains("test3.png"), "{}", check.stdout);
+    }
+    // A run that meets one in the middle stops there; what it has done can be gone on with.
+    let words = "train --model vilt-tiny --dataset table --data-root data --epochs 1 --out second";
+    let ran = place.mmc(words);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("test3.png") && ran.stderr.contains("test-3"), "{}", ran.stderr);
+    assert!(!place.path("second/scores.json").exists() && !place.path("second/cost.json").exists());
+}
+
+#[test]
+fn an_empty_split_a_repeated_id_and_other_encodings_are_named() {
+    let place = Place::with_table();
+    let table = place.read("data/train.csv");
+    place.write("data/train.csv", "id,text,image,label\n");
+    training_fails(&place, &["data/train.csv"]);
+    place.write("data/train.csv", "");
+    training_fails(&place, &["data/train.csv"]);
+    place.write("data/train.csv", table.replace("train-7,", "train-2,"));
+    training_fails(&place, &["data/train.csv:9", "`train-2`"]);
+    let mut bytes = table.clone().into_bytes();
+    let at = table.find("thing number 5").unwrap();
+    bytes[at] = 0xff;
+    place.write("data/train.csv", bytes);
+    training_fails(&place, &["data/train.csv:7", "UTF-8"]);
+}
+
+#[test]
+fn a_mistyped_key_is_named_with_the_nearest() {
+    let place = Place::with_table();
+    place.write("run.toml", "model = \"bert-tiny\"\nlerning_rate = 0.1\nepochs = \"two\"\n");
+    let words = format!("{TRAIN} --config run.toml");
+    fails(&place, &words, 2, &["run.toml:2:1", "`learning_rate`"]);
+    fails(&place, &format!("{TRAIN} --config absent.toml"), 1, &["absent.toml"]);
+}
+
+#[test]
+fn an_occupied_or_unwritable_folder_is_left_alone() {
+    let place = Place::with_table();
+    place.write("run/notes.txt", "mine");
+    let words = format!("{TRAIN} --model bert-tiny");
+    fails(&place, &words, 2, &["run", "notes.txt", "--resume"]);
+    fails(&place, &format!("{words} --resume"), 2, &["notes.txt"]);
+    let below_a_file = "train --dataset table --data-root data --model bert-tiny \
+                        --out data/train.csv/run";
+    fails(&place, below_a_file, 1, &["data/train.csv/run"]);
+    let demo = "data demo --dataset hateful_memes --truth text --items 8 --out";
+    fails(&place, &format!("{demo} run"), 1, &["run"]);
+    fails(&place, &format!("{demo} absent/demo"), 1, &["absent"]);
+}
+
+#[test]
+fn a_run_is_not_gone_on_with_under_other_settings_or_data() {
+    let place = Place::with_table();
+    trained(&place, "bert-tiny");
+    let words = format!("{TRAIN} --model bert-tiny --epochs 1");
+    fails(&place, &words, 2, &["run", "--resume"]);
+    fails(&place, &format!("{words} --seed 5 --resume"), 2, &["`seed`", "`0`", "`5`"]);
+    place.edit("data/train.csv", ",up\n", ",down\n");
+    fails(&place, &format!("{words} --resume"), 2, &["train"]);
+    place.edit("data/train.csv", ",down\n", ",up\n");
+    let before = place.files("run");
+    place.mmc(&format!("{words} --resume --save-every 3")).done();
+    assert!(before == place.files("run"), "a complete run is left as it is");
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_refused() {
+    let place = Place::with_table();
+    trained(&place, "bert-tiny");
+    let evaluate = "evaluate --checkpoint broken --dataset table --data-root data --split test";
+    let copy = || {
+        for (name, bytes) in place.files("run/checkpoint") {
+            place.write(&format!("broken/{name}"), bytes);
+        }
+    };
+
+    fails(&place, evaluate, 1, &["broken"]);
+    copy();
+    let weights = fs::read(place.path("broken/model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&weights).unwrap();
+    let lost = tensors.names().into_iter().find(|name| name.contains("attention")).unwrap();
+    let rest: Vec<(String, TensorView<'_>)> =
+        tensors.tensors().into_iter().filter(|(name, _)| name != lost).collect();
+    place.write("broken/model.safetensors", safetensors::serialize(rest, None).unwrap());
+    fails(&place, evaluate, 1, &["broken", lost]);
+
+    place.write("broken/model.safetensors", &weights[..weights.len() / 2]);
+    fails(&place, evaluate, 1, &["broken/model.safetensors"]);
+
+    copy();
+    place.edit("broken/config.json", "\"model_type\": \"bert\"", "\"model_type\": \"gpt2\"");
+    fails(&place, evaluate, 1, &["broken/config.json", "gpt2"]);
+
+    // A BERT folder is no ViLT.
+    let words = "train --model vilt-tiny --checkpoint run/checkpoint --dataset table \
+                 --data-root data --out other";
+    let before = place.files("");
+    let ran = place.mmc(words);
+    assert!(ran.code == 1 || ran.code == 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("run/checkpoint"), "{}", ran.stderr);
+    assert!(!place.path("other/checkpoint").exists());
+    let after = place.files("");
+    assert!(before.iter().all(|(name, bytes)| after.get(name) == Some(bytes)));
+
+    // Its classes are not those of another data set.
+    place.mmc("data demo --dataset hateful_memes --truth text --items 8 --out demo").done();
+    let words = "evaluate --checkpoint run/checkpoint --dataset hateful_memes --data-root demo \
+                 --split test_unseen";
+    fails(&place, words, 1, &["hateful"]);
+}
+
+/// A run of one epoch in `run`.
+fn trained(place: &Place, model: &str) {
+    place.mmc(&format!("{TRAIN} --model {model} --epochs 1")).done();
+}
+
+/// The beginning of a PNG that claims to be this large, with a true checksum.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut chunk = b"IHDR".to_vec();
+    chunk.extend(width.to_be_bytes());
+    chunk.extend(height.to_be_bytes());
+    chunk.extend([8, 2, 0, 0, 0]);
+    let mut bytes = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d".to_vec();
+    bytes.extend(&chunk);
+    bytes.extend(crc32(&chunk).to_be_bytes());
+    bytes
+}
+
+/// CRC-32 as PNG defines it.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}

@@ -1,0 +1,204 @@
+//! train → evaluate → predict → embed → compare, through files alone.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::place::Place;
+
+const TRAIN: &str = "train --dataset table --data-root data --batch-size 8 --learning-rate 0.005 \
+                     --workers 1";
+
+#[test]
+fn a_run_is_scored_the_same_from_its_checkpoint_and_from_its_predictions() {
+    let place = Place::with_table();
+    for model in ["bert-tiny", "vilt-tiny"] {
+        let run = format!("runs/{model}");
+        place.mmc(&format!("{TRAIN} --model {model} --epochs 6 --out {run}")).done();
+        let files = place.files(&run);
+        for file in [
+            "config.toml",
+            "train.jsonl",
+            "eval.jsonl",
+            "scores.json",
+            "cost.json",
+            "checkpoint/config.json",
+            "checkpoint/model.safetensors",
+            "checkpoint/mmc.json",
+            "predictions/val.jsonl",
+            "predictions/test.parquet",
+        ] {
+            assert!(files.contains_key(file), "{model}: no {file}");
+        }
+        let scores: Value =
+            serde_json::from_str(&place.read(&format!("{run}/scores.json"))).unwrap();
+        let checkpoint = format!("--checkpoint {run}/checkpoint --dataset table --data-root data");
+        let evaluated = place
+            .mmc(&format!("evaluate {checkpoint} --split test --json --out {model}.jsonl"))
+            .json();
+        assert_eq!(evaluated, scores["test"], "{model}: from the checkpoint");
+        for file in [format!("{run}/predictions/test.parquet"), format!("{model}.jsonl")] {
+            let read = place.mmc(&format!("evaluate --predictions {file} --json")).json();
+            assert_eq!(read, scores["test"], "{model}: from {file}");
+        }
+        assert_eq!(evaluated["n"], 8);
+        assert_eq!(evaluated["accuracy"], 1.0, "{model} learns the table");
+        let table = place.mmc(&format!("evaluate --predictions {model}.jsonl")).done();
+        assert!(table.contains("accuracy") && table.contains("1.0000"), "{table}");
+        let moved = format!("moved-{model}");
+        std::fs::rename(place.path(&run), place.path(&moved)).unwrap();
+        let moved = place
+            .mmc(&format!(
+                "evaluate --checkpoint {moved}/checkpoint --dataset table --data-root data \
+                 --split test --json"
+            ))
+            .json();
+        assert_eq!(moved, evaluated, "{model}: a moved run folder still works");
+    }
+}
+
+#[test]
+fn inputs_get_predictions_and_vectors_in_their_order() {
+    let place = Place::with_table();
+    place.mmc(&format!("{TRAIN} --model vilt-tiny --epochs 6 --out run")).done();
+    let rows = [("b", "a bad thing", "data/img/test1.png"), ("a", "good", "data/img/test0.png")];
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(id, text, image)| {
+            serde_json::json!({"id": id, "text": text, "image": image}).to_string() + "\n"
+        })
+        .collect();
+    place.write("new.jsonl", lines.concat());
+    let inputs = "--checkpoint run/checkpoint --input new.jsonl";
+    place.mmc(&format!("predict {inputs} --out new.predictions.jsonl")).done();
+    let written = place.read("new.predictions.jsonl");
+    let predictions: Vec<Value> =
+        written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let field = |name: &str| -> Vec<&str> {
+        predictions.iter().map(|row| row[name].as_str().unwrap()).collect()
+    };
+    assert_eq!(field("id"), ["b", "a"]);
+    assert_eq!(field("prediction"), ["down", "up"]);
+    assert!(predictions.iter().all(|row| row["label"].is_null()));
+    let keys: Vec<&String> = predictions[0]["probabilities"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["down", "up"]);
+
+    let again = place.mmc(&format!("predict {inputs} --out new.predictions.jsonl"));
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("not overwritten"), "{}", again.stderr);
+    assert_eq!(place.read("new.predictions.jsonl"), written);
+
+    place.mmc(&format!("predict {inputs} --out new.predictions.jsonl --resume")).done();
+    assert_eq!(place.read("new.predictions.jsonl"), written, "complete already");
+
+    place.mmc(&format!("predict {inputs} --out new.csv")).done();
+    assert!(place.read("new.csv").starts_with("id,label,prediction,probability:down,"));
+    place.mmc(&format!("predict {inputs} --out new.parquet")).done();
+
+    place.mmc(&format!("embed {inputs} --out new.safetensors")).done();
+    let bytes = std::fs::read(place.path("new.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let embeddings = tensors.tensor("embeddings").unwrap();
+    assert_eq!(embeddings.shape()[0], 2);
+    assert_eq!(place.read("new.safetensors.ids.jsonl"), "{\"id\":\"b\"}\n{\"id\":\"a\"}\n");
+}
+
+#[test]
+fn an_interrupted_prediction_goes_on_to_the_same_bytes() {
+    let place = Place::with_table();
+    place.mmc(&format!("{TRAIN} --model vilt-tiny --epochs 1 --out run")).done();
+    let lines: Vec<String> = (0..300)
+        .map(|row| {
+            let image = if row == 290 { "late.png" } else { "data/img/test1.png" };
+            let text = if row % 3 == 0 { "a good thing" } else { "bad" };
+            serde_json::json!({"text": text, "image": image}).to_string() + "\n"
+        })
+        .collect();
+    place.write("new.jsonl", lines.concat());
+    place.write("late.png", "no picture yet");
+    let predict = "predict --checkpoint run/checkpoint --input new.jsonl";
+    let stopped = place.mmc(&format!("{predict} --out new.csv"));
+    assert_eq!(stopped.code, 1);
+    assert!(stopped.stderr.contains("late.png"), "{}", stopped.stderr);
+    assert!(!place.path("new.csv").exists() && place.path("new.csv.partial").is_dir());
+    place.picture("late.png", 90);
+    let again = place.mmc(&format!("{predict} --out new.csv"));
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("--resume"), "{}", again.stderr);
+    let resumed = place.mmc(&format!("{predict} --out new.csv --resume"));
+    assert!(resumed.stderr.contains("after row 256"), "{}", resumed.stderr);
+    resumed.done();
+    assert!(!place.path("new.csv.partial").exists());
+    place.mmc(&format!("{predict} --out whole.csv")).done();
+    assert_eq!(place.read("new.csv"), place.read("whole.csv"));
+    assert_eq!(place.read("new.csv").lines().count(), 301);
+}
+
+#[test]
+fn files_of_any_framework_are_compared() {
+    let place = Place::new();
+    for (name, flipped) in [("weak", 40), ("weak2", 44), ("strong", 4), ("strong2", 6)] {
+        let mut table = String::from("id,label,prediction,probability:no,probability:yes\n");
+        for row in 0..200_usize {
+            let yes = row % 2 == 0;
+            let right = (row * 37) % 200 >= flipped * 2;
+            let says_yes = yes == right;
+            let word = |yes: bool| if yes { "yes" } else { "no" };
+            let high = 0.6 + 0.001 * (row % 89) as f64;
+            let p = if says_yes { high } else { 1.0 - high };
+            writeln!(table, "{row},{},{},{},{p}", word(yes), word(says_yes), 1.0 - p).unwrap();
+        }
+        place.write(&format!("{name}.csv"), table);
+    }
+    let sides = "--baseline weak.csv weak2.csv --candidate strong.csv strong2.csv";
+    let json = place.mmc(&format!("compare {sides} --metric accuracy --margin 0.02 --json")).json();
+    assert_eq!(json["decision"], "candidate");
+    assert_eq!(json["method"], "two_way_t");
+    assert_eq!((&json["metric"], &json["items"]), (&"accuracy".into(), &200.into()));
+    let words = place.mmc(&format!("compare {sides} --metric accuracy --margin 0.02")).done();
+    assert!(words.contains("candidate"), "{words}");
+
+    let one = "compare --baseline weak.csv --candidate weak2.csv";
+    let json = place.mmc(&format!("{one} --json")).json();
+    assert_eq!((&json["method"], &json["scope"]), (&"items_only".into(), &"these files".into()));
+    assert_eq!(json["metric"], "auroc");
+    let words = place.mmc(one).done();
+    assert!(words.contains("margin 0") && words.contains("equal"), "{words}");
+
+    for (words, said) in [
+        (format!("{one} --margin -0.1"), "margin"),
+        (format!("{one} --metric acuracy"), "`accuracy`"),
+    ] {
+        let ran = place.mmc(&words);
+        assert_eq!(ran.code, 2, "mmc {words}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "mmc {words}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn flags_win_over_the_config_file_which_wins_over_the_preset() {
+    let place = Place::with_table();
+    place.write("run.toml", "model = \"bert-tiny\"\ndataset = \"table\"\nepochs = 1\nseed = 7\n");
+    place.mmc("train --config run.toml --data-root data --seed 9 --out run").done();
+    let config: toml::Table = place.read("run/config.toml").parse().unwrap();
+    assert_eq!(config["seed"].as_integer(), Some(9));
+    assert_eq!(config["epochs"].as_integer(), Some(1));
+    assert_eq!(config["model"].as_str(), Some("bert-tiny"));
+    assert!(config["learning_rate"].as_float().unwrap() > 2e-5, "the tiny preset's own");
+}
+
+#[test]
+fn a_made_up_set_is_checked_and_described() {
+    let place = Place::new();
+    let demo = "data demo --dataset hateful_memes --truth interaction --items 40 --seed 3";
+    place.mmc(&format!("{demo} --out demo")).done();
+    place.mmc(&format!("{demo} --out demo2")).done();
+    assert_eq!(place.files("demo"), place.files("demo2"), "the same seed, the same bytes");
+    let again = place.mmc(&format!("{demo} --out demo"));
+    assert_ne!(again.code, 0);
+    let set = "--dataset hateful_memes --data-root demo";
+    let check = place.mmc(&format!("data check {set} --json")).json();
+    assert!(check.is_object());
+    let info = place.mmc(&format!("data info {set}")).done();
+    assert!(info.contains("train") && info.contains("40"), "{info}");
+}
