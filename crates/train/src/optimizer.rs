@@ -6,7 +6,9 @@ use rayon::prelude::*;
 
 use crate::TrainError;
 
-/// Elements that one task works through. Fixed, so that no sum can depend on the thread count.
+/// Elements that one task works through. Fixed, so that no sum can depend on the thread count;
+/// what is no longer than this is worked through where it is asked for, since waking a thread
+/// would take longer.
 const CHUNK: usize = 16 * 1024;
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), with PyTorch's arithmetic:
@@ -129,6 +131,9 @@ pub fn sum_of_squares(tensor: &Tensor) -> Result<f64, TrainError> {
     };
     let values = elements(storage, layout)?;
     let squares = |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    if values.len() <= CHUNK {
+        return Ok(squares(values));
+    }
     let parts: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
     Ok(parts.iter().sum())
 }
@@ -159,18 +164,26 @@ impl InplaceOp2 for Average {
             bail!("{} moments for {} gradients", moments.len(), gradient.len());
         }
         let (first, second) = moments.split_at_mut(gradient.len());
+        if gradient.len() <= CHUNK {
+            self.chunk(first, second, gradient);
+            return Ok(());
+        }
         first
             .par_chunks_mut(CHUNK)
             .zip(second.par_chunks_mut(CHUNK))
             .zip(gradient.par_chunks(CHUNK))
-            .for_each(|((first, second), gradient)| {
-                for ((first, second), gradient) in first.iter_mut().zip(second).zip(gradient) {
-                    let gradient = self.scale * gradient;
-                    *first += self.new_first * (gradient - *first);
-                    *second = self.keep_second * *second + self.new_second * gradient * gradient;
-                }
-            });
+            .for_each(|((first, second), gradient)| self.chunk(first, second, gradient));
         Ok(())
+    }
+}
+
+impl Average {
+    fn chunk(&self, first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
+        for ((first, second), gradient) in first.iter_mut().zip(second).zip(gradient) {
+            let gradient = self.scale * gradient;
+            *first += self.new_first * (gradient - *first);
+            *second = self.keep_second * *second + self.new_second * gradient * gradient;
+        }
     }
 }
 
@@ -200,16 +213,24 @@ impl InplaceOp2 for Update {
             bail!("{} moments for {} elements", moments.len(), parameter.len());
         }
         let (first, second) = moments.split_at(parameter.len());
+        if parameter.len() <= CHUNK {
+            self.chunk(parameter, first, second);
+            return Ok(());
+        }
         parameter
             .par_chunks_mut(CHUNK)
             .zip(first.par_chunks(CHUNK).zip(second.par_chunks(CHUNK)))
-            .for_each(|(parameter, (first, second))| {
-                for ((parameter, first), second) in parameter.iter_mut().zip(first).zip(second) {
-                    let denominator = second.sqrt() / self.root + self.epsilon;
-                    *parameter = *parameter * self.keep - self.step_size * (first / denominator);
-                }
-            });
+            .for_each(|(parameter, (first, second))| self.chunk(parameter, first, second));
         Ok(())
+    }
+}
+
+impl Update {
+    fn chunk(&self, parameter: &mut [f32], first: &[f32], second: &[f32]) {
+        for ((parameter, first), second) in parameter.iter_mut().zip(first).zip(second) {
+            let denominator = second.sqrt() / self.root + self.epsilon;
+            *parameter = *parameter * self.keep - self.step_size * (first / denominator);
+        }
     }
 }
 
@@ -233,11 +254,16 @@ impl InplaceOp2 for Add {
         if sum.len() != addend.len() {
             bail!("{} elements are added to {}", addend.len(), sum.len());
         }
-        sum.par_chunks_mut(CHUNK).zip(addend.par_chunks(CHUNK)).for_each(|(sum, addend)| {
+        let add = |(sum, addend): (&mut [f32], &[f32])| {
             for (sum, addend) in sum.iter_mut().zip(addend) {
                 *sum += addend;
             }
-        });
+        };
+        if sum.len() <= CHUNK {
+            add((sum, addend));
+        } else {
+            sum.par_chunks_mut(CHUNK).zip(addend.par_chunks(CHUNK)).for_each(add);
+        }
         Ok(())
     }
 }
