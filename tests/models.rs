@@ -1,0 +1,352 @@
+//! The suite over `CATALOG`: every row, in every arm, tiny or shrunk to the tiny size.
+//!
+//! A new model is covered by its row alone.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use candle_nn::{Optimizer, ParamsAdamW};
+use mmc_data::{Arm, ReadOptions, Sample, dataset};
+use mmc_models::{
+    CATALOG, Classifier, FreshHead, LoadRequest, Loaded, ModelError, Parameter, Pass, Preset,
+    create, load, save,
+};
+use mmc_ops::{Objective, Targets};
+use mmc_preprocess::{Batch, Padding, Processor, collate};
+
+/// f32 against f64 is 2e-6 for such models.
+const ROUNDING: f32 = 1e-5;
+
+/// A model of a row, made from scratch and loaded for one arm.
+struct Fixture {
+    preset: &'static Preset,
+    arm: Arm,
+    labels: Vec<String>,
+    /// Kept until the end of the test, since it holds the checkpoint.
+    root: tempfile::TempDir,
+    processor: Processor,
+    samples: Vec<Sample>,
+}
+
+impl Fixture {
+    fn new(preset: &'static Preset, arm: Arm) -> Self {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models/data");
+        let split = dataset("table").unwrap().read(&data, "train", &ReadOptions::default());
+        let split = split.unwrap();
+        let texts: Vec<&str> = split.iter().map(|sample| sample.text.as_str()).collect();
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("initial");
+        create(&Preset { tiny: true, ..*preset }, &texts, &split.labels, 1, &folder).unwrap();
+        let processor = Processor::from_folder(&folder, arm).unwrap();
+        let samples = split.samples[..8].to_vec();
+        Self { preset, arm, labels: split.labels, root, processor, samples }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.root.path().join("initial")
+    }
+
+    fn load_from(&self, folder: &Path, dropout: Option<f64>) -> Box<dyn Classifier> {
+        let Loaded { model, report, preset, .. } = load(&LoadRequest {
+            folder,
+            labels: &self.labels,
+            arm: Some(self.arm),
+            fresh_head: FreshHead::Refused,
+            dropout,
+            device: &Device::Cpu,
+        })
+        .unwrap();
+        assert_eq!(preset, self.preset.name);
+        assert_eq!(report.taken.len(), model.parameters().len(), "{report}");
+        assert!(report.dropped.is_empty() && report.left_over.is_empty(), "{report}");
+        model
+    }
+
+    fn model(&self) -> Box<dyn Classifier> {
+        self.load_from(&self.folder(), None)
+    }
+
+    fn batch_of(&self, rows: std::ops::Range<usize>, padding: Padding) -> Batch {
+        let examples: Vec<_> = self.samples[rows]
+            .iter()
+            .map(|sample| self.processor.prepare(sample).unwrap())
+            .collect();
+        collate(&examples, padding, self.processor.pad_id()).unwrap()
+    }
+
+    fn batch(&self) -> Batch {
+        self.batch_of(0..self.samples.len(), Padding::Longest)
+    }
+
+    fn name(&self) -> String {
+        format!("{}, arm {}", self.preset.name, self.arm)
+    }
+}
+
+/// Every row in every arm.
+fn fixtures() -> impl Iterator<Item = Fixture> {
+    CATALOG.iter().flat_map(|row| row.arms.iter().map(move |&arm| Fixture::new(row, arm)))
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn logits(model: &dyn Classifier, batch: &Batch, pass: &Pass) -> Vec<f32> {
+    values(&model.forward(batch, pass).unwrap().0)
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn loss(model: &dyn Classifier, batch: &Batch) -> Tensor {
+    let logits = model.forward(batch, &Pass::train(0, 1, 0)).unwrap().0;
+    let Some(mmc_preprocess::Targets::Classes(classes)) = &batch.targets else {
+        panic!("the fixture is labelled");
+    };
+    Objective::CrossEntropy { class_weights: None, label_smoothing: 0.0 }
+        .loss_sum(&logits, &Targets::Classes(classes))
+        .unwrap()
+}
+
+#[test]
+fn outputs_have_their_shapes() {
+    for fixture in fixtures() {
+        let (model, batch, name) = (fixture.model(), fixture.batch(), fixture.name());
+        let output = model.forward(&batch, &Pass::evaluate()).unwrap().0;
+        assert_eq!(output.dims(), [8, fixture.labels.len()], "{name}");
+        let pooled = model.encode(&batch, &Pass::evaluate()).unwrap();
+        assert_eq!(pooled.dims(), [8, 32], "{name}");
+        assert_eq!((model.arm(), model.classes()), (fixture.arm, fixture.labels.len()), "{name}");
+        assert_eq!(model.image_tokens(32, 48) > 0, fixture.arm.uses_image(), "{name}");
+        assert!(model.flops(20.0, 10.0) > model.flops(10.0, 10.0), "{name}");
+        assert!(model.flops(10.0, 10.0) > 10_000.0, "{name}");
+        let mut names: Vec<&str> =
+            model.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), model.parameters().len(), "{name}: a name stands for two");
+    }
+}
+
+/// Weight decay is for matrices and vectors of tokens, not for biases and norms.
+#[test]
+fn biases_and_norms_do_not_decay() {
+    for fixture in fixtures() {
+        for Parameter { name, decay, .. } in fixture.model().parameters() {
+            let is_norm = name.to_lowercase().contains("norm") || name.starts_with("classifier.1.");
+            assert_eq!(*decay, !(is_norm || name.ends_with("bias")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn padding_and_batch_mates_change_no_logit() {
+    for fixture in fixtures() {
+        let (model, name) = (fixture.model(), fixture.name());
+        let pass = Pass::evaluate();
+        let together = logits(&*model, &fixture.batch(), &pass);
+        let longest = fixture.processor.max_length().unwrap_or(0);
+        let padded =
+            logits(&*model, &fixture.batch_of(0..8, Padding::Max(longest)), &pass);
+        assert!(largest_difference(&together, &padded) <= ROUNDING, "{name}: padding");
+        let alone: Vec<f32> = (0..8)
+            .flat_map(|row| {
+                logits(&*model, &fixture.batch_of(row..row + 1, Padding::Longest), &pass)
+            })
+            .collect();
+        assert!(largest_difference(&together, &alone) <= ROUNDING, "{name}: batch-mates");
+    }
+}
+
+/// Masks belong to the row of the step, so that cutting a step into shards changes nothing.
+#[test]
+fn shards_and_padding_change_no_dropout_mask() {
+    for fixture in fixtures() {
+        let model = fixture.load_from(&fixture.folder(), Some(0.2));
+        let whole = logits(&*model, &fixture.batch(), &Pass::train(3, 7, 0));
+        for cut in [1, 4, 7] {
+            let parts = [(0, 0..cut), (cut, cut..8)];
+            let shards: Vec<f32> = parts
+                .into_iter()
+                .flat_map(|(first, rows)| {
+                    let batch = fixture.batch_of(rows, Padding::Longest);
+                    logits(&*model, &batch, &Pass::train(3, 7, first))
+                })
+                .collect();
+            let difference = largest_difference(&whole, &shards);
+            assert!(difference <= ROUNDING, "{}: cut at {cut}: {difference}", fixture.name());
+        }
+    }
+}
+
+#[test]
+fn gradients_reach_exactly_the_active_parameters() {
+    for fixture in fixtures() {
+        let (model, name) = (fixture.model(), fixture.name());
+        let gradients = loss(&*model, &fixture.batch()).backward().unwrap();
+        let off_path = (fixture.preset.off_path)(fixture.arm);
+        for Parameter { name: parameter, var, active, .. } in model.parameters() {
+            assert_eq!(*active, !off_path.contains(&parameter.as_str()), "{name}: {parameter}");
+            match gradients.get(var) {
+                Some(gradient) => {
+                    assert!(active, "{name}: {parameter} gets a gradient and is listed as off");
+                    // That of a key bias is zero but for rounding.
+                    let is_zero = values(gradient).iter().all(|value| value.abs() < 1e-8);
+                    let is_key = parameter.ends_with("key.bias");
+                    assert!(!is_zero || is_key, "{name}: the gradient of {parameter} is zero");
+                }
+                None => assert!(!active, "{name}: no gradient reaches {parameter}"),
+            }
+        }
+        for listed in off_path {
+            let exists = model.parameters().iter().any(|parameter| parameter.name == *listed);
+            assert!(exists, "{name}: {listed} is listed as off and does not exist");
+        }
+    }
+}
+
+#[test]
+fn one_batch_is_learned_by_heart_and_every_active_parameter_changes() {
+    for fixture in fixtures() {
+        let (model, batch, name) = (fixture.model(), fixture.batch(), fixture.name());
+        let before: Vec<Vec<f32>> =
+            model.parameters().iter().map(|parameter| values(&parameter.var)).collect();
+        let active = model.parameters().iter().filter(|parameter| parameter.active);
+        let variables = active.map(|parameter| parameter.var.clone()).collect();
+        let settings = ParamsAdamW { lr: 5e-3, weight_decay: 0.0, ..ParamsAdamW::default() };
+        let mut optimizer = candle_nn::AdamW::new(variables, settings).unwrap();
+        let first = loss(&*model, &batch).to_scalar::<f32>().unwrap();
+        for _ in 0..60 {
+            let gradients = loss(&*model, &batch).backward().unwrap();
+            optimizer.step(&gradients).unwrap();
+        }
+        let last = loss(&*model, &batch).to_scalar::<f32>().unwrap();
+        assert!(last < 0.05 * first, "{name}: the loss went from {first} to {last}");
+        for (parameter, before) in model.parameters().iter().zip(before) {
+            let changed = values(&parameter.var) != before;
+            assert_eq!(changed, parameter.active, "{name}: {}", parameter.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_saved_is_loaded_bit_for_bit() {
+    for fixture in fixtures() {
+        let (model, name) = (fixture.model(), fixture.name());
+        // Values that no initialisation gives, off the path too.
+        for (index, parameter) in model.parameters().iter().enumerate() {
+            let moved = (parameter.var.as_tensor() + 1e-3 * (index as f64 + 0.1)).unwrap();
+            parameter.var.set(&moved).unwrap();
+        }
+        let copy = fixture.root.path().join("copy");
+        for _ in 0..2 {
+            // The second time it replaces the first.
+            save(&*model, &fixture.folder(), &fixture.labels, fixture.preset.name, &copy).unwrap();
+        }
+        let again = fixture.load_from(&copy, None);
+        for (a, b) in model.parameters().iter().zip(again.parameters()) {
+            assert_eq!((&a.name, a.active, a.decay), (&b.name, b.active, b.decay));
+            let bits = |parameter: &Parameter| -> Vec<u32> {
+                values(&parameter.var).into_iter().map(f32::to_bits).collect()
+            };
+            assert_eq!(bits(a), bits(b), "{name}: {}", a.name);
+        }
+        let batch = fixture.batch();
+        let (a, b) =
+            (logits(&*model, &batch, &Pass::evaluate()), logits(&*again, &batch, &Pass::evaluate()));
+        assert_eq!(a, b, "{name}");
+        // The arm is stored with the checkpoint.
+        let labels = [];
+        let stored = load(&LoadRequest {
+            folder: &copy,
+            labels: &labels,
+            arm: None,
+            fresh_head: FreshHead::Refused,
+            dropout: None,
+            device: &Device::Cpu,
+        });
+        let stored = stored.unwrap();
+        assert_eq!((stored.model.arm(), stored.labels), (fixture.arm, fixture.labels));
+    }
+}
+
+#[test]
+fn the_same_seed_and_texts_make_the_same_files() {
+    for preset in CATALOG.iter().filter(|preset| preset.tiny) {
+        let root = tempfile::tempdir().unwrap();
+        let labels = ["no".to_owned(), "yes".to_owned()];
+        let make = |seed, name| {
+            let folder = root.path().join(name);
+            create(preset, &["a red car", "a blue car"], &labels, seed, &folder).unwrap();
+            let mut files: Vec<_> =
+                std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+            files.sort();
+            files.into_iter().map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>()
+        };
+        let first = make(1, "first");
+        assert_eq!(first, make(1, "second"));
+        assert_ne!(first, make(2, "third"));
+    }
+}
+
+#[test]
+fn dropout_acts_in_training_only() {
+    for fixture in fixtures() {
+        let (batch, name) = (fixture.batch(), fixture.name());
+        let plain = fixture.load_from(&fixture.folder(), Some(0.0));
+        let dropping = fixture.load_from(&fixture.folder(), Some(0.3));
+        let expected = logits(&*plain, &batch, &Pass::evaluate());
+        assert_eq!(logits(&*dropping, &batch, &Pass::evaluate()), expected, "{name}");
+        assert_eq!(logits(&*plain, &batch, &Pass::train(1, 1, 0)), expected, "{name}");
+        let trained = |seed, step| logits(&*dropping, &batch, &Pass::train(seed, step, 0));
+        assert_eq!(trained(1, 1), trained(1, 1), "{name}: the same step twice");
+        assert!(largest_difference(&trained(1, 1), &expected) > 1e-3, "{name}: nothing dropped");
+        assert_ne!(trained(1, 1), trained(1, 2), "{name}: two steps");
+        assert_ne!(trained(1, 1), trained(2, 1), "{name}: two seeds");
+    }
+}
+
+#[test]
+fn what_a_batch_lacks_is_named() {
+    for fixture in fixtures() {
+        let (model, name) = (fixture.model(), fixture.name());
+        let error = |batch: &Batch| model.forward(batch, &Pass::evaluate()).unwrap_err();
+        let no_text = error(&Batch { text: None, ..fixture.batch() });
+        assert!(matches!(no_text, ModelError::NoInput { input: "text", .. }), "{name}: {no_text}");
+        if fixture.arm.uses_image() {
+            let blind = error(&Batch { image: None, ..fixture.batch() });
+            assert!(matches!(blind, ModelError::NoInput { input: "picture", .. }), "{name}");
+        }
+        let long = error(&fixture.batch_of(0..1, Padding::Max(1000)));
+        assert!(matches!(long, ModelError::TooLong { tokens: 1000, .. }), "{name}: {long}");
+    }
+}
+
+#[test]
+fn an_arm_that_a_model_lacks_is_a_usage_error() {
+    for preset in CATALOG {
+        let fixture = Fixture::new(preset, preset.default_arm());
+        for arm in [Arm::Both, Arm::Text, Arm::Image] {
+            let loaded = load(&LoadRequest {
+                folder: &fixture.folder(),
+                labels: &fixture.labels,
+                arm: Some(arm),
+                fresh_head: FreshHead::Refused,
+                dropout: None,
+                device: &Device::Cpu,
+            });
+            match loaded {
+                Ok(_) => assert!(preset.arms.contains(&arm), "{}: {arm}", preset.name),
+                Err(error) => {
+                    assert!(!preset.arms.contains(&arm), "{}: {error}", preset.name);
+                    assert!(matches!(error, ModelError::Arm { .. }) && error.is_usage());
+                }
+            }
+        }
+    }
+}
