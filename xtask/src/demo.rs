@@ -11,11 +11,20 @@ use crate::failure::Failure;
 
 /// What `mmc plan --grid FILE --json` prints.
 #[derive(Debug, Deserialize)]
-pub(crate) struct InPlace {
+pub(crate) struct Found {
     /// Whether all is there.
     pub(crate) in_place: bool,
-    /// What is not.
+    /// The models of the grid.
+    pub(crate) models: Vec<Model>,
+    /// What is not there.
     pub(crate) missing: Vec<Missing>,
+}
+
+/// A model of the grid.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Model {
+    /// Whether it is small and made from scratch.
+    pub(crate) tiny: bool,
 }
 
 /// Something that the study's protocol needs and that is not there.
@@ -30,7 +39,7 @@ pub(crate) struct Missing {
     pub(crate) how: String,
 }
 
-impl InPlace {
+impl Found {
     /// All that is missing, for someone who wants the real thing.
     pub(crate) fn instructions(&self) -> String {
         let lines = self.missing.iter().map(|missing| {
@@ -45,10 +54,13 @@ impl InPlace {
     }
 }
 
-/// Generates the demo set in `folder`, unless just this one is there already.
-pub(crate) fn generate(plan: &DemoPlan, truth: Truth, folder: &Path) -> Result<(), Failure> {
-    let (train, dev, test) = (plan.train, plan.dev, plan.test);
-    let wanted = DemoSet { truth, seed: 0, train, dev, test };
+/// The demo set of an experiment.
+fn wanted(plan: &DemoPlan, truth: Truth) -> DemoSet {
+    DemoSet { truth, seed: 0, train: plan.train, dev: plan.dev, test: plan.test }
+}
+
+/// Whether just this demo set is in `folder`.
+pub(crate) fn is_there(plan: &DemoPlan, truth: Truth, folder: &Path) -> Result<bool, Failure> {
     let there = manifest(folder)?.map(|found| DemoSet {
         truth: found.truth,
         seed: found.seed,
@@ -56,12 +68,17 @@ pub(crate) fn generate(plan: &DemoPlan, truth: Truth, folder: &Path) -> Result<(
         dev: found.dev,
         test: found.test,
     });
-    if there == Some(wanted) {
+    Ok(there == Some(wanted(plan, truth)))
+}
+
+/// Generates the demo set in `folder`, in place of another, unless it is there already.
+pub(crate) fn generate(plan: &DemoPlan, truth: Truth, folder: &Path) -> Result<(), Failure> {
+    if is_there(plan, truth, folder)? {
         return Ok(());
     }
-    if there.is_some() {
+    if manifest(folder)?.is_some() {
         fs::remove_dir_all(folder)?;
     }
-    write(&wanted, folder)?;
+    write(&wanted(plan, truth), folder)?;
     Ok(())
 }

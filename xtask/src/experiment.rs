@@ -11,7 +11,7 @@ use mmc_data::demo::Truth;
 use mmc_report::{read_results, verdict, write};
 use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, PartialSettings, ResultsFolder};
 
-use crate::demo::{self, InPlace};
+use crate::demo::{self, Found};
 use crate::failure::{Failure, workspace};
 use crate::grid::{self, Launch, Run, State, time};
 
@@ -53,8 +53,8 @@ enum Profile {
 
 /// What is run in the end.
 enum Mode {
-    /// The study's protocol on the real data.
-    Study,
+    /// The study's protocol on the real data; `tiny` where all its models are.
+    Study { tiny: bool },
     /// The same grid on generated data with tiny models.
     Demo { truth: Truth, missing: Vec<String> },
 }
@@ -72,27 +72,32 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let out = options.out.clone().unwrap_or_else(|| root.join("results").join(&options.name));
     let results = ResultsFolder::new(&out);
     let (grid, settings) = plan(&experiment, &mode, &results)?;
+    let mut is_data_known = true;
     if let Mode::Demo { truth, .. } = &mode
         && let Some(plan) = &experiment.demo
-        && !options.dry_run
     {
-        fs::create_dir_all(&out)?;
-        demo::generate(plan, *truth, &out.join("demo-data"))?;
+        let data = out.join("demo-data");
+        is_data_known = demo::is_there(plan, *truth, &data)? || !options.dry_run;
+        if !options.dry_run {
+            fs::create_dir_all(&out)?;
+            demo::generate(plan, *truth, &data)?;
+        }
     }
-    let runs = states(&results, &grid, &settings)?;
+    let runs = states(&results, &grid, &settings, is_data_known)?;
     if options.dry_run {
         for (run, state) in &runs {
             println!("{:<24} {}", run.id.to_string(), state.plan());
         }
         return Ok(());
     }
-    if matches!(mode, Mode::Study) {
+    if matches!(mode, Mode::Study { tiny: false }) {
         mmc = build(&root, "release")?;
     }
     results.write_record(&record(options, &experiment, &mode, grid))?;
-    grid::execute(&runs, &launch(options, &mode, &mmc));
+    let failed = grid::execute(&runs, &launch(options, &mode, &mmc));
     println!("{} runs in {}", runs.len(), time(started.elapsed().as_secs_f64()));
-    conclude(&out)
+    conclude(&out)?;
+    if failed == 0 { Ok(()) } else { Err(Failure::said()) }
 }
 
 fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {
@@ -130,7 +135,7 @@ fn build(root: &Path, profile: &str) -> Result<PathBuf, Failure> {
 }
 
 /// Asks `mmc` what the study's protocol finds in place.
-fn look(mmc: &Path, config: &Path, root: &Path) -> Result<InPlace, Failure> {
+fn look(mmc: &Path, config: &Path, root: &Path) -> Result<Found, Failure> {
     let output = Command::new(mmc)
         .args(["plan", "--json", "--grid"])
         .arg(config)
@@ -142,7 +147,7 @@ fn look(mmc: &Path, config: &Path, root: &Path) -> Result<InPlace, Failure> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-fn choose(options: &Options, experiment: &Experiment, found: &InPlace) -> Result<Mode, Failure> {
+fn choose(options: &Options, experiment: &Experiment, found: &Found) -> Result<Mode, Failure> {
     let full = options.profile == Some(Profile::Full);
     if full && options.truth.is_some() {
         return Err(Failure::usage(
@@ -157,7 +162,7 @@ fn choose(options: &Options, experiment: &Experiment, found: &InPlace) -> Result
     }
     let demo = options.profile == Some(Profile::Demo) || options.truth.is_some();
     if found.in_place && !demo {
-        return Ok(Mode::Study);
+        return Ok(Mode::Study { tiny: found.models.iter().all(|model| model.tiny) });
     }
     if experiment.demo.is_none() {
         return Err(Failure::work(format!(
@@ -173,7 +178,9 @@ fn choose(options: &Options, experiment: &Experiment, found: &InPlace) -> Result
 /// The first lines: nobody may take a demo figure for a real one.
 fn announce(name: &str, mode: &Mode) {
     match mode {
-        Mode::Study => println!("{name}: data and weights are in place; the study's protocol"),
+        Mode::Study { .. } => {
+            println!("{name}: data and weights are in place; the protocol of configs/{name}.toml");
+        }
         Mode::Demo { truth, missing } if missing.is_empty() => println!(
             "{name}: DEMO as asked for, on generated data (truth: {truth}) with tiny models"
         ),
@@ -208,34 +215,28 @@ fn plan(
     Ok((grid.clone(), settings.clone().merge(data)))
 }
 
-/// Every run of the grid with what is in its folder now.
+/// Every run of the grid with what is in its folder now. Runs on data that is still to be made are
+/// not runs on it.
 fn states(
     results: &ResultsFolder,
     grid: &Grid,
     settings: &PartialSettings,
+    is_data_known: bool,
 ) -> Result<Vec<(Run, State)>, Failure> {
-    let mut fingerprints = None;
-    let mut runs = Vec::new();
-    for id in grid.runs() {
-        let run = Run::new(results, id, settings);
-        let state = if run.folder.join("config.toml").is_file() {
-            let known = match fingerprints.take() {
-                Some(known) => known,
-                None => grid::fingerprints(settings)?,
-            };
-            run.state(fingerprints.insert(known))?
-        } else {
-            State::New
-        };
-        runs.push((run, state));
-    }
-    Ok(runs)
+    let runs: Vec<Run> =
+        grid.runs().into_iter().map(|id| Run::new(results, id, settings)).collect();
+    let any_started = runs.iter().any(Run::is_started);
+    let fingerprints =
+        if any_started && is_data_known { grid::fingerprints(settings)? } else { Vec::new() };
+    let state = |run: Run| Ok((run.state(&fingerprints)?, run));
+    let states: Result<Vec<_>, Failure> = runs.into_iter().map(state).collect();
+    Ok(states?.into_iter().map(|(state, run)| (run, state)).collect())
 }
 
 fn record(options: &Options, experiment: &Experiment, mode: &Mode, grid: Grid) -> ExperimentRecord {
     let name = &options.name;
     let (command, missing, demo) = match mode {
-        Mode::Study => (format!("cargo xtask experiment {name}"), Vec::new(), None),
+        Mode::Study { .. } => (format!("cargo xtask experiment {name}"), Vec::new(), None),
         Mode::Demo { truth, missing } => (
             format!("cargo xtask experiment {name} --truth {truth}"),
             missing.clone(),
@@ -258,14 +259,9 @@ fn record(options: &Options, experiment: &Experiment, mode: &Mode, grid: Grid) -
 /// Tiny models gain nothing from threads: one thread a run, runs side by side.
 fn launch<'a>(options: &Options, mode: &Mode, mmc: &'a Path) -> Launch<'a> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = options.jobs.unwrap_or(match mode {
-        Mode::Study => 1,
-        Mode::Demo { .. } => cores.min(4),
-    });
-    let threads = match mode {
-        Mode::Study => (cores / jobs.max(1)).max(1),
-        Mode::Demo { .. } => 1,
-    };
+    let tiny = !matches!(mode, Mode::Study { tiny: false });
+    let jobs = options.jobs.unwrap_or(if tiny { cores.min(4) } else { 1 }).max(1);
+    let threads = if tiny { 1 } else { (cores / jobs).max(1) };
     Launch { mmc, jobs, threads }
 }
 

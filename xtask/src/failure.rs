@@ -23,9 +23,16 @@ impl Failure {
         Self { message: message.into(), code: 2 }
     }
 
+    /// The work failed, and why was said already.
+    pub(crate) fn said() -> Self {
+        Self::work("")
+    }
+
     /// Prints the message and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("error: {}", self.message);
+        if !self.message.is_empty() {
+            eprintln!("error: {}", self.message);
+        }
         ExitCode::from(self.code)
     }
 }

@@ -66,6 +66,11 @@ impl Run {
         Self { id, settings: settings.clone().merge(decided), folder, asked }
     }
 
+    /// Whether its folder holds a run.
+    pub(crate) fn is_started(&self) -> bool {
+        RunFolder::open(&self.folder).is_ok()
+    }
+
     /// What is in its folder now. `fingerprints` are those of the data's splits.
     pub(crate) fn state(&self, fingerprints: &[(String, String)]) -> Result<State, Failure> {
         let Ok(folder) = RunFolder::open(&self.folder) else { return Ok(State::New) };
@@ -168,8 +173,8 @@ pub(crate) struct Launch<'a> {
 }
 
 /// Executes what is not complete, `jobs` at a time, with a line for each run that ends. A run that
-/// fails does not keep the others from running.
-pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) {
+/// fails does not keep the others from running; how many did is returned.
+pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
     let todo: Vec<&(Run, State)> =
         runs.iter().filter(|(_, state)| *state != State::Complete).collect();
     let skipped = runs.len() - todo.len();
@@ -177,7 +182,7 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) {
         println!("{skipped} of {} runs are complete already", runs.len());
     }
     let next = Mutex::new(todo.iter());
-    let progress = Mutex::new(Progress { ended: 0, started: Instant::now() });
+    let progress = Mutex::new(Progress { ended: 0, failed: 0, started: Instant::now() });
     std::thread::scope(|scope| {
         for _ in 0..launch.jobs.clamp(1, todo.len().max(1)) {
             scope.spawn(|| {
@@ -193,10 +198,12 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) {
             });
         }
     });
+    progress.into_inner().unwrap_or_else(PoisonError::into_inner).failed
 }
 
 struct Progress {
     ended: usize,
+    failed: usize,
     started: Instant,
 }
 
@@ -206,14 +213,15 @@ impl Progress {
         self.ended += 1;
         let elapsed = self.started.elapsed().as_secs_f64();
         let left = elapsed / self.ended as f64 * (all - self.ended) as f64;
-        let what = match outcome {
-            Ok(()) => format!("done in {seconds:.0} s"),
-            Err(failure) => {
-                format!("FAILED after {seconds:.0} s: {failure}")
-            }
-        };
         let left = if self.ended == all { String::new() } else { format!(", {} left", time(left)) };
-        println!("[{:>2}/{all}] {}: {what}{left}", self.ended, run.id);
+        let (ended, id, seconds) = (self.ended, &run.id, time(seconds));
+        match outcome {
+            Ok(()) => println!("[{ended:>2}/{all}] {id}: done in {seconds}{left}"),
+            Err(failure) => {
+                self.failed += 1;
+                println!("[{ended:>2}/{all}] {id}: FAILED after {seconds}{left}: {failure}");
+            }
+        }
         // A pipe that is read by nobody is no reason to stop the runs.
         drop(std::io::stdout().flush());
     }
