@@ -14,6 +14,7 @@ use crate::feed::Feed;
 use crate::plan::StepPlan;
 use crate::predict::loader_options;
 use crate::resume::{Best, Counters};
+use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
 use crate::{
     Outcome, Plan, Progress, TrainError, cost, finish, place, predict, resume, score, start,
@@ -39,9 +40,7 @@ pub fn train(
     if start::admit(plan, folder)? == start::Admitted::Complete {
         return Ok(Outcome::AlreadyComplete);
     }
-    let source = start::starting_point(plan, folder)?;
-    let processor = start::processor(plan, &source)?;
-    let loaded = start::load(plan, &source)?;
+    let Start { source, processor, loaded } = start::start(plan, folder)?;
     start::tell(plan, &loaded.report, progress);
     let counters = {
         let mut run = Run::new(plan, folder, (&source, &loaded), &processor, progress)?;

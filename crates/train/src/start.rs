@@ -24,29 +24,57 @@ pub(crate) enum Admitted {
     Open,
 }
 
-/// Compares the run in the folder, if there is one, with the plan, and writes `config.toml`.
+/// Compares the run in the folder, if there is one, with the plan. Changes nothing.
 pub(crate) fn admit(plan: &Plan, folder: &RunFolder) -> Result<Admitted, TrainError> {
-    let asked = plan.config();
     if folder.config_path().is_file() {
-        let differences = folder.config()?.obstacles(&asked)?;
+        let differences = folder.config()?.obstacles(&plan.config())?;
         if !differences.is_empty() {
             return Err(TrainError::Differs { path: folder.root().to_owned(), differences });
         }
         if folder.is_complete() {
             return Ok(Admitted::Complete);
         }
-    } else {
-        // Without its configuration nobody can say what these belong to.
-        resume::remove(&folder.state())?;
-        resume::remove(&folder.initial())?;
     }
-    folder.write_config(&asked)?;
     Ok(Admitted::Open)
+}
+
+/// What a sitting begins with.
+pub(crate) struct Start {
+    /// The folder that training starts from.
+    pub(crate) source: PathBuf,
+    pub(crate) processor: Arc<Processor>,
+    pub(crate) loaded: Loaded,
+}
+
+/// Makes or finds the initial weights, loads them, and only then writes `config.toml`: a
+/// checkpoint that does not fit leaves the folder as it was.
+pub(crate) fn start(plan: &Plan, folder: &RunFolder) -> Result<Start, TrainError> {
+    let is_new = !folder.config_path().is_file();
+    // Without their configuration nobody can say what these belong to.
+    let clear = || {
+        resume::remove(&folder.state())?;
+        resume::remove(&folder.initial())
+    };
+    if is_new {
+        clear()?;
+    }
+    let begin = || {
+        let source = starting_point(plan, folder)?;
+        let processor = processor(plan, &source)?;
+        let loaded = load(plan, &source)?;
+        folder.write_config(&plan.config())?;
+        Ok(Start { source, processor, loaded })
+    };
+    let start = begin();
+    if start.is_err() && is_new {
+        clear()?;
+    }
+    start
 }
 
 /// The folder that training starts from: the checkpoint given, or `initial/`, made here for a run
 /// from scratch.
-pub(crate) fn starting_point(plan: &Plan, folder: &RunFolder) -> Result<PathBuf, TrainError> {
+fn starting_point(plan: &Plan, folder: &RunFolder) -> Result<PathBuf, TrainError> {
     match &plan.source {
         CheckpointSource::Folder(path) => Ok(path.clone()),
         CheckpointSource::FromScratch => {
@@ -65,15 +93,15 @@ pub(crate) fn starting_point(plan: &Plan, folder: &RunFolder) -> Result<PathBuf,
 }
 
 /// The processor of that folder, with the run's arm and length.
-pub(crate) fn processor(plan: &Plan, source: &Path) -> Result<Arc<Processor>, TrainError> {
+fn processor(plan: &Plan, source: &Path) -> Result<Arc<Processor>, TrainError> {
     let processor = Processor::from_folder(source, plan.settings.arm)?;
     let asked = plan.settings.max_length;
     if let Some(longest) = processor.max_length()
         && asked > longest
     {
         let problem = format!(
-            "`max_length` is `{asked}`, but the model in {} has {longest} positions; lower \
-             `--max-length`",
+            "`max_length` is `{asked}`, but the model in {} takes {longest} tokens at most; \
+             lower `--max-length`",
             source.display()
         );
         return Err(TrainError::setting("max_length", problem));
@@ -82,7 +110,7 @@ pub(crate) fn processor(plan: &Plan, source: &Path) -> Result<Arc<Processor>, Tr
 }
 
 /// The model of that folder, with a new head where it has none that fits.
-pub(crate) fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
+fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
     Ok(mmc_models::load(&LoadRequest {
         folder: source,
         labels: plan.classes(),
