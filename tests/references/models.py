@@ -7,6 +7,9 @@ writes `tests/fixtures/models`:
     data/{train,val,test}.csv, data/img/*.png   24, 4 and 4 labelled rows; pictures of unequal sizes
     bert/, vilt/                                folders as `save_pretrained` writes them: two layers,
                                                 every weight, bias and norm random
+    bert-old/                                   the weights of bert/ as files of 2018 hold them: a pickle,
+                                                norms called gamma and beta, a buffer, a language-model
+                                                head, three weights that share one storage
     bert.json, vilt.json                        what is expected of them:
         labels             the checkpoint's classes in its own order (not the data set's)
         ids                the first eight rows of train.csv, the batch of the next four keys
@@ -226,6 +229,27 @@ def expectations(kind, rows):
     }
 
 
+def write_old(folder):
+    """`pytorch_model.bin` with the names, buffers and shared storages of old files."""
+    state = transformers.BertForSequenceClassification.from_pretrained(OUT / "bert").state_dict()
+    old = {}
+    for name, value in state.items():
+        name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        old[name] = value.clone()
+    prefix = "bert.encoder.layer.0.attention.self."
+    parts = [f"{prefix}{part}.weight" for part in ("query", "key", "value")]
+    packed = torch.cat([old[part] for part in parts])
+    for index, part in enumerate(parts):
+        old[part] = packed[32 * index : 32 * (index + 1)]  # views at an offset
+    dense = "bert.pooler.dense.weight"
+    old[dense] = old[dense].t().contiguous().t()  # column by column
+    old["bert.embeddings.position_ids"] = torch.arange(16).unsqueeze(0)
+    old["cls.predictions.bias"] = torch.zeros(7)
+    folder.mkdir()
+    torch.save(old, folder / "pytorch_model.bin")
+    shutil.copy(OUT / "bert/config.json", folder)
+
+
 def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -240,6 +264,7 @@ def main():
         (OUT / kind.name / "model.safetensors").chmod(0o644)
         text = json.dumps(expectations(kind, rows))
         (OUT / f"{kind.name}.json").write_text(text + "\n")
+    write_old(OUT / "bert-old")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,12 @@ pub(crate) struct Build<'a> {
     pub(crate) classes: usize,
 }
 
+/// A parameter's name and shape.
+type NamedShape = (&'static str, Vec<usize>);
+
+/// Builds a model from its parameters.
+type Builder = fn(&Build<'_>, &mut Parameters<'_>) -> Result<Box<dyn Classifier>, ModelError>;
+
 /// One row of [`ARCHITECTURES`].
 pub(crate) struct Architecture {
     /// `model_type` in `config.json`.
@@ -35,10 +41,9 @@ pub(crate) struct Architecture {
     /// What checkpoints may lack: it is made.
     pub(crate) optional: &'static [&'static str],
     /// The shapes of the head, from the hidden width and the classes.
-    pub(crate) head_shapes: fn(usize, usize) -> Vec<(&'static str, Vec<usize>)>,
+    pub(crate) head_shapes: fn(usize, usize) -> Vec<NamedShape>,
     pub(crate) off_path: fn(Arm) -> &'static [&'static str],
-    pub(crate) build:
-        fn(&Build<'_>, &mut Parameters<'_>) -> Result<Box<dyn Classifier>, ModelError>,
+    pub(crate) build: Builder,
 }
 
 /// The prefix of every head's names.

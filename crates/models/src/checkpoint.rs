@@ -144,10 +144,20 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
     let arm = request.arm.or(noted).or(architecture.arms.first().copied()).unwrap_or_default();
     architecture.check_arm(arm)?;
     let weights = WeightFiles::open(request.folder)?;
-    let head = head_for(request, &config, architecture, &weights)?;
-
-    let mut report = LoadReport { head: head.origin, ..LoadReport::default() };
+    let mut report = LoadReport::default();
     let names = model_names(&weights, architecture, &mut report);
+    if !names.keys().any(|name| name.starts_with(architecture.prefix)) {
+        return Err(ModelError::Weights {
+            path: weights.path().to_owned(),
+            problem: format!(
+                "no tensor is of a `{}` model, which `config.json` promises; the two files do not \
+                 belong together",
+                architecture.name
+            ),
+        });
+    }
+    let head = head_for(request, &config, architecture, &weights)?;
+    report.head = head.origin;
     let initialiser = match request.fresh_head {
         FreshHead::Allowed { seed } => {
             let range = config.number("initializer_range", 0.02)?;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::architecture::Architecture;
+use crate::config::ConfigFile;
 use crate::{ModelError, Preset};
 
 /// Where a model's parameters come from.
@@ -19,7 +21,8 @@ pub enum CheckpointSource {
 ///
 /// # Errors
 /// [`ModelError::NotFound`] with the places that were searched and how to get the weights;
-/// [`ModelError::NotTiny`] where `none` is given for a preset that is not tiny.
+/// [`ModelError::NotTiny`] where `none` is given for a preset that is not tiny;
+/// [`ModelError::Architecture`] for a folder of another architecture.
 pub fn locate(preset: &Preset, given: Option<&str>) -> Result<CheckpointSource, ModelError> {
     let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || path("HOME").map(|home| home.join(".cache/huggingface"));
@@ -46,7 +49,7 @@ impl Places {
             Some("none") => return from_scratch(preset),
             None if preset.tiny => return Ok(CheckpointSource::FromScratch),
             Some(given) if Path::new(given).is_dir() => {
-                return Ok(CheckpointSource::Folder(PathBuf::from(given)));
+                return checked(preset, PathBuf::from(given));
             }
             Some(given) => {
                 searched.push(format!("the folder `{given}`"));
@@ -68,11 +71,14 @@ impl Places {
             }
         }
         let found = candidates.into_iter().find(|folder| folder.join("config.json").is_file());
-        found.map(CheckpointSource::Folder).ok_or_else(|| ModelError::NotFound {
-            preset: preset.name.to_owned(),
-            places: searched,
-            remedy: self.remedy(preset, given),
-        })
+        match found {
+            Some(folder) => checked(preset, folder),
+            None => Err(ModelError::NotFound {
+                preset: preset.name.to_owned(),
+                places: searched,
+                remedy: self.remedy(preset, given),
+            }),
+        }
     }
 
     /// The snapshot of a repository in the hub's cache.
@@ -96,6 +102,20 @@ impl Places {
             None => "give a folder in Hugging Face layout, or `none`".to_owned(),
         }
     }
+}
+
+/// The folder, if its checkpoint is of the preset's architecture.
+fn checked(preset: &Preset, folder: PathBuf) -> Result<CheckpointSource, ModelError> {
+    let found = Architecture::of(&ConfigFile::read(&folder)?)?.name;
+    if found == preset.architecture {
+        return Ok(CheckpointSource::Folder(folder));
+    }
+    Err(ModelError::Architecture {
+        folder,
+        preset: preset.name.to_owned(),
+        expected: preset.architecture.to_owned(),
+        found: found.to_owned(),
+    })
 }
 
 fn from_scratch(preset: &Preset) -> Result<CheckpointSource, ModelError> {
@@ -146,9 +166,10 @@ mod tests {
         }
     }
 
-    fn put(folder: &Path) {
+    fn put(folder: &Path, architecture: &str) {
         fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join("config.json"), "{}").unwrap();
+        let config = format!(r#"{{"model_type": "{architecture}"}}"#);
+        fs::write(folder.join("config.json"), config).unwrap();
     }
 
     #[test]
@@ -162,13 +183,13 @@ mod tests {
         assert!(error.contains("weights/bert"), "{error}");
 
         let cached = "hub/models--google-bert--bert-base-uncased";
-        put(&root.path().join(cached).join("snapshots/abc"));
+        put(&root.path().join(cached).join("snapshots/abc"), "bert");
         assert_eq!(places.find(bert, None).unwrap(), folder(&format!("{cached}/snapshots/abc")));
         let id = Some("google-bert/bert-base-uncased");
         assert_eq!(places.find(bert, id).unwrap(), folder(&format!("{cached}/snapshots/abc")));
-        put(&root.path().join("models/bert"));
+        put(&root.path().join("models/bert"), "bert");
         assert_eq!(places.find(bert, None).unwrap(), folder("models/bert"));
-        put(&root.path().join("weights/bert"));
+        put(&root.path().join("weights/bert"), "bert");
         assert_eq!(places.find(bert, None).unwrap(), folder("weights/bert"));
     }
 
@@ -176,8 +197,8 @@ mod tests {
     fn the_snapshot_of_main_is_taken_among_several() {
         let root = tempfile::tempdir().unwrap();
         let repository = root.path().join("hub/models--a--b");
-        put(&repository.join("snapshots/one"));
-        put(&repository.join("snapshots/two"));
+        put(&repository.join("snapshots/one"), "vilt");
+        put(&repository.join("snapshots/two"), "vilt");
         let find = || places(root.path()).find(preset("vilt").unwrap(), Some("a/b"));
         assert!(find().is_err());
         fs::create_dir_all(repository.join("refs")).unwrap();
@@ -193,8 +214,11 @@ mod tests {
         assert_eq!(find("vilt-tiny", Some("none")).unwrap(), CheckpointSource::FromScratch);
         assert!(matches!(find("vilt", Some("none")), Err(ModelError::NotTiny { .. })));
         assert!(matches!(find("vilt", Some("no/such/folder")), Err(ModelError::NotFound { .. })));
-        let given = root.path().to_str().unwrap();
+        let given = root.path().to_str();
+        assert!(matches!(find("vilt", given), Err(ModelError::NoFile { .. })));
+        put(root.path(), "vilt");
         let expected = CheckpointSource::Folder(root.path().to_owned());
-        assert_eq!(find("vilt-tiny", Some(given)).unwrap(), expected);
+        assert_eq!(find("vilt-tiny", given).unwrap(), expected);
+        assert!(matches!(find("bert", given), Err(ModelError::Architecture { .. })));
     }
 }

@@ -108,7 +108,7 @@ mod tests {
         // The standard deviation of a normal cut at two is 0.8796 of the uncut one's.
         let deviation = (weight.iter().map(|value| value * value).sum::<f32>() / 2000.0).sqrt();
         assert!((deviation - 0.1319).abs() < 0.01, "{deviation}");
-        assert!(draw("a", Kind::Bias).iter().all(|&value| value == 0.0));
-        assert!(draw("a", Kind::Scale).iter().all(|&value| value == 1.0));
+        assert_eq!(draw("a", Kind::Bias), [0.0; 2000]);
+        assert_eq!(draw("a", Kind::Scale), [1.0; 2000]);
     }
 }

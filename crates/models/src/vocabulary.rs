@@ -58,7 +58,7 @@ impl Vocabulary {
 
     /// `vocab.txt`: a piece a line.
     pub(crate) fn text(&self) -> String {
-        self.pieces.iter().map(|piece| format!("{piece}\n")).collect()
+        self.pieces.join("\n") + "\n"
     }
 
     /// `tokenizer.json`.

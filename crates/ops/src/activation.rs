@@ -74,7 +74,9 @@ impl CustomOp1 for Gelu {
             let x = elements::<T>(x, layout)?;
             let mut output = x.to_vec();
             for_row_blocks(&mut output, RUN, |_, block| {
-                block.iter_mut().for_each(|x| *x = *x * cumulative(*x));
+                for x in block.iter_mut() {
+                    *x *= cumulative(*x);
+                }
             });
             T::storage(output)
         });
@@ -93,7 +95,7 @@ impl CustomOp1 for Gelu {
                 let mut output = elements::<T>(gradient, layout)?.to_vec();
                 for_row_blocks(&mut output, RUN, |first, block| {
                     for (gradient, &x) in block.iter_mut().zip(&x[first * RUN..]) {
-                        *gradient = *gradient * (cumulative(x) + x * density(x));
+                        *gradient *= cumulative(x) + x * density(x);
                     }
                 });
                 T::storage(output)

@@ -101,7 +101,9 @@ impl Softmax {
         let mut output = scores.to_vec();
         for_row_blocks(&mut output, keys, |first, block| {
             for (row, values) in block.chunks_exact_mut(keys).enumerate() {
-                values.iter_mut().for_each(|value| *value = *value * scale);
+                for value in values.iter_mut() {
+                    *value *= scale;
+                }
                 if let Some(keep) = &self.keep {
                     let keep = &keep[(first + row) / rows_per_item * keys..][..keys];
                     for (value, keep) in values.iter_mut().zip(keep) {
@@ -137,9 +139,13 @@ fn normalise<T: Real>(values: &mut [T]) {
     for &value in &*values {
         highest = if value > highest { value } else { highest };
     }
-    values.iter_mut().for_each(|value| *value = (*value - highest).exp());
-    let total = T::of_f64(1.0) / sum(values.len(), |i| values[i]);
-    values.iter_mut().for_each(|value| *value = *value * total);
+    for value in values.iter_mut() {
+        *value = (*value - highest).exp();
+    }
+    let inverse = T::of_f64(1.0) / sum(values.len(), |i| values[i]);
+    for value in values.iter_mut() {
+        *value *= inverse;
+    }
 }
 
 impl CustomOp1 for Softmax {

@@ -1,6 +1,13 @@
 //! Every row of `OPS`, and the losses: both forms agree, and gradients are those of finite
 //! differences.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use candle_core::{DType, Device, Tensor, Var};
 use mmc_ops::{OPS, Objective, Operation, OpsError, Targets};
 use mmc_random::{Purpose, generator, standard_normal};

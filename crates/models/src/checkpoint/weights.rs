@@ -39,8 +39,8 @@ impl WeightFiles {
             if !path.is_file() {
                 continue;
             }
-            let files =
-                if name.ends_with(".json") { parts(folder, &path)? } else { vec![path.clone()] };
+            let in_parts = name == PARTS || name == OLD_PARTS;
+            let files = if in_parts { parts(folder, &path)? } else { vec![path.clone()] };
             return if name == WHOLE || name == PARTS {
                 Self::safetensors(path, &files)
             } else {
