@@ -451,28 +451,21 @@ fn a_checkpoint_that_does_not_fit_leaves_the_folder_empty() {
     let bench = Bench::new();
     bench.run("first", |_| ());
     let checkpoint = bench.out("first").join("checkpoint");
-    let from = |asked: &mut PartialSettings| {
-        asked.checkpoint = Some(checkpoint.display().to_string());
-    };
-    let damages: [(&str, fn(&mut PartialSettings)); 2] = [
-        ("`max_length` is `4000`", |asked| asked.max_length = Some(4000)),
-        ("model.safetensors", |_| ()),
-    ];
-    for (words, change) in damages {
-        if words == "model.safetensors" {
-            let weights = checkpoint.join("model.safetensors");
-            let bytes = fs::read(&weights).unwrap();
-            fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
-        }
+    let refuse = |max_length, words: &str| {
         let plan = bench.plan(|asked| {
-            from(asked);
-            change(asked);
+            asked.checkpoint = Some(checkpoint.display().to_string());
+            asked.max_length = max_length;
         });
         let folder = RunFolder::create(&bench.out("second")).unwrap();
         let error = train(&plan, &folder, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
         assert_eq!(fs::read_dir(bench.out("second")).unwrap().count(), 0);
-    }
+    };
+    refuse(Some(4000), "`max_length` is `4000`");
+    let weights = checkpoint.join("model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    refuse(None, "model.safetensors");
 }
 
 #[test]
