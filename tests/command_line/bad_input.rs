@@ -8,10 +8,10 @@ use safetensors::tensor::TensorView;
 
 use crate::place::Place;
 
-const TRAIN: &str = "train --dataset table --data-root data --workers 1 --out run";
+pub(crate) const TRAIN: &str = "train --dataset table --data-root data --workers 1 --out run";
 
 /// Breaks something, runs a command, and checks that it fails in words with nothing left behind.
-fn fails(place: &Place, words: &str, code: i32, said: &[&str]) {
+pub(crate) fn fails(place: &Place, words: &str, code: i32, said: &[&str]) {
     let before = place.files("");
     let ran = place.mmc(words);
     assert_eq!(ran.code, code, "mmc {words}: {}", ran.stderr);
@@ -26,11 +26,6 @@ fn fails(place: &Place, words: &str, code: i32, said: &[&str]) {
     assert!(after == before, "mmc {words} changed a file");
 }
 
-/// As [`fails`], for training `bert-tiny` on the table.
-fn training_fails(place: &Place, said: &[&str]) {
-    fails(place, &format!("{TRAIN} --model bert-tiny"), 1, said);
-}
-
 #[test]
 fn a_missing_data_root_is_named_with_how_to_get_the_data() {
     let place = Place::new();
@@ -39,29 +34,6 @@ fn a_missing_data_root_is_named_with_how_to_get_the_data() {
     let words = "train --model vilt-tiny --dataset hateful_memes --out run";
     fails(&place, words, 1, &["data/hateful_memes", "train.jsonl", "mmc data demo"]);
     fails(&place, "data check --dataset table --data-root nowhere", 1, &["nowhere"]);
-}
-
-#[test]
-fn a_truncated_json_line_is_named() {
-    let place = Place::with_table();
-    fs::remove_file(place.path("data/train.csv")).unwrap();
-    let row = |id: u8, label: &str| {
-        format!("{{\"id\": \"{id}\", \"text\": \"good\", \"label\": \"{label}\"}}\n")
-    };
-    let table = row(1, "up") + &row(2, "down") + "{\"id\": \"3\", \"text\": \"goo";
-    place.write("data/train.jsonl", table);
-    training_fails(&place, &["data/train.jsonl:3"]);
-}
-
-#[test]
-fn an_unknown_label_is_named_with_those_known() {
-    let place = Place::with_table();
-    place.edit(
-        "data/val.csv",
-        "val-3,a bad thing number 3,img/val3.png,down",
-        "val-3,a bad thing number 3,img/val3.png,sideways",
-    );
-    training_fails(&place, &["data/val.csv:5", "`sideways`", "`down`", "`up`"]);
 }
 
 #[test]
@@ -114,23 +86,6 @@ fn pictures_that_cannot_be_decoded_are_named_by_file_and_id() {
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("test3.png") && ran.stderr.contains("test-3"), "{}", ran.stderr);
     assert!(!place.path("second/scores.json").exists() && !place.path("second/cost.json").exists());
-}
-
-#[test]
-fn an_empty_split_a_repeated_id_and_other_encodings_are_named() {
-    let place = Place::with_table();
-    let table = place.read("data/train.csv");
-    place.write("data/train.csv", "id,text,image,label\n");
-    training_fails(&place, &["data/train.csv"]);
-    place.write("data/train.csv", "");
-    training_fails(&place, &["data/train.csv"]);
-    place.write("data/train.csv", table.replace("train-7,", "train-2,"));
-    training_fails(&place, &["data/train.csv:9", "`train-2`"]);
-    let mut bytes = table.clone().into_bytes();
-    let at = table.find("thing number 5").unwrap();
-    bytes[at] = 0xff;
-    place.write("data/train.csv", bytes);
-    training_fails(&place, &["data/train.csv:7", "UTF-8"]);
 }
 
 #[test]

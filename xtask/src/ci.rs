@@ -56,25 +56,25 @@ pub(crate) fn run(full: bool) -> Result<(), Failure> {
         std::fs::remove_dir_all(scratch)?; // results of an earlier check would be skipped over
     }
     for step in steps(full) {
-        println!("\n== {}: {}", step.name, step.typed());
+        say!("\n== {}: {}", step.name, step.typed());
         let began = Instant::now();
         let outcome = step.run(&mut tally);
         let seconds = began.elapsed().as_secs_f64();
         match outcome {
-            Ok(()) => println!("== {}: passed in {seconds:.0} s", step.name),
+            Ok(()) => say!("== {}: passed in {seconds:.0} s", step.name),
             Err(why) => {
-                println!("== {}: FAILED in {seconds:.0} s, {why}", step.name);
-                println!("== repeat it with: {}", step.typed());
+                say!("== {}: FAILED in {seconds:.0} s, {why}", step.name);
+                say!("== repeat it with: {}", step.typed());
                 failed.push(step.name);
             }
         }
     }
-    println!("\n== all steps: {:.0} s", started.elapsed().as_secs_f64());
+    say!("\n== all steps: {:.0} s", started.elapsed().as_secs_f64());
     for name in &failed {
-        println!("== failed: {name}");
+        say!("== failed: {name}");
     }
     // The last line, whatever happened: whoever reads the check reads this.
-    println!("{} passed, {} failed", tally.passed, tally.failed);
+    say!("{} passed, {} failed", tally.passed, tally.failed);
     if failed.is_empty() { Ok(()) } else { Err(Failure::said()) }
 }
 
@@ -131,7 +131,7 @@ impl Step {
         if let Some(output) = child.stdout.take() {
             for line in BufReader::new(output).lines() {
                 last = line.map_err(|error| error.to_string())?;
-                println!("{last}");
+                say!("{last}");
                 tally.add(&last);
             }
         }

@@ -86,7 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let runs = states(&results, &grid, &settings, is_data_known)?;
     if options.dry_run {
         for (run, state) in &runs {
-            println!("{:<24} {}", run.id.to_string(), state.plan());
+            say!("{:<24} {}", run.id.to_string(), state.plan());
         }
         return Ok(());
     }
@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     results.write_record(&record(options, &experiment, &mode, grid))?;
     let failed = grid::execute(&runs, &launch(options, &mode, &mmc));
-    println!("{} runs in {}", runs.len(), time(started.elapsed().as_secs_f64()));
+    say!("{} runs in {}", runs.len(), time(started.elapsed().as_secs_f64()));
     conclude(&out)?;
     if failed == 0 { Ok(()) } else { Err(Failure::said()) }
 }
@@ -179,12 +179,12 @@ fn choose(options: &Options, experiment: &Experiment, found: &Found) -> Result<M
 fn announce(name: &str, mode: &Mode) {
     match mode {
         Mode::Study { .. } => {
-            println!("{name}: data and weights are in place; the protocol of configs/{name}.toml");
+            say!("{name}: data and weights are in place; the protocol of configs/{name}.toml");
         }
-        Mode::Demo { truth, missing } if missing.is_empty() => println!(
-            "{name}: DEMO as asked for, on generated data (truth: {truth}) with tiny models"
-        ),
-        Mode::Demo { truth, missing } => println!(
+        Mode::Demo { truth, missing } if missing.is_empty() => {
+            say!("{name}: DEMO as asked for, on generated data (truth: {truth}) with tiny models");
+        }
+        Mode::Demo { truth, missing } => say!(
             "{name}: DEMO on generated data (truth: {truth}) with tiny models; missing for the \
              real experiment: {} (`--profile full` says how to get them)",
             missing.join(", ")
@@ -273,17 +273,17 @@ fn conclude(out: &Path) -> Result<(), Failure> {
     let report = out.join("report.md");
     let text = fs::read_to_string(&report)?;
     for heading in ["Scores", "Gain over text"] {
-        println!("\n{}\n{}", heading, table_under(&text, heading));
+        say!("\n{}\n{}", heading, table_under(&text, heading));
     }
-    println!();
+    say!("");
     for failed in &results.failed {
-        println!("not in these figures: {} {}", failed.id, failed.why);
+        say!("not in these figures: {} {}", failed.id, failed.why);
     }
     for reason in &verdict.reasons {
-        println!("{reason}");
+        say!("{reason}");
     }
-    println!("report: {}", report.display());
-    println!("verdict: {}", verdict.verdict);
+    say!("report: {}", report.display());
+    say!("verdict: {}", verdict.verdict);
     Ok(())
 }
 

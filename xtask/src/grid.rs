@@ -1,7 +1,6 @@
 //! The runs of an experiment: which are there already, and the others, run as child processes.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -179,7 +178,7 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
         runs.iter().filter(|(_, state)| *state != State::Complete).collect();
     let skipped = runs.len() - todo.len();
     if skipped > 0 {
-        println!("{skipped} of {} runs are complete already", runs.len());
+        say!("{skipped} of {} runs are complete already", runs.len());
     }
     let next = Mutex::new(todo.iter());
     let progress = Mutex::new(Progress { ended: 0, failed: 0, started: Instant::now() });
@@ -216,14 +215,12 @@ impl Progress {
         let left = if self.ended == all { String::new() } else { format!(", {} left", time(left)) };
         let (ended, id, seconds) = (self.ended, &run.id, time(seconds));
         match outcome {
-            Ok(()) => println!("[{ended:>2}/{all}] {id}: done in {seconds}{left}"),
+            Ok(()) => say!("[{ended:>2}/{all}] {id}: done in {seconds}{left}"),
             Err(failure) => {
                 self.failed += 1;
-                println!("[{ended:>2}/{all}] {id}: FAILED after {seconds}{left}: {failure}");
+                say!("[{ended:>2}/{all}] {id}: FAILED after {seconds}{left}: {failure}");
             }
         }
-        // A pipe that is read by nobody is no reason to stop the runs.
-        drop(std::io::stdout().flush());
     }
 }
 

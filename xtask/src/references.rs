@@ -21,7 +21,7 @@ pub(crate) fn remake(name: Option<&str>) -> Result<(), Failure> {
             return Err(Failure::work(format!("{}: {status}", script.display())));
         }
         let seconds = started.elapsed().as_secs_f64();
-        println!("{}: done in {seconds:.0} s", script.display());
+        say!("{}: done in {seconds:.0} s", script.display());
     }
     Ok(())
 }
@@ -58,7 +58,7 @@ fn python(root: &Path, folder: &Path) -> Result<PathBuf, Failure> {
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(interpreter);
     }
-    println!("{}: installing {}", home.display(), pinned.display());
+    say!("{}: installing {}", home.display(), pinned.display());
     if !interpreter.exists() {
         succeed(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
     }

@@ -40,11 +40,11 @@ pub(crate) fn check() -> Result<(), Failure> {
     }
     row.print();
     if problems.is_empty() {
-        println!("tidy: every rule holds");
+        say!("tidy: every rule holds");
         return Ok(());
     }
     for problem in &problems {
-        println!("{problem}");
+        say!("{problem}");
     }
     Err(Failure::work(format!("{} house rules are broken, listed above", problems.len())))
 }
@@ -133,8 +133,8 @@ impl Row {
         self.file_lines.sort_unstable();
         self.function_lines.sort_unstable();
         let percent = |part: usize, whole: usize| 100 * part / whole.max(1);
-        println!("files | lines a file | lines a function | docs | tests inside");
-        println!(
+        say!("files | lines a file | lines a function | docs | tests inside");
+        say!(
             "{} | {} / {} | {} / {} / {} | {} % | {} %",
             self.file_lines.len(),
             quantile(&self.file_lines, 0.5),
