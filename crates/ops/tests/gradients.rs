@@ -9,7 +9,7 @@
 )]
 
 use candle_core::{DType, Device, Tensor, Var};
-use mmc_ops::{OPS, Objective, Operation, OpsError, Targets};
+use mmc_ops::{Dropout, OPS, Objective, Operation, OpsError, Targets};
 use mmc_random::{Purpose, generator, standard_normal};
 use proptest::prelude::*;
 
@@ -106,30 +106,69 @@ fn both_forms_agree_in_f32_and_f64() {
     }
 }
 
-/// Inputs that are views: a transposed copy, transposed back.
+/// The same values with other strides, within the graph.
+fn restrided(tensor: &Tensor) -> Result<Tensor, OpsError> {
+    Ok(match tensor.rank() {
+        0 => tensor.clone(),
+        1 => Tensor::stack(&[tensor, tensor], 1)?.narrow(1, 1, 1)?.squeeze(1)?,
+        rank => {
+            let (a, b) = (rank - 2, rank - 1);
+            tensor.transpose(a, b)?.contiguous()?.transpose(a, b)?
+        }
+    })
+}
+
+/// Views in and, by a view of the result, gradients that are views.
 #[test]
-fn inputs_need_not_be_contiguous() {
+fn neither_inputs_nor_gradients_need_be_contiguous() {
     for (row, inputs) in rows() {
-        let views: Vec<Tensor> = inputs
-            .iter()
-            .map(|input| match input.rank() {
-                0 | 1 => Tensor::stack(&[input, input], 1)
-                    .unwrap()
-                    .narrow(1, 1, 1)
-                    .unwrap()
-                    .squeeze(1)
-                    .unwrap(),
-                rank => input
-                    .transpose(rank - 2, rank - 1)
-                    .unwrap()
-                    .contiguous()
-                    .unwrap()
-                    .transpose(rank - 2, rank - 1)
-                    .unwrap(),
-            })
-            .collect();
-        let expected = values(&(row.fast)(&inputs).unwrap());
-        close(&values(&(row.fast)(&views).unwrap()), &expected, 1e-12, row.name);
+        let strided = |inputs: &[Tensor]| {
+            let views: Vec<Tensor> = inputs.iter().map(restrided).collect::<Result<_, _>>()?;
+            restrided(&(row.fast)(&views)?)
+        };
+        let (expected, expected_gradients) = evaluate(&row.fast, &inputs);
+        let (found, gradients) = evaluate(&strided, &inputs);
+        close(&found, &expected, 1e-12, row.name);
+        for (found, expected) in gradients.iter().zip(&expected_gradients) {
+            close(found, expected, 1e-12, &format!("gradient of {}", row.name));
+        }
+    }
+}
+
+#[test]
+fn dropout_has_the_gradient_of_finite_differences() {
+    let positions: Vec<u32> = (0..5).collect();
+    let settings = Dropout {
+        probability: 0.4,
+        seed: 1,
+        step: 2,
+        layer: Dropout::layer("here"),
+        first_row: 3,
+        positions: positions.into(),
+    };
+    let states = |x: &[Tensor]| mmc_ops::dropout(&x[0], &settings);
+    check_differences("dropout", &states, &inputs(&[&[2, 5, 3]]));
+    let attention = |x: &[Tensor]| mmc_ops::attention(&x[0], &x[1], &x[2], None, Some(&settings));
+    let shapes: [&[usize]; 3] = [&[2, 2, 5, 3], &[2, 2, 5, 3], &[2, 2, 5, 3]];
+    check_differences("attention with dropout", &attention, &inputs(&shapes));
+}
+
+/// Sizes at which work is shared among threads.
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let large: [(&str, &[&[usize]]); 4] = [
+        ("layer_norm", &[&[333, 257], &[257], &[257]]),
+        ("gelu", &[&[333, 257]]),
+        ("softmax_last", &[&[333, 257]]),
+        ("linear", &[&[1111, 33], &[77, 33], &[77]]),
+    ];
+    for (name, shapes) in large {
+        let row = OPS.iter().find(|row| row.name == name).expect("a row of this name");
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| evaluate(&row.fast, &inputs(shapes)))
+        };
+        assert!(on(1) == on(4), "{name}");
     }
 }
 
