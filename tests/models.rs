@@ -2,7 +2,12 @@
 //!
 //! A new model is covered by its row alone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -151,8 +156,7 @@ fn padding_and_batch_mates_change_no_logit() {
         let pass = Pass::evaluate();
         let together = logits(&*model, &fixture.batch(), &pass);
         let longest = fixture.processor.max_length().unwrap_or(0);
-        let padded =
-            logits(&*model, &fixture.batch_of(0..8, Padding::Max(longest)), &pass);
+        let padded = logits(&*model, &fixture.batch_of(0..8, Padding::Max(longest)), &pass);
         assert!(largest_difference(&together, &padded) <= ROUNDING, "{name}: padding");
         let alone: Vec<f32> = (0..8)
             .flat_map(|row| {
@@ -257,8 +261,10 @@ fn what_is_saved_is_loaded_bit_for_bit() {
             assert_eq!(bits(a), bits(b), "{name}: {}", a.name);
         }
         let batch = fixture.batch();
-        let (a, b) =
-            (logits(&*model, &batch, &Pass::evaluate()), logits(&*again, &batch, &Pass::evaluate()));
+        let (a, b) = (
+            logits(&*model, &batch, &Pass::evaluate()),
+            logits(&*again, &batch, &Pass::evaluate()),
+        );
         assert_eq!(a, b, "{name}");
         // The arm is stored with the checkpoint.
         let labels = [];
