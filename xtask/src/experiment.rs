@@ -122,11 +122,13 @@ fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {
 /// and of the tests, is optimised and shares all that they compiled; hours of training are worth
 /// the minutes that `release` takes.
 fn build(root: &Path, profile: &str) -> Result<PathBuf, Failure> {
-    let arguments = ["build", "--quiet", "--profile", profile, "--package", "mmc"];
-    let status = Command::new("cargo").args(arguments).current_dir(root).status()?;
+    // With an example beside it, cargo resolves features as for the tests: nothing is built twice.
+    let arguments = format!(
+        "build --quiet --profile {profile} --workspace --bin mmc --example same_order_anywhere"
+    );
+    let status = Command::new("cargo").args(arguments.split(' ')).current_dir(root).status()?;
     if !status.success() {
-        let typed = arguments.join(" ");
-        return Err(Failure::work(format!("`cargo {typed}` failed, see above")));
+        return Err(Failure::work(format!("`cargo {arguments}` failed, see above")));
     }
     let folder = if profile == "dev" { "debug" } else { profile };
     let target = std::env::current_exe()?;
