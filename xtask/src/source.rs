@@ -18,6 +18,8 @@ pub(crate) struct Function {
     pub(crate) line: usize,
     /// Its lines, from `fn` to the closing brace.
     pub(crate) lines: usize,
+    /// Those of them that hold code.
+    pub(crate) code_lines: usize,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -122,7 +124,9 @@ pub(crate) fn functions(code: &str) -> Vec<Function> {
     for (index, line) in lines.iter().enumerate() {
         let Some(name) = function_name(line) else { continue };
         if let Some(last) = end_of_body(&lines[index..]) {
-            found.push(Function { name, line: index + 1, lines: last + 1 });
+            let body = &lines[index..=index + last];
+            let code_lines = body.iter().filter(|line| !line.trim().is_empty()).count();
+            found.push(Function { name, line: index + 1, lines: last + 1, code_lines });
         }
     }
     found
@@ -177,7 +181,8 @@ mod tests {
         let source = Source::read(
             "fn one() { // {\n    let a = \"}\"; let b = '}'; let c = '\\''; let d = r#\"}\"#;\n}\n",
         );
-        let expected = Function { name: "one".to_owned(), line: 1, lines: 3 };
+        let name = "one".to_owned();
+        let expected = Function { name, line: 1, lines: 3, code_lines: 3 };
         assert_eq!(functions(&source.code), [expected]);
         assert_eq!(source.comments.trim(), "// {");
     }

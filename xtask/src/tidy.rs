@@ -68,10 +68,10 @@ fn check_file(name: &str, text: &str, problems: &mut Vec<String>) {
         problems.push(format!("{name}:1: a file opens with `//!` and what it is for"));
     }
     for function in functions(&source.code) {
-        if function.lines > FUNCTION_LINES {
+        if function.code_lines > FUNCTION_LINES {
             problems.push(format!(
-                "{name}:{}: `{}` has {} lines, at most {FUNCTION_LINES}",
-                function.line, function.name, function.lines
+                "{name}:{}: `{}` has {} lines of code, at most {FUNCTION_LINES}",
+                function.line, function.name, function.code_lines
             ));
         }
     }
@@ -201,7 +201,7 @@ mod tests {
     fn a_long_function_is_named_with_its_line() {
         let body = "    x();\n".repeat(90);
         let found = problems("crates/a/src/b.rs", &format!("//! B.\nfn long() {{\n{body}}}\n"));
-        assert_eq!(found, ["crates/a/src/b.rs:2: `long` has 92 lines, at most 80"]);
+        assert_eq!(found, ["crates/a/src/b.rs:2: `long` has 92 lines of code, at most 80"]);
     }
 
     #[test]
