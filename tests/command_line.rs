@@ -136,10 +136,12 @@ fn the_first_interrupt_saves_the_state_and_says_how_to_go_on() {
 #[test]
 fn threads_workers_and_accumulation_change_no_byte() {
     let place = Place::with_table();
-    for model in ["bert-tiny", "vilt-tiny"] {
+    let emoji = workspace().join("data/emoji");
+    let emoji = format!("--model bert-tiny --data-root {} --max-steps 40", emoji.display());
+    let small = "--model vilt-tiny --data-root data --epochs 3".to_owned();
+    for (model, what) in [("bert-tiny", emoji), ("vilt-tiny", small)] {
         let train = format!(
-            "train --model {model} --dataset table --data-root data --epochs 3 --dropout 0.1 \
-             --learning-rate 0.003 --shard-rows 3"
+            "train --dataset table {what} --dropout 0.1 --learning-rate 0.003 --shard-rows 3"
         );
         let run = |name: &str, threads: &str, more: &str| {
             let words = format!("{train} {more} --out {model}/{name}");

@@ -318,7 +318,54 @@ fn table_under(text: &str, heading: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::demo::{Missing, Model};
+
+    fn chosen(words: &[&str], missing: &[&str]) -> Result<Mode, Failure> {
+        let options = Typed::try_parse_from([&["experiment", "hateful_memes"], words].concat());
+        let experiment = Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
+        let found = Found {
+            in_place: missing.is_empty(),
+            models: vec![Model { tiny: false }],
+            missing: missing
+                .iter()
+                .map(|what| Missing {
+                    what: (*what).to_owned(),
+                    place: "models/bert".to_owned(),
+                    how: "get it".to_owned(),
+                })
+                .collect(),
+        };
+        choose(&options.unwrap().options, &experiment, &found)
+    }
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn what_is_missing_decides_unless_it_is_said() {
+        assert!(matches!(chosen(&[], &[]), Ok(Mode::Study { tiny: false })));
+        let Ok(Mode::Demo { truth, missing }) = chosen(&[], &["weights of bert"]) else { panic!() };
+        assert_eq!((truth, missing), (Truth::Interaction, vec!["weights of bert".to_owned()]));
+        assert!(matches!(chosen(&["--profile", "demo"], &[]), Ok(Mode::Demo { .. })));
+        let demo = chosen(&["--truth", "text"], &[]);
+        assert!(matches!(demo, Ok(Mode::Demo { truth: Truth::Text, .. })));
+    }
+
+    #[test]
+    fn the_full_profile_never_falls_back_and_says_what_is_missing() {
+        assert!(matches!(chosen(&["--profile", "full"], &[]), Ok(Mode::Study { .. })));
+        let Err(error) = chosen(&["--profile", "full"], &["weights of bert"]) else { panic!() };
+        for said in ["weights of bert", "models/bert", "get it"] {
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        assert!(chosen(&["--profile", "full", "--truth", "text"], &[]).is_err());
+    }
 
     #[test]
     fn a_table_is_shown_with_its_caption() {
