@@ -53,6 +53,9 @@ fn a_picture_outside_the_data_root_is_refused() {
     place.write("new.jsonl", "{\"text\": \"a\", \"image\": \"../../etc/passwd\"}\n");
     let words = "predict --checkpoint run/checkpoint --input new.jsonl --out p.jsonl";
     fails(&place, words, 1, &["new.jsonl:1", "../../etc/passwd"]);
+    place.write("bare.jsonl", "{\"id\": \"x\", \"text\": \"a\"}\n");
+    let words = "predict --checkpoint run/checkpoint --input bare.jsonl --out p.jsonl";
+    fails(&place, words, 1, &["bare.jsonl", "`x`", "`image`"]);
     place.edit("data/train.csv", "img/train4.png", "../../etc/passwd");
     let words = "train --model vilt-tiny --dataset table --data-root data --out other";
     fails(&place, words, 1, &["data/train.csv:6", "../../etc/passwd"]);

@@ -23,6 +23,16 @@ impl Inputs {
         let image_root = typed.image_root.clone().unwrap_or_else(|| folder_of(&typed.input));
         let samples = read_inputs(&typed.input, &image_root)?;
         let checkpoint = Checkpoint::open(&typed.checkpoint, typed.max_length)?;
+        let arm = checkpoint.arm();
+        let bare = samples.iter().find(|sample| sample.image.is_none());
+        if let (true, Some(sample)) = (arm.uses_image(), bare) {
+            return Err(Failure::work(format!(
+                "{}: row `{}` has no `image`, which the checkpoint (arm `{arm}`) needs; add a \
+                 picture or drop the row",
+                typed.input.display(),
+                sample.id
+            )));
+        }
         Ok(Self { checkpoint, split: Split::of_inputs(&typed.input, samples) })
     }
 
