@@ -100,7 +100,10 @@ fn read(dataset: &Dataset, root: &Path, split: &str) -> Result<Split, DataError>
 }
 
 fn names_a_line(error: &str, file: &str) -> bool {
-    error.split(&format!("{file}:")).skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    error
+        .split(&format!("{file}:"))
+        .skip(1)
+        .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A copy of a fixture in a scratch folder, whose train file is to be damaged.
@@ -168,7 +171,9 @@ impl Copy {
         lines[line] = if self.is_csv() {
             format!("{},", lines[line].rsplit_once(',').unwrap().0) // an empty label among others
         } else {
-            lines[line].replace("\"label\": 0", "\"label\": 7").replace("\"label\": 1", "\"label\": 7")
+            lines[line]
+                .replace("\"label\": 0", "\"label\": 7")
+                .replace("\"label\": 1", "\"label\": 7")
         };
         self.write(&lines);
     }

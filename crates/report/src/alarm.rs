@@ -2,9 +2,9 @@
 
 use mmc_data::Arm;
 
-use crate::Results;
 use crate::arm::ArmRuns;
 use crate::score::ArmScore;
+use crate::{Results, RunResult};
 
 /// A training loss above this part of ln(classes), the loss of knowing nothing, has not left it.
 const PLATEAU: f64 = 0.9;
@@ -79,17 +79,22 @@ fn learnable(truth: &str, arm: Arm) -> bool {
     }
 }
 
-/// Runs that give every test item the same class.
-fn constant(arm: &ArmRuns) -> Vec<String> {
-    let mut lines = Vec::new();
-    for run in &arm.runs {
-        let Some(rows) = run.test.as_ref().map(|test| &test.rows) else { continue };
-        if let Some(first) = rows.first()
-            && rows.len() > 1
-            && rows.iter().all(|row| row.prediction == first.prediction)
-        {
-            lines.push(format!("{} predicts `{}` for every test item", run.id, first.prediction));
-        }
+/// An arm's runs that give every test item the same class.
+fn constant(arm: &ArmRuns) -> Option<String> {
+    let only_class = |run: &&RunResult| {
+        let rows = &run.test.as_ref()?.rows;
+        let first = &rows.first()?.prediction;
+        let same = rows.len() > 1 && rows.iter().all(|row| row.prediction == *first);
+        same.then(|| format!("`{first}` with seed {}", run.id.seed))
+    };
+    let constant: Vec<String> = arm.runs.iter().filter_map(only_class).collect();
+    if constant.is_empty() {
+        return None;
     }
-    lines
+    let (model, name, seeds) = (&arm.model, arm.arm, arm.runs.len());
+    Some(format!(
+        "{model} ({name}): {} of {seeds} runs predict one class for every test item: {}",
+        constant.len(),
+        constant.join(", ")
+    ))
 }

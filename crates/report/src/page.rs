@@ -77,21 +77,16 @@ impl Page<'_> {
 
     fn opening(&self) -> Vec<Block> {
         let verdict = self.verdict;
-        let question = format!("does the picture help on {}?", verdict.experiment.dataset);
+        let question = format!("oes the picture help on {}?", verdict.experiment.name);
         let mut blocks = Vec::new();
         match demo_words(verdict) {
             Some(demo) => {
-                blocks.push(Block::Heading(
-                    1,
-                    format!("DEMO of {}: {question}", verdict.experiment.name),
-                ));
+                blocks.push(Block::Heading(1, format!("DEMO: d{question}")));
                 blocks.push(Block::Paragraph(format!(
                     "**{demo}. No figure below says anything about the real data.**"
                 )));
             }
-            None => {
-                blocks.push(Block::Heading(1, format!("{}: {question}", verdict.experiment.name)));
-            }
+            None => blocks.push(Block::Heading(1, format!("D{question}"))),
         }
         blocks.push(Block::Paragraph(format!("verdict: {}", verdict.verdict)));
         let meaning = match verdict.verdict {

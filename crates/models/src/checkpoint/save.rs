@@ -223,6 +223,8 @@ pub(crate) fn write_weights(path: &Path, parameters: &[Parameter]) -> Result<(),
         views.push((*name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(error)?));
     }
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    // The library would make a file that only its owner can read.
+    fs::File::create(path).map_err(write_error(path))?;
     safetensors::serialize_to_file(views, Some(metadata), path).map_err(error)?;
     let sync = fs::File::open(path).and_then(|file| file.sync_all());
     sync.map_err(write_error(path))

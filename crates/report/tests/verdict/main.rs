@@ -263,7 +263,7 @@ fn a_demo_says_so_in_its_title_first_line_and_every_caption() {
     let (results, verdict) = judge(&experiment);
     let text = report(&results, &verdict).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("# DEMO of memes"));
+    assert!(lines[0].starts_with("# DEMO: does the picture help on memes?"));
     assert!(lines[2].contains("DEMO: ") && lines[2].contains("data/hateful_memes"));
     assert!(lines.contains(&"verdict: multimodal"));
     let captions: Vec<&&str> =
