@@ -16,6 +16,7 @@ mod demo;
 mod experiment;
 mod failure;
 mod grid;
+mod readme;
 mod references;
 mod source;
 mod tidy;
@@ -43,6 +44,8 @@ enum Task {
         /// The script's name without .py; all of them where absent
         name: Option<String>,
     },
+    /// Copy the excerpt of the last report on Hateful Memes into README.md
+    Readme,
     /// Check the house rules on all sources and print how long files and functions are
     Tidy,
     /// Run what a change must pass, step by step
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Experiment(options) => experiment::run(&options),
         Task::References { name } => references::remake(name.as_deref()),
+        Task::Readme => readme::refresh(),
         Task::Tidy => tidy::check(),
         Task::Ci { full } => ci::run(full),
     };

@@ -65,7 +65,8 @@ pub(crate) fn finish(
 /// The scores of the predictions as they are on disk.
 fn evaluation(plan: &Plan, folder: &RunFolder, split: &Split) -> Result<Evaluation, TrainError> {
     let rows = folder.predictions(split.name.as_str())?.scored()?;
-    Ok(mmc_metrics::evaluate(&score::items(&rows, plan.positive), plan.settings.seed)?)
+    // Not the run's seed: the resamples are those of `mmc evaluate` on the same file.
+    Ok(mmc_metrics::evaluate(&score::items(&rows, plan.positive), 0)?)
 }
 
 fn cost_of(

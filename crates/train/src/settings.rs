@@ -77,6 +77,7 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
     let options = read_options(&settings);
     let train = dataset.read(&root, &study.train, &options)?;
     notes.extend(train.notes.iter().cloned());
+    check_training_split(&train)?;
     let mut read = |name: &str| read_optional(dataset, &root, name, &options, &mut notes);
     let (selection, test) = (read(&study.selection)?, read(&study.test)?);
     let positive = positive_class(&settings, &train.labels)?;
@@ -92,10 +93,27 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
         positive,
         metric,
     };
-    plan.check_training_split()?;
     plan.settle_selection()?;
     plan.objective()?;
     Ok(plan)
+}
+
+/// Before other splits are read against its classes.
+fn check_training_split(train: &Split) -> Result<(), TrainError> {
+    let path = train.path.display();
+    if !train.is_labelled() {
+        let problem = format!("{path}: there is no labelled item to train on; add labels");
+        return Err(TrainError::setting("dataset", problem));
+    }
+    if train.labels.len() < 2 {
+        let only = train.labels.join("");
+        let problem = format!(
+            "{path}: every label is `{only}`, and a classifier needs two classes; add items \
+             of another or name all classes with `--labels`"
+        );
+        return Err(TrainError::setting("labels", problem));
+    }
+    Ok(())
 }
 
 /// What the preset says where nobody else does.
@@ -221,23 +239,6 @@ impl Plan {
         }
         let (items, classes) = (self.train.len() as f64, counts.len() as f64);
         Ok(counts.iter().map(|&count| (items / (classes * count as f64)) as f32).collect())
-    }
-
-    fn check_training_split(&self) -> Result<(), TrainError> {
-        let path = self.train.path.display();
-        if !self.train.is_labelled() {
-            let problem = format!("{path}: there is no labelled item to train on; add labels");
-            return Err(TrainError::setting("dataset", problem));
-        }
-        if self.train.labels.len() < 2 {
-            let only = self.train.labels.join("");
-            let problem = format!(
-                "{path}: every label is `{only}`, and a classifier needs two classes; add items \
-                 of another or name all classes with `--labels`"
-            );
-            return Err(TrainError::setting("labels", problem));
-        }
-        Ok(())
     }
 
     /// Without a labelled selection split there is no best: the last step is kept.
