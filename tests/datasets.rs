@@ -2,6 +2,12 @@
 //! way in which a copy can be broken is an error that names the file and the line.
 //!
 //! A new data set is covered by its row and a folder under `fixtures/datasets`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +23,7 @@ fn fixtures_read_and_splits_do_not_overlap() {
             assert!(split.is_labelled(), "{}/{}", dataset.name, split.name);
             assert_eq!(split.labels, splits[0].labels);
             assert_eq!(split.class_counts().iter().sum::<usize>(), split.len());
-            for sample in split.iter() {
+            for sample in &split.samples {
                 let picture = decode(sample.image.as_ref().unwrap()).unwrap();
                 assert_eq!(picture.dimensions(), (8, 6));
                 assert!(!sample.text.is_empty());
@@ -44,7 +50,7 @@ fn study_splits_are_those_of_the_row() {
 #[test]
 fn broken_copies_are_named_with_file_and_line() {
     for dataset in DATASETS {
-        let broken: &[(&str, fn(&mut Copy))] = &[
+        let broken: &[(&str, Damage)] = &[
             ("a field is gone", |copy| copy.drop_text_from(3)),
             ("an id is repeated", |copy| copy.repeat_row(4)),
             ("a label is unknown", |copy| copy.replace_label(2)),
@@ -90,6 +96,9 @@ fn an_unknown_split_lists_the_known_ones() {
         assert!(dataset.splits.iter().all(|split| error.contains(split.name)), "{error}");
     }
 }
+
+/// A way to break a copy.
+type Damage = fn(&mut Copy);
 
 fn fixture(dataset: &Dataset) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/datasets").join(dataset.name)
