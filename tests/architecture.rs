@@ -115,9 +115,9 @@ fn every_invariant_is_held_by_a_test() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let section = text.split("## Invariants").nth(1).expect("a section `## Invariants`");
     let section = section.split("\n## ").next().unwrap();
-    let invariants: Vec<&str> = section.split("\n").filter(|line| is_numbered(line)).collect();
+    let invariants: Vec<&str> = section.split('\n').filter(|line| is_numbered(line)).collect();
     assert!(invariants.len() >= 10, "ten invariants at least, found {}", invariants.len());
-    let paragraphs = section.split("\n\n").flat_map(|block| block.split_inclusive("\n"));
+    let paragraphs = section.split("\n\n").flat_map(|block| block.split_inclusive('\n'));
     let mut current = String::new();
     let mut blocks = Vec::new();
     for line in paragraphs {
