@@ -32,8 +32,8 @@ pub struct Dataset {
     pub licence: &'static str,
     /// How to get it and where to put it.
     pub obtain: &'static str,
-    /// Where it is described.
-    pub homepage: &'static str,
+    /// Where it is described; `None` for a table, which is yours.
+    pub homepage: Option<&'static str>,
     /// The file of a split.
     locate: fn(&Path, &str) -> Result<PathBuf, DataError>,
     /// Reads a split and collects every problem.
@@ -157,8 +157,10 @@ pub const DATASETS: &[Dataset] = &[
         obtain: "the challenge's download page is closed and its licence forbids copies, so ask \
                  its authors or use the copy you hold; unpack it so that `data/hateful_memes/` \
                  holds `img/`, `train.jsonl`, `dev_unseen.jsonl` and `test_unseen.jsonl` (or set \
-                 `--data-root`); `mmc data demo --dataset hateful_memes` writes a stand-in",
-        homepage: "https://ai.meta.com/tools/hatefulmemes/",
+                 `--data-root`); to try things out without it, `mmc data demo --dataset \
+                 hateful_memes --truth interaction --out DIR` writes a made-up set in its format, \
+                 which no study is made on",
+        homepage: Some("https://ai.meta.com/tools/hatefulmemes/"),
         locate: hateful_memes::locate,
         scan: hateful_memes::scan,
     },
@@ -175,7 +177,7 @@ pub const DATASETS: &[Dataset] = &[
         obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`) with the columns `id`, \
                  `text`, `image`, `label` into one folder and name it with `--data-root`; `image` \
                  is a path relative to that folder and may be empty",
-        homepage: "https://github.com/mmc-toolkit/mmc",
+        homepage: None,
         locate: table::locate,
         scan: table::scan,
     },
@@ -192,7 +194,7 @@ pub const DATASETS: &[Dataset] = &[
         obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`) with the columns `id`, \
                  `text`, `image`, `label` into `data/news/` or name their folder with \
                  `--data-root`; `image` is a path relative to that folder and may be empty",
-        homepage: "https://github.com/mmc-toolkit/mmc",
+        homepage: None,
         locate: table::locate,
         scan: table::scan,
     },
@@ -321,7 +323,7 @@ mod tests {
             for split in [set.train, set.selection, set.test] {
                 assert!(set.split_name(split).is_ok(), "{}: {split}", set.name);
             }
-            for text in [set.title, set.licence, set.obtain, set.homepage, set.primary_metric] {
+            for text in [set.title, set.licence, set.obtain, set.primary_metric] {
                 assert!(!text.is_empty(), "{}", set.name);
             }
             let names: Vec<&str> = set.splits.iter().map(|split| split.name).collect();

@@ -143,7 +143,9 @@ impl fmt::Display for Info {
         writeln!(out, "folder: {}", self.root.display())?;
         writeln!(out, "scored by: {}", self.primary_metric)?;
         writeln!(out, "licence: {}", self.licence)?;
-        writeln!(out, "described at: {}", self.homepage)?;
+        if let Some(homepage) = &self.homepage {
+            writeln!(out, "described at: {homepage}")?;
+        }
         self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
         writeln!(out)?;
         let widest = self.splits.iter().map(|split| split.name.len()).max().unwrap_or(0);

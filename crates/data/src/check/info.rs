@@ -16,8 +16,8 @@ pub struct Info {
     pub title: String,
     /// Under what terms it may be used.
     pub licence: String,
-    /// Where it is described.
-    pub homepage: String,
+    /// Where it is described; `None` for a table, which is yours.
+    pub homepage: Option<String>,
     /// How to get it and where to put it.
     pub obtain: String,
     /// The metric by which it is scored.
@@ -86,7 +86,7 @@ pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Inf
         dataset: dataset.name.to_owned(),
         title: dataset.title.to_owned(),
         licence: dataset.licence.to_owned(),
-        homepage: dataset.homepage.to_owned(),
+        homepage: dataset.homepage.map(str::to_owned),
         obtain: dataset.obtain.to_owned(),
         primary_metric: dataset.primary_metric.to_owned(),
         root: root.to_owned(),
