@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::Request;
 use crate::error::listed;
-use crate::rows::{RawRow, RawTable, absent_column, read_rows};
+use crate::rows::{RawRow, RawTable, Value, absent_column, read_rows};
 use crate::scan::{Collector, FieldError, Fields, Labels, Scan, name_of, text_of};
 use crate::{DataError, ReadOptions};
 
@@ -39,9 +39,10 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     let table = columns.read(&path)?;
     let names = class_names(request, &path, &columns, &table)?;
     let remedy = if request.options.labels.is_some() {
-        "fix the row, drop it, or add the label to `--labels`"
+        "the classes are those of the checkpoint or of `mmc train --labels`: fix the row or drop it"
     } else {
-        "the classes are those of the training file: fix the row, drop it, or give `--labels`"
+        "the classes are those of the training file: fix the row, drop it, or name all \
+         classes with `mmc train --labels`"
     };
     let labels = Labels { codes: names.clone(), names, remedy };
     let mut collector = Collector::new(request, &path, labels)?;
@@ -57,6 +58,8 @@ pub(crate) struct Columns<'a> {
     names: [&'a str; 4],
     /// Whether a file without the column is wrong.
     required: [bool; 4],
+    /// Whether a user can name other columns.
+    has_flags: bool,
 }
 
 const FLAGS: [&str; 4] = ["--id-column", "--text-column", "--image-column", "--label-column"];
@@ -85,7 +88,18 @@ impl<'a> Columns<'a> {
         }
         // A text may be empty, but a table without the column is far more often a mistake.
         let required = [given[0].is_some(), true, given[2].is_some(), given[3].is_some()];
-        Ok(Self { names, required })
+        Ok(Self { names, required, has_flags: true })
+    }
+
+    /// The columns of rows that are not part of a data set: the path of a picture is in `image`.
+    /// A text is needed only where the model is shown it.
+    pub(crate) fn of_inputs(image: &'a str, needs_text: bool) -> Self {
+        let required = [false, needs_text, false, false];
+        Self { names: ["id", "text", image, "label"], required, has_flags: false }
+    }
+
+    fn absent(&self, index: usize, others: &[String]) -> String {
+        absent_column(self.names[index], others, self.has_flags.then(|| FLAGS[index]))
     }
 
     /// The rows of a file whose header has the columns that it must have.
@@ -93,7 +107,7 @@ impl<'a> Columns<'a> {
         let table = read_rows(path, &self.names)?;
         for (index, name) in self.names.iter().enumerate() {
             if self.required[index] && !table.present[index] {
-                let problem = absent_column(name, &table.others, FLAGS[index]);
+                let problem = self.absent(index, &table.others);
                 return Err(DataError::row(path, 1, name, problem));
             }
         }
@@ -105,8 +119,22 @@ impl<'a> Columns<'a> {
             return Err((String::new(), "the row has no columns".to_owned()));
         };
         let name = |index: usize| self.names[index];
-        let Some(text) = text_of(name(1), text)? else {
-            return Err((name(1).to_owned(), absent_column(name(1), &row.others, FLAGS[1])));
+        for (index, value) in [(0, id), (2, image), (3, label)] {
+            if let Value::Text(text) = value
+                && text.contains('\n')
+            {
+                let words = format!(
+                    "`{}` has a line break in it; if a quote was opened before it, close it",
+                    name(index)
+                );
+                return Err((name(index).to_owned(), words));
+            }
+        }
+        let text = match text_of(name(1), text)? {
+            None if self.required[1] => {
+                return Err((name(1).to_owned(), self.absent(1, &row.others)));
+            }
+            text => text.unwrap_or_default(),
         };
         Ok(Fields {
             id: name_of(name(0), id)?,
@@ -156,7 +184,7 @@ fn class_names(
             path,
             format!(
                 "the classes are not known, since the split `{train}` has no file beside this \
-                 one; put it there or give them with `--labels`"
+                 one; put it there, or name them with `mmc train --labels`"
             ),
         )),
     }
@@ -245,7 +273,8 @@ mod tests {
         assert_eq!(
             folder.message("table", "val", &options()),
             "val.csv:3: `label` is `Cat`, did you mean `cat`?; expected `cat`, `dog`; the classes \
-             are those of the training file: fix the row, drop it, or give `--labels`"
+             are those of the training file: fix the row, drop it, or name all classes with `mmc \
+             train --labels`"
         );
         let labels = Some(["dog", "cat", "Cat"].map(str::to_owned).to_vec());
         let given = ReadOptions { labels, ..options() };
@@ -257,7 +286,11 @@ mod tests {
     #[test]
     fn without_a_training_file_the_classes_must_be_given() {
         let folder = Folder::with(&[("test.csv", "text,label\nx,cat\n")]);
-        assert!(folder.message("table", "test", &options()).contains("give them with `--labels`"));
+        assert!(
+            folder
+                .message("table", "test", &options())
+                .contains("name them with `mmc train --labels`")
+        );
         let labels = Some(["cat", "dog"].map(str::to_owned).to_vec());
         let given = ReadOptions { labels, ..options() };
         assert_eq!(folder.read("table", "test", &given).unwrap().class_counts(), [1, 0]);

@@ -21,9 +21,9 @@ impl Inputs {
     /// Opens the checkpoint and reads the rows. Pictures are looked for and not opened.
     pub(crate) fn read(typed: &InputArgs) -> Result<Self, Failure> {
         let image_root = typed.image_root.clone().unwrap_or_else(|| folder_of(&typed.input));
-        let samples = read_inputs(&typed.input, &image_root)?;
         let checkpoint = Checkpoint::open(&typed.checkpoint, typed.max_length)?;
         let arm = checkpoint.arm();
+        let samples = read_inputs(&typed.input, &image_root, arm)?;
         let bare = samples.iter().find(|sample| sample.image.is_none());
         if let (true, Some(sample)) = (arm.uses_image(), bare) {
             return Err(Failure::work(format!(

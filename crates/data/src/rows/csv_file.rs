@@ -33,6 +33,11 @@ pub(super) fn read(path: &Path, body: &[u8], wanted: &[&str]) -> Result<RawTable
                                a quote within a quoted value";
                 return Err(DataError::row(path, line, "", problem));
             }
+            if has_text_after_quote(&body[start..end]) {
+                let problem = "text follows a closing quote: a quote before it is one too many, \
+                               or was never closed; write `\"\"` for a quote within a quoted value";
+                return Err(DataError::row(path, line, "", problem));
+            }
             Ok(row)
         }));
     }
@@ -148,6 +153,28 @@ impl LineCounter<'_> {
     }
 }
 
+/// Whether a quoted value goes on after its closing quote, as one does that took in the rows up
+/// to another value's opening quote.
+fn has_text_after_quote(record: &[u8]) -> bool {
+    let begin = record.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let mut bytes = record[begin..].iter().peekable();
+    let (mut at_start, mut quoted) = (true, false);
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' if quoted && bytes.next_if_eq(&&b'"').is_none() => {
+                quoted = false;
+                if !matches!(bytes.peek(), None | Some(b',' | b'\r' | b'\n')) {
+                    return true;
+                }
+            }
+            b'"' if at_start => quoted = true,
+            _ => {}
+        }
+        at_start = *byte == b',' && !quoted;
+    }
+    false
+}
+
 fn count(bytes: &[u8], wanted: u8) -> usize {
     bytes.split(|byte| *byte == wanted).count() - 1
 }
@@ -202,6 +229,11 @@ mod tests {
                 "t:3: `text`: not UTF-8 (from its byte 2); save the file as UTF-8",
             ),
             (
+                b"text,label\na,b\n\"x,0\ny,1\n\"z\",0\nw,1\n",
+                "t:3: text follows a closing quote: a quote before it is one too many, or was \
+                 never closed; write `\"\"` for a quote within a quoted value",
+            ),
+            (
                 b"text,label\na,b\nx,\"y\nz,0\n",
                 "t:3: a quote is opened and never closed; close it, or write `\"\"` for a quote \
                  within a quoted value",
@@ -211,6 +243,17 @@ mod tests {
             let errors: Vec<&String> = found.iter().filter_map(|row| row.as_ref().err()).collect();
             assert_eq!(errors, [expected]);
             assert_eq!(found[0], Ok((2, text("a"))));
+        }
+    }
+
+    #[test]
+    fn quotes_that_are_well_written_are_no_errors() {
+        for body in [
+            &b"text,label\n\"a \"\"b\"\"\",0\n"[..],
+            b"text,label\r\n\"\",0\r\n\"a,\"\"\",\"1\"\r\n",
+            b"text,label\na 5\" disk,0\n\"\"\"\",1",
+        ] {
+            assert!(rows(body).unwrap().iter().all(Result::is_ok), "{body:?}");
         }
     }
 

@@ -68,16 +68,20 @@ pub(crate) fn read_rows(path: &Path, wanted: &[&str]) -> Result<RawTable, DataEr
     read(path, body, wanted)
 }
 
-/// What to say of a column or field that is not there.
-pub(crate) fn absent_column(name: &str, others: &[String], flag: &str) -> String {
-    let near = nearest(name, others.iter().map(String::as_str)).map_or_else(
-        || format!("; add it, or name the one to use with `{flag}`"),
-        |near| format!("; did you mean `{near}`? Then give `{flag} {near}`"),
-    );
-    format!(
-        "no column `{name}`; the others are {}{near}",
-        listed(others.iter().map(String::as_str))
-    )
+/// What to say of a column or field that is not there; `flag` names another, where there is one.
+pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -> String {
+    let names = || others.iter().map(String::as_str);
+    let remedy = match (nearest(name, names()), flag) {
+        (Some(near), Some(flag)) => format!("did you mean `{near}`? Then give `{flag} {near}`"),
+        (Some(near), None) => format!("did you mean `{near}`? Then rename it"),
+        (None, _) if others.is_empty() => "add it".to_owned(),
+        (None, Some(flag)) => format!("add it, or name the one to use with `{flag}`"),
+        (None, None) => "add it, or rename the one to use".to_owned(),
+    };
+    match others {
+        [] => format!("no column `{name}`, nor any other that is not known; {remedy}"),
+        _ => format!("no column `{name}`; the others are {}; {remedy}", listed(names())),
+    }
 }
 
 /// What to say of bytes that are no text.
