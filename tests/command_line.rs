@@ -13,6 +13,8 @@ mod bad_input;
 mod help;
 #[path = "command_line/place.rs"]
 mod place;
+#[path = "command_line/plan.rs"]
+mod plan;
 #[path = "command_line/round_trip.rs"]
 mod round_trip;
 

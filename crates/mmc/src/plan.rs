@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use mmc_data::{Dataset, ReadOptions, dataset};
-use mmc_models::{CheckpointSource, locate, preset};
+use candle_core::Device;
+use mmc_data::demo::manifest;
+use mmc_data::{Arm, Dataset, ReadOptions, dataset};
+use mmc_models::{CheckpointSource, FreshHead, LoadRequest, Preset, load, locate, preset};
+use mmc_preprocess::Processor;
 use mmc_run::Experiment;
 use serde::Serialize;
 
@@ -58,53 +61,120 @@ pub(crate) fn run(typed: &PlanArgs) -> Result<(), Failure> {
         on_bad_item: experiment.settings.on_bad_item.unwrap_or_default(),
         ..ReadOptions::default()
     };
-    let mut missing = missing_data(dataset, &root, &options);
+    let found = look_at_data(dataset, &root, &options);
+    let mut missing = found.missing;
     let data = DataFound {
         dataset: dataset.name.to_owned(),
         root: root.display().to_string(),
         in_place: missing.is_empty(),
     };
     let mut models = Vec::new();
-    for name in experiment.grid.text_models.iter().chain(&experiment.grid.multimodal_models) {
-        let row = preset(name)?;
-        let (folder, in_place) = match locate(row, None) {
-            Ok(CheckpointSource::Folder(folder)) => (Some(folder.display().to_string()), true),
-            Ok(CheckpointSource::FromScratch) => (None, true),
-            Err(error) => {
-                missing.push(Missing {
-                    what: format!("weights of {name}"),
-                    place: format!("models/{name}"),
-                    how: error.to_string(),
-                });
-                (None, false)
+    let grid = &experiment.grid;
+    for name in grid.text_models.iter().chain(&grid.multimodal_models) {
+        let mut arms: Vec<Arm> = Vec::new();
+        for run in grid.runs().into_iter().filter(|run| run.model == *name) {
+            if !arms.contains(&run.arm) {
+                arms.push(run.arm);
             }
-        };
-        models.push(ModelFound { model: name.clone(), tiny: row.tiny, folder, in_place });
+        }
+        let given = experiment.settings.checkpoint.as_deref();
+        let (model, lacking) = look_at_model(preset(name)?, given, &arms, &found.labels);
+        models.push(model);
+        missing.extend(lacking);
     }
     let found = Found { in_place: missing.is_empty(), data, models, missing };
     if typed.json { print_json(&found) } else { print(&words(&found)) }
 }
 
-/// What keeps a study from being made on this folder: a split that is absent, cannot be read or
-/// has no labels.
-fn missing_data(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Vec<Missing> {
+/// What keeps a study from being made on a folder, and its classes as far as they are known.
+struct DataLook {
+    missing: Vec<Missing>,
+    labels: Vec<String>,
+}
+
+/// Reads the splits of a study. What keeps it from being made: a generated set in place of the
+/// real one, a split that is absent, cannot be read or has no labels.
+fn look_at_data(dataset: &Dataset, root: &Path, options: &ReadOptions) -> DataLook {
     let data = |what: String, how: String| Missing { what, place: root.display().to_string(), how };
+    let mut labels: Vec<String> =
+        dataset.classes.unwrap_or_default().iter().map(|&name| name.to_owned()).collect();
+    let name = format!("{} data", dataset.name);
     let Ok(splits) = dataset.resolve_splits(root) else {
-        return vec![data(format!("{} data", dataset.name), dataset.obtain.to_owned())];
+        return DataLook { missing: vec![data(name, dataset.obtain.to_owned())], labels };
     };
     let mut missing = Vec::new();
+    if let Ok(Some(made)) = manifest(root) {
+        let how = format!(
+            "what lies there is a generated set (`demo.json` says so, truth: {}), on which no \
+             study can be made; move it elsewhere and put the real one in its place: {}",
+            made.truth, dataset.obtain
+        );
+        missing.push(data(name, how));
+        return DataLook { missing, labels };
+    }
     for name in [splits.train, splits.selection, splits.test] {
         let what = format!("{} split `{name}`", dataset.name);
         match dataset.read(root, &name, options) {
-            Ok(split) if split.is_labelled() => {}
+            Ok(split) if split.is_labelled() => labels.clone_from(&split.labels),
             Ok(split) => {
                 let path = split.path.display();
-                missing.push(data(format!("labels of {what}"), format!("{path} has none")));
+                let how = format!("{path} has none; put the file that has them in its place");
+                missing.push(data(format!("labels of {what}"), how));
             }
             Err(error) => missing.push(data(what, error.to_string())),
         }
     }
-    missing
+    DataLook { missing, labels }
+}
+
+/// Finds the weights of a model and opens all that a run of it opens, for each arm: a folder that
+/// is there and cannot be used is as good as none.
+fn look_at_model(
+    row: &Preset,
+    given: Option<&str>,
+    arms: &[Arm],
+    labels: &[String],
+) -> (ModelFound, Vec<Missing>) {
+    let what = format!("weights of {}", row.name);
+    let mut missing = Vec::new();
+    let folder = match locate(row, given) {
+        Ok(CheckpointSource::FromScratch) => None,
+        Ok(CheckpointSource::Folder(folder)) => {
+            for error in arms.iter().filter_map(|&arm| open(&folder, arm, labels).err()) {
+                let how = format!(
+                    "{error}; copy the checkpoint's folder again, with `config.json`, the \
+                     weights, the tokenizer's and, if it has one, the image processor's files"
+                );
+                let place = folder.display().to_string();
+                if !missing.iter().any(|other: &Missing| other.how == how) {
+                    missing.push(Missing { what: what.clone(), place, how });
+                }
+            }
+            Some(folder.display().to_string())
+        }
+        Err(error) => {
+            let place = format!("models/{}", row.name);
+            missing.push(Missing { what, place, how: error.to_string() });
+            None
+        }
+    };
+    let in_place = missing.is_empty();
+    (ModelFound { model: row.name.to_owned(), tiny: row.tiny, folder, in_place }, missing)
+}
+
+/// Opens the weights, the tokenizer and the image processor as a run does.
+fn open(folder: &Path, arm: Arm, labels: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let two = ["0".to_owned(), "1".to_owned()]; // where the data is missing, its classes are too
+    Processor::from_folder(folder, arm)?;
+    load(&LoadRequest {
+        folder,
+        labels: if labels.is_empty() { &two } else { labels },
+        arm: Some(arm),
+        fresh_head: FreshHead::Allowed { seed: 0 },
+        dropout: None,
+        device: &Device::Cpu,
+    })?;
+    Ok(())
 }
 
 fn words(found: &Found) -> String {
