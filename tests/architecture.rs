@@ -115,21 +115,18 @@ fn every_invariant_is_held_by_a_test() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let section = text.split("## Invariants").nth(1).expect("a section `## Invariants`");
     let section = section.split("\n## ").next().unwrap();
-    let invariants: Vec<&str> = section.split('\n').filter(|line| is_numbered(line)).collect();
-    assert!(invariants.len() >= 10, "ten invariants at least, found {}", invariants.len());
-    let paragraphs = section.split("\n\n").flat_map(|block| block.split_inclusive('\n'));
-    let mut current = String::new();
-    let mut blocks = Vec::new();
-    for line in paragraphs {
-        if is_numbered(line) && !current.is_empty() {
-            blocks.push(std::mem::take(&mut current));
+    let mut invariants: Vec<String> = Vec::new(); // each with the lines that follow its number
+    for line in section.lines() {
+        if is_numbered(line) {
+            invariants.push(String::new());
         }
-        if is_numbered(line) || !current.is_empty() {
-            current.push_str(line);
+        if let Some(invariant) = invariants.last_mut() {
+            *invariant += line;
+            invariant.push('\n');
         }
     }
-    blocks.push(current);
-    for block in blocks {
+    assert!(invariants.len() >= 10, "ten invariants at least, found {}", invariants.len());
+    for block in invariants {
         let held = block.rsplit('(').next().unwrap_or_default();
         let parts: Vec<&str> = held.split('`').collect();
         assert!(parts.len() >= 5, "no (`file`, `test`) at the end of: {block}");

@@ -1,8 +1,8 @@
 //! README.md is run: every `console` block, in order, in one fresh folder.
 //!
 //! `mmc …` lines are run with the program as built from these sources. `cargo …` lines would run
-//! the workspace inside itself; that they are run word for word by the continuous check is held
-//! instead.
+//! the workspace inside itself; that they are steps of the continuous check is held beside its
+//! list, in `xtask/src/ci.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use std::fs;
@@ -25,17 +25,6 @@ fn commands_of_the_readme_run() {
     for words in ours {
         let ran = place.mmc(words);
         assert_eq!(ran.code, 0, "`mmc {words}` of README.md: {}", ran.stderr);
-    }
-}
-
-#[test]
-fn cargo_commands_of_the_readme_are_those_of_the_continuous_check() {
-    let steps = fs::read_to_string(workspace().join("xtask/src/ci.rs")).unwrap();
-    let commands = commands();
-    let cargo: Vec<&str> = commands.iter().filter_map(|line| line.strip_prefix("cargo ")).collect();
-    assert!(cargo.len() >= 2, "README.md shows {cargo:?}");
-    for command in cargo {
-        assert!(steps.contains(command), "`cargo {command}` is no step of the check");
     }
 }
 

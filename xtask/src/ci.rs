@@ -55,7 +55,8 @@ pub(crate) fn run(full: bool) -> Result<(), Failure> {
     if scratch.exists() {
         std::fs::remove_dir_all(scratch)?; // results of an earlier check would be skipped over
     }
-    for step in steps(full) {
+    let coverage = if full { coverage() } else { None };
+    for step in steps(full).into_iter().chain(coverage) {
         say!("\n== {}: {}", step.name, step.typed());
         let began = Instant::now();
         let outcome = step.run(&mut tally);
@@ -78,13 +79,11 @@ pub(crate) fn run(full: bool) -> Result<(), Failure> {
     if failed.is_empty() { Ok(()) } else { Err(Failure::said()) }
 }
 
+fn cargo(name: &'static str, arguments: &str) -> Step {
+    Step { name, environment: &[], arguments: arguments.to_owned(), end: End::Any }
+}
+
 fn steps(full: bool) -> Vec<Step> {
-    let cargo = |name, arguments: &str| Step {
-        name,
-        environment: &[],
-        arguments: arguments.to_owned(),
-        end: End::Any,
-    };
     let mut steps = vec![
         cargo("format", "fmt --all --check"),
         cargo("lints", "clippy --workspace --all-targets -- -D warnings"),
@@ -103,10 +102,61 @@ fn steps(full: bool) -> Vec<Step> {
     }
     steps.push(cargo("packages", "package -p mmc-random -p mmc-metrics -p mmc-data --allow-dirty"));
     if full {
-        steps.push(cargo("references", "xtask references"));
-        steps.push(cargo("tests on the new references", "test --workspace"));
+        steps.extend(full_steps());
     }
     steps
+}
+
+/// What takes long.
+fn full_steps() -> Vec<Step> {
+    let mut steps = vec![
+        cargo("references", "xtask references"),
+        cargo("tests on the new references", "test --workspace"),
+    ];
+    // Fuzzing needs a nightly compiler; on stable, random inputs come from the property tests.
+    let properties = PROPERTIES.iter().map(|name| format!(" -p {name}")).collect::<String>();
+    steps.push(Step {
+        environment: &[("PROPTEST_CASES", "20000")],
+        ..cargo("random inputs", &format!("test{properties} --lib --tests"))
+    });
+    // No package has features of its own, so the matrix is that of their dependencies: each must
+    // ask for what it uses, and not find it switched on by a neighbour.
+    let alone = PACKAGES.iter().map(|name| cargo("a package alone", &format!("check -p {name}")));
+    steps.extend(alone);
+    steps
+}
+
+/// Packages with property tests.
+const PROPERTIES: &[&str] =
+    &["mmc-metrics", "mmc-data", "mmc-preprocess", "mmc-ops", "mmc-models", "mmc-run", "mmc-train"];
+
+/// Every package of the workspace.
+const PACKAGES: &[&str] = &[
+    "mmc-random",
+    "mmc-metrics",
+    "mmc-data",
+    "mmc-preprocess",
+    "mmc-ops",
+    "mmc-models",
+    "mmc-run",
+    "mmc-train",
+    "mmc-report",
+    "mmc",
+    "xtask",
+    "mmc-tests",
+];
+
+/// The share of lines that tests run, where the tool for it is there; said plainly where not.
+fn coverage() -> Option<Step> {
+    let version = Command::new("cargo").args(["llvm-cov", "--version"]).output();
+    if version.is_ok_and(|version| version.status.success()) {
+        return Some(cargo("coverage", "llvm-cov --workspace --summary-only"));
+    }
+    say!(
+        "\n== coverage: NOT MEASURED, since `cargo-llvm-cov` is not installed; `cargo install \
+         cargo-llvm-cov` installs it"
+    );
+    None
 }
 
 impl Step {
@@ -178,6 +228,55 @@ mod tests {
         tally.add("test result: FAILED. 3 passed; 2 failed; 0 ignored");
         tally.add("running 4 tests");
         assert_eq!((tally.passed, tally.failed), (15, 2));
+    }
+
+    /// The packages in the folders of the workspace, with their manifests.
+    fn manifests() -> Vec<(String, String)> {
+        let crates = std::fs::read_dir(workspace().join("crates")).unwrap();
+        let mut folders: Vec<_> = crates.map(|entry| entry.unwrap().path()).collect();
+        folders.extend(["xtask", "tests"].map(|name| workspace().join(name)));
+        let read = |folder: std::path::PathBuf| {
+            let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            let manifest: toml::Table = text.parse().unwrap();
+            (manifest["package"]["name"].as_str().unwrap().to_owned(), text)
+        };
+        folders.into_iter().map(read).collect()
+    }
+
+    #[test]
+    fn the_full_check_covers_every_package_and_every_property_test() {
+        let manifests = manifests();
+        assert_eq!(manifests.len(), PACKAGES.len());
+        for (name, manifest) in &manifests {
+            assert!(PACKAGES.contains(&name.as_str()), "{name}");
+            let has_properties = manifest.contains("proptest.workspace");
+            assert_eq!(PROPERTIES.contains(&name.as_str()), has_properties, "{name}");
+            assert!(!manifest.contains("[features]"), "{name}: add its features to the check");
+        }
+        let typed: Vec<String> = steps(true).iter().map(Step::typed).collect();
+        for (name, _) in manifests {
+            assert!(typed.contains(&format!("cargo check -p {name}")), "{name}");
+        }
+        assert!(typed.iter().any(|step| step.starts_with("PROPTEST_CASES=20000 cargo test -p")));
+    }
+
+    /// An experiment's step adds the profile, the truth and the folder, so that it does not
+    /// depend on what lies in the working tree; all else is a step word for word.
+    #[test]
+    fn cargo_commands_of_the_readme_are_steps() {
+        let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+        let commands: Vec<&str> =
+            readme.lines().filter_map(|line| line.strip_prefix("$ cargo ")).collect();
+        assert!(commands.len() >= 2, "README.md shows {commands:?}");
+        let steps = steps(false);
+        for command in commands {
+            let runs = |step: &Step| {
+                let more = step.arguments.strip_prefix(command);
+                let added = |more: &str| more.starts_with(" --profile demo --truth interaction");
+                more.is_some_and(|more| more.is_empty() || added(more))
+            };
+            assert!(steps.iter().any(runs), "`cargo {command}` is no step of the check");
+        }
     }
 
     #[test]

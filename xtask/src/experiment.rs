@@ -38,11 +38,16 @@ pub(crate) struct Options {
     #[arg(long)]
     dry_run: bool,
     /// Runs side by side [default: 1; in the demo one a core, at most 4]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = jobs)]
     jobs: Option<usize>,
     /// Where the results go [default: results/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+fn jobs(word: &str) -> Result<usize, String> {
+    let jobs = word.parse().ok().filter(|jobs| *jobs > 0);
+    jobs.ok_or_else(|| "expected a whole number from 1".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,6 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     announce(&options.name, &mode);
     let out = options.out.clone().unwrap_or_else(|| root.join("results").join(&options.name));
     let results = ResultsFolder::new(&out);
+    check_out(&results, &mode)?;
     let (grid, settings) = plan(&experiment, &mode, &results)?;
     let mut is_data_known = true;
     if let Mode::Demo { truth, .. } = &mode
@@ -177,6 +183,26 @@ fn choose(options: &Options, experiment: &Experiment, found: &Found) -> Result<M
     Ok(Mode::Demo { truth, missing: found.names() })
 }
 
+/// Refuses a folder whose results are of the other kind: a demo must not take a study's place,
+/// nor its runs be left beside those of one.
+fn check_out(results: &ResultsFolder, mode: &Mode) -> Result<(), Failure> {
+    if !results.record_path().exists() {
+        return Ok(());
+    }
+    let kind = |is_demo| if is_demo { "a demo" } else { "a study on real data" };
+    let (is_demo, was_demo) = (matches!(mode, Mode::Demo { .. }), results.record()?.is_demo());
+    if is_demo == was_demo {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{} holds the results of {}, and this is {}: give another folder with `--out DIR`, or \
+         move that one away",
+        results.root().display(),
+        kind(was_demo),
+        kind(is_demo)
+    )))
+}
+
 /// The first lines: nobody may take a demo figure for a real one.
 fn announce(name: &str, mode: &Mode) {
     match mode {
@@ -270,6 +296,13 @@ fn launch<'a>(options: &Options, mode: &Mode, mmc: &'a Path) -> Launch<'a> {
 /// Writes the report, prints its scores, and ends with the verdict as the last line.
 fn conclude(out: &Path) -> Result<(), Failure> {
     let results = read_results(out)?;
+    if results.runs.is_empty() {
+        for failed in &results.failed {
+            say!("{} {}", failed.id, failed.why);
+        }
+        let out = out.display();
+        return Err(Failure::work(format!("{out}: no run is complete, so there is no verdict")));
+    }
     let verdict = verdict(&results, results.record.margin)?;
     write(&results, &verdict, out)?;
     let report = out.join("report.md");
@@ -365,6 +398,37 @@ mod tests {
             assert!(error.to_string().contains(said), "{error}");
         }
         assert!(chosen(&["--profile", "full", "--truth", "text"], &[]).is_err());
+    }
+
+    #[test]
+    fn a_demo_and_a_study_do_not_share_a_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let results = ResultsFolder::new(place.path());
+        let demo = || Mode::Demo { truth: Truth::Text, missing: Vec::new() };
+        let study = || Mode::Study { tiny: false };
+        for (there, fits, clashes) in [(demo(), demo(), study()), (study(), study(), demo())] {
+            let experiment =
+                Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
+            let options = Typed::try_parse_from(["experiment", "hateful_memes"]).unwrap().options;
+            let grid = experiment.grid.clone();
+            results.write_record(&record(&options, &experiment, &there, grid)).unwrap();
+            check_out(&results, &fits).unwrap();
+            let error = check_out(&results, &clashes).unwrap_err().to_string();
+            assert!(error.contains("--out"), "{error}");
+        }
+    }
+
+    #[test]
+    fn results_without_a_complete_run_are_an_error() {
+        let place = tempfile::tempdir().unwrap();
+        let experiment = Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
+        let options = Typed::try_parse_from(["experiment", "hateful_memes"]).unwrap().options;
+        let grid = experiment.grid.clone();
+        let record = record(&options, &experiment, &Mode::Study { tiny: false }, grid);
+        ResultsFolder::new(place.path()).write_record(&record).unwrap();
+        let error = conclude(place.path()).unwrap_err().to_string();
+        assert!(error.contains("no run is complete"), "{error}");
+        assert!(Typed::try_parse_from(["experiment", "hateful_memes", "--jobs", "0"]).is_err());
     }
 
     #[test]

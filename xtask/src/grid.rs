@@ -35,6 +35,9 @@ pub(crate) enum State {
     Incomplete,
     /// A run as asked for, with all its results.
     Complete,
+    /// A run, but what it was asked for is not known: its own `config.toml` decides, which `mmc
+    /// train --resume` reads. A complete one as asked for is left as it is.
+    Unchecked,
     /// A run with other settings or on other data.
     Changed,
 }
@@ -46,7 +49,10 @@ impl State {
             Self::New => "to run",
             Self::Incomplete => "to go on with",
             Self::Complete => "complete, skipped",
-            Self::Changed => "to run again: its settings or data changed",
+            Self::Unchecked => "to be compared with its config.toml, and kept where it is the same",
+            Self::Changed => {
+                "to run again: its settings or data changed; the old run is kept aside"
+            }
         }
     }
 }
@@ -73,26 +79,45 @@ impl Run {
     /// What is in its folder now. `fingerprints` are those of the data's splits.
     pub(crate) fn state(&self, fingerprints: &[(String, String)]) -> Result<State, Failure> {
         let Ok(folder) = RunFolder::open(&self.folder) else { return Ok(State::New) };
-        // Asked for by an older version, or not kept: nobody knows, so it is run again.
-        let Ok(before) = PartialSettings::read(&self.asked) else {
+        if !is_same_data(&folder.config()?.data, fingerprints) {
             return Ok(State::Changed);
+        }
+        let Ok(before) = PartialSettings::read(&self.asked) else {
+            return Ok(State::Unchecked);
         };
-        let same_settings = of_result(&before)? == of_result(&self.settings)?;
-        if !same_settings || !is_same_data(&folder.config()?.data, fingerprints) {
+        if of_result(&before)? != of_result(&self.settings)? {
             return Ok(State::Changed);
         }
         Ok(if folder.is_complete() { State::Complete } else { State::Incomplete })
     }
 
-    /// Writes what is asked of it and clears the folder of a run that was asked for otherwise.
+    /// Writes what is asked of it and moves a run aside that was asked for otherwise: it may have
+    /// taken days.
     fn prepare(&self, state: State) -> Result<(), Failure> {
         if state == State::Changed {
-            fs::remove_dir_all(&self.folder)?;
+            let aside = self.aside();
+            fs::rename(&self.folder, &aside)?;
+            say!(
+                "{}: its settings or data changed; the old run is in {}",
+                self.id,
+                aside.display()
+            );
         }
         fs::create_dir_all(&self.folder)?;
         fs::create_dir_all(self.asked.parent().unwrap_or(&self.folder))?;
         fs::write(&self.asked, toml::to_string(&self.settings)?)?;
         Ok(())
+    }
+
+    /// `runs/ID.replaced-N`, the first that is free.
+    fn aside(&self) -> PathBuf {
+        let name =
+            |number: usize| self.folder.with_file_name(format!("{}.replaced-{number}", self.id));
+        let mut number = 1;
+        while name(number).exists() {
+            number += 1;
+        }
+        name(number)
     }
 
     /// Trains it in a child process whose words go to `log.txt`.
@@ -232,5 +257,35 @@ pub(crate) fn time(seconds: f64) -> String {
         format!("{:.0} min", seconds / 60.0)
     } else {
         format!("{:.1} h", seconds / 3600.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmc_data::Arm;
+
+    use super::*;
+
+    #[test]
+    fn a_run_asked_for_otherwise_is_moved_aside_and_never_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let results = ResultsFolder::new(place.path());
+        let id = RunId { model: "bert-tiny".to_owned(), arm: Arm::Text, seed: 0 };
+        let run = Run::new(&results, id, &PartialSettings::default());
+        for name in ["first", "second"] {
+            fs::create_dir_all(&run.folder).unwrap();
+            fs::write(run.folder.join("scores.json"), name).unwrap();
+            run.prepare(State::Changed).unwrap();
+            assert_eq!(fs::read_dir(&run.folder).unwrap().count(), 0);
+        }
+        for (number, name) in [(1, "first"), (2, "second")] {
+            let aside = place.path().join(format!("runs/bert-tiny-text-0.replaced-{number}"));
+            assert_eq!(fs::read_to_string(aside.join("scores.json")).unwrap(), name);
+        }
+        fs::write(run.folder.join("scores.json"), "kept").unwrap();
+        for state in [State::New, State::Incomplete, State::Unchecked] {
+            run.prepare(state).unwrap();
+            assert_eq!(fs::read_to_string(run.folder.join("scores.json")).unwrap(), "kept");
+        }
     }
 }
