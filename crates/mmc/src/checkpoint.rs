@@ -1,5 +1,7 @@
 //! A trained checkpoint, opened for `evaluate`, `predict` and `embed`.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +10,8 @@ use mmc_data::Arm;
 use mmc_models::{Classifier, FreshHead, LoadRequest, Loaded, load, preset};
 use mmc_preprocess::{Padding, Processor};
 use mmc_run::{Pad, RunFolder};
-use mmc_train::PredictOptions;
+use mmc_train::{PredictOptions, cut_texts_warning};
+use serde::Deserialize;
 
 use crate::failure::Failure;
 
@@ -22,11 +25,63 @@ pub(crate) struct Checkpoint {
     /// Its classes, in the order of its logits.
     pub(crate) labels: Vec<String>,
     padding: Padding,
+    /// Rows of a forward pass: sums in f32 depend on it.
+    pub(crate) rows: Option<usize>,
+}
+
+/// What `mmc.json` says of how a model was trained to read, and its classes.
+#[derive(Deserialize, Default)]
+struct Recorded {
+    max_length: Option<usize>,
+    pad: Option<Pad>,
+    shard_rows: Option<usize>,
+    #[serde(default)]
+    classes: Vec<String>,
+}
+
+impl Recorded {
+    /// What a folder says; where it says nothing, the run that it lies in.
+    fn read(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join("mmc.json");
+        let mut recorded = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Self::default(),
+            Err(error) => return Err(Failure::work(format!("{}: {error}", path.display()))),
+            Ok(text) => serde_json::from_str(&text).map_err(|error| {
+                let path = path.display();
+                Failure::work(format!("{path}: {error}; copy the checkpoint again"))
+            })?,
+        };
+        let run = folder.parent().and_then(|run| RunFolder::open(run).ok());
+        if let Some(config) = run.map(|run| run.config()).transpose()? {
+            let settings = config.settings;
+            recorded.max_length = recorded.max_length.or(Some(settings.max_length));
+            recorded.pad = recorded.pad.or(Some(settings.pad));
+            recorded.shard_rows = recorded.shard_rows.or(Some(settings.shard_rows));
+        }
+        Ok(recorded)
+    }
+
+    /// Refuses classes that are not those of `config.json`.
+    fn check_classes(&self, folder: &Path) -> Result<(), Failure> {
+        let text = fs::read_to_string(folder.join("config.json"))?;
+        let config: serde_json::Value = serde_json::from_str(&text)?;
+        let Some(named) = config["id2label"].as_object() else { return Ok(()) };
+        let name = |class: usize| named.get(&class.to_string()).and_then(|name| name.as_str());
+        let same = self.classes.len() == named.len()
+            && self.classes.iter().enumerate().all(|(at, class)| name(at) == Some(class));
+        if self.classes.is_empty() || same {
+            return Ok(());
+        }
+        Err(Failure::work(format!(
+            "{}: its `classes` are not the `id2label` of `config.json`; copy the checkpoint again",
+            folder.join("mmc.json").display()
+        )))
+    }
 }
 
 impl Checkpoint {
     /// Opens a folder, with the classes in its own order. Texts are cut to `max_length`, else as
-    /// the run was told that the folder lies in, else as its preset says.
+    /// the folder says, else as the run was told that it lies in, else as its preset says.
     pub(crate) fn open(folder: &Path, max_length: Option<usize>) -> Result<Self, Failure> {
         if !folder.is_dir() {
             return Err(Failure::work(format!(
@@ -34,13 +89,20 @@ impl Checkpoint {
                 folder.display()
             )));
         }
+        if !folder.join("config.json").is_file() && folder.join("checkpoint").is_dir() {
+            return Err(Failure::work(format!(
+                "{}: a run, not a checkpoint; did you mean `{}`?",
+                folder.display(),
+                folder.join("checkpoint").display()
+            )));
+        }
         let loaded = load_as(folder, &[])?;
-        let trained = folder.parent().and_then(|run| RunFolder::open(run).ok());
-        let trained = trained.map(|run| run.config()).transpose()?.map(|config| config.settings);
+        let recorded = Recorded::read(folder)?;
+        recorded.check_classes(folder)?;
         let processor = Processor::from_folder(folder, loaded.model.arm())?;
-        let wanted = match (max_length, &trained) {
+        let wanted = match (max_length, recorded.max_length) {
             (Some(asked), _) => asked,
-            (None, Some(settings)) => settings.max_length,
+            (None, Some(trained)) => trained,
             (None, None) => preset(&loaded.preset)?.defaults.max_length,
         };
         let most = processor.max_length();
@@ -53,7 +115,7 @@ impl Checkpoint {
             )));
         }
         let tokens = most.map_or(wanted, |most| wanted.min(most));
-        let padding = match trained.map(|settings| settings.pad) {
+        let padding = match recorded.pad {
             Some(Pad::Max) => Padding::Max(tokens),
             _ => Padding::Longest,
         };
@@ -63,6 +125,7 @@ impl Checkpoint {
             processor: Arc::new(processor.with_max_length(tokens)),
             labels: loaded.labels,
             padding,
+            rows: recorded.shard_rows.filter(|rows| *rows > 0),
         })
     }
 
@@ -80,9 +143,18 @@ impl Checkpoint {
         Ok(Self { model: loaded.model, labels: loaded.labels, ..self })
     }
 
+    /// Says so where texts were longer than what the model is shown of them.
+    pub(crate) fn warn_of_cut_texts(&self, split: &str, cut: usize, items: usize) {
+        let Some(max_length) = self.processor.max_length() else { return };
+        if let Some(warning) = cut_texts_warning(split, cut, items, max_length) {
+            tracing::warn!("{warning}");
+        }
+    }
+
     /// How splits are taken through it.
     pub(crate) fn options(&self) -> PredictOptions {
-        PredictOptions { padding: self.padding, ..PredictOptions::new(self.labels.clone()) }
+        let usual = PredictOptions::new(self.labels.clone());
+        PredictOptions { padding: self.padding, rows: self.rows.unwrap_or(usual.rows), ..usual }
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Train one model on one data set and write a run folder
-    #[command(after_help = AFTER_TRAIN)]
+    #[command(after_help = AFTER_TRAIN, allow_negative_numbers = true)]
     Train(Box<TrainArgs>),
     /// Score a checkpoint on a split, or a file of predictions
     #[command(after_help = AFTER_EVALUATE)]
@@ -56,7 +56,7 @@ pub(crate) enum Command {
     #[command(after_help = AFTER_DATA)]
     Data(DataArgs),
     /// Say what data and weights an experiment finds in place
-    #[command(hide = true)]
+    #[command(hide = true, after_help = AFTER_PLAN)]
     Plan(PlanArgs),
 }
 
@@ -72,9 +72,23 @@ pub(crate) struct TrainArgs {
     /// Go on with the run in --out; a complete run is left as it is
     #[arg(long)]
     pub(crate) resume: bool,
+    /// What computes; today the CPU alone, with as many threads as RAYON_NUM_THREADS says
+    #[arg(long, value_name = "cpu", help_heading = "Running", value_parser = devices)]
+    pub(crate) devices: Option<Devices>,
     /// The settings, one flag each.
     #[command(flatten)]
     pub(crate) settings: SettingFlags,
+}
+
+/// What computes: the CPU, so there is nothing to hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Devices;
+
+fn devices(word: &str) -> Result<Devices, String> {
+    match word {
+        "cpu" => Ok(Devices),
+        _ => Err("mmc computes on one CPU today; `--devices cpu` is all that works".to_owned()),
+    }
 }
 
 /// `mmc evaluate`: a checkpoint on a split, or a file of predictions.
@@ -204,8 +218,10 @@ pub(crate) enum DataCommand {
     #[command(after_help = AFTER_DATA_DEMO)]
     Demo(DemoArgs),
     /// Read every split, open every picture, and say what is wrong with them
+    #[command(after_help = AFTER_DATA_CHECK)]
     Check(DataSetArgs),
     /// Say what a data set is, how to get it and what lies in its folder
+    #[command(after_help = AFTER_DATA_INFO)]
     Info(InfoArgs),
 }
 
@@ -353,6 +369,27 @@ Examples:
   mmc data info --dataset hateful_memes
   mmc data check --dataset table --data-root data/emoji
   mmc data demo --dataset hateful_memes --truth interaction --out demo";
+
+const AFTER_DATA_CHECK: &str = "\
+Examples:
+  mmc data check --dataset hateful_memes
+  mmc data check --dataset table --data-root data/emoji
+  mmc data check --dataset table --data-root mine --text-column caption --json
+
+Exit code 1 where the set cannot be used as it is.";
+
+const AFTER_DATA_INFO: &str = "\
+Examples:
+  mmc data info
+  mmc data info --dataset hateful_memes
+  mmc data info --dataset table --data-root data/emoji --json";
+
+const AFTER_PLAN: &str = "\
+Examples:
+  mmc plan --grid configs/hateful_memes.toml
+  mmc plan --grid configs/hateful_memes.toml --json
+
+Reads every split and opens all weights, tokenizers and image processors of the grid.";
 
 const AFTER_DATA_DEMO: &str = "\
 Truths:

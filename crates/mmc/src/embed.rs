@@ -18,6 +18,7 @@ use crate::progress;
 /// Writes the vector of every row, and the ids beside them.
 pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
     check_out(&typed.out, &["safetensors"])?;
+    check_out(&ids_path(&typed.out), &["jsonl"])?;
     let inputs = Inputs::read(&typed.input)?;
     let checkpoint = &inputs.checkpoint;
     let split = Arc::new(inputs.split.clone());
@@ -27,6 +28,8 @@ pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
     let found = embed(model, &checkpoint.processor, &split, &checkpoint.options(), tell);
     bar.finish_and_clear();
     let found = found?;
+    let input = typed.input.input.display().to_string();
+    checkpoint.warn_of_cut_texts(&input, found.cut_texts, split.len());
     let width = write(&found, &typed.out)?;
     print(&format!(
         "{}: `embeddings` [{}, {width}], ids in {}",

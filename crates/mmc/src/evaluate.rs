@@ -28,6 +28,10 @@ pub(crate) fn run(typed: &EvaluateArgs) -> Result<(), Failure> {
     if let Some(out) = &typed.out {
         predictions.write(out)?;
     }
+    if let (Some(out), true) = (&typed.out, predictions.rows.iter().all(|row| row.label.is_none()))
+    {
+        return unscored(predictions.rows.len(), out, typed.json);
+    }
     let rows = predictions.scored()?;
     let positive = positive(&rows, typed.positive.as_deref())?;
     let evaluation = evaluate(&items(&rows, positive), 0)?;
@@ -38,7 +42,17 @@ pub(crate) fn run(typed: &EvaluateArgs) -> Result<(), Failure> {
     }
 }
 
-/// The predictions of a checkpoint on a split that has labels.
+/// What is said of a split without labels, whose predictions were asked for.
+fn unscored(rows: usize, out: &Path, as_json: bool) -> Result<(), Failure> {
+    let why = "the split has no labels, so there is no score";
+    if as_json {
+        return print_json(&serde_json::json!({ "n": rows, "scores": null, "why": why }));
+    }
+    print(&format!("{}: {rows} rows predicted; {why}", out.display()))
+}
+
+/// The predictions of a checkpoint on a split, which must have labels unless they are what is
+/// asked for.
 fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure> {
     let (Some(name), Some(split)) = (&typed.dataset, &typed.split) else {
         return Err(Failure::usage("`--checkpoint` needs `--dataset` and `--split`"));
@@ -57,9 +71,9 @@ fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure
     for note in &split.notes {
         tracing::warn!("{note}");
     }
-    if !split.is_labelled() {
+    if !split.is_labelled() && typed.out.is_none() {
         return Err(Failure::work(format!(
-            "{}: it has no labels, so it cannot be scored; `mmc predict` needs none",
+            "{}: it has no labels, so it cannot be scored; `--out FILE` writes its predictions",
             split.path.display()
         )));
     }
@@ -69,7 +83,9 @@ fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure
     let model = checkpoint.model.as_ref();
     let found = predict(model, &checkpoint.processor, &split, &checkpoint.options(), tell);
     bar.finish_and_clear();
-    Ok(found?)
+    let found = found?;
+    checkpoint.warn_of_cut_texts(split_name.as_str(), found.cut_texts, split.len());
+    Ok(found.predictions)
 }
 
 /// The scores as a table, then the confusion matrix.
@@ -78,8 +94,10 @@ fn shown(evaluation: &Evaluation, classes: &[String], positive: usize) -> String
     for metric in METRICS {
         let value = evaluation.value(metric.name);
         let value = value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
-        let beside = match (evaluation.interval(metric.name), evaluation.undefined.get(metric.name))
-        {
+        let without = evaluation.undefined.get(metric.name);
+        let without =
+            without.or_else(|| evaluation.undefined.get(&format!("intervals.{}", metric.name)));
+        let beside = match (evaluation.interval(metric.name), without) {
             (Some(interval), _) => format!("[{:.4}, {:.4}]", interval.low, interval.high),
             (None, Some(why)) => why.clone(),
             (None, None) => String::new(),

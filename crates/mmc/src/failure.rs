@@ -36,6 +36,11 @@ impl Failure {
         Self { message: message.into(), kind: Kind::Usage }
     }
 
+    /// What is printed after `error: `.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// 1 or 2.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self.kind {

@@ -68,6 +68,7 @@ impl Teller {
     pub(crate) fn tell(&mut self, news: &Progress<'_>) {
         match news {
             Progress::Note(note) => tracing::info!("{note}"),
+            Progress::Warning(warning) => tracing::warn!("{warning}"),
             Progress::Resumed { step } => tracing::info!("goes on after step {step}"),
             Progress::Step { record, steps, seconds_left } => {
                 self.step(record, *steps, *seconds_left);
@@ -85,9 +86,9 @@ impl Teller {
     fn step(&mut self, record: &StepRecord, steps: u64, seconds_left: f64) {
         let bar = self.steps.get_or_insert_with(|| bar(steps, "steps"));
         bar.set_position(record.step);
+        let loss = record.loss.map_or_else(|| "–".to_owned(), |loss| format!("{loss:.4}"));
         bar.set_message(format!(
-            "loss {:.4}  {:.1} samples/s  {} left",
-            record.loss,
+            "loss {loss}  {:.1} samples/s  {} left",
             record.samples_per_second,
             time(seconds_left)
         ));

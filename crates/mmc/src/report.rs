@@ -9,12 +9,23 @@ use crate::output::print;
 /// Writes the report again from the folder's files.
 pub(crate) fn run(typed: &ReportArgs) -> Result<(), Failure> {
     let results = read_results(&typed.results)?;
+    if results.runs.is_empty() {
+        let failed = results.failed.iter().map(|run| format!("\n{} {}", run.id, run.why));
+        return Err(Failure::work(format!(
+            "{}: no run is complete, so there is nothing to report; `{}` runs them{}",
+            typed.results.display(),
+            results.record.command,
+            failed.collect::<String>()
+        )));
+    }
     let verdict = verdict(&results, results.record.margin)?;
     write(&results, &verdict, &typed.results)?;
     for note in &results.notes {
         tracing::warn!("{note}");
     }
-    let mut lines = verdict.reasons.clone();
+    let failed = &results.failed;
+    let failed = failed.iter().map(|run| format!("not in these figures: {} {}", run.id, run.why));
+    let mut lines: Vec<String> = failed.chain(verdict.reasons.iter().cloned()).collect();
     lines.push(format!("report: {}", typed.results.join("report.md").display()));
     lines.push(format!("verdict: {}", verdict.verdict));
     print(&lines.join("\n"))

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mmc_run::{PartialSettings, RunFolder};
+use mmc_run::{PartialSettings, RunError, RunFolder};
 use mmc_train::{Finished, Outcome, Plan, resolve, train};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cli::TrainArgs;
+use crate::compare::check_binary;
 use crate::failure::Failure;
 use crate::output::{print, table};
 use crate::progress::Teller;
@@ -26,8 +27,10 @@ pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
     // All that can be wrong with what was typed or with the data is found before the folder is
     // touched.
     let plan = resolve(config, typed.settings.into_settings())?;
-    let folder =
-        if typed.resume { RunFolder::resume(&typed.out)? } else { RunFolder::create(&typed.out)? };
+    if plan.settings.positive.is_some() {
+        check_binary(plan.classes().len())?;
+    }
+    let folder = open(&typed.out, typed.resume)?;
     announce(&plan, &typed.out);
     let interrupt = interrupt()?;
     let mut teller = Teller::default();
@@ -41,6 +44,18 @@ pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
             "{out}: stopped after step {step} as asked; the same command with `--resume` goes on"
         ))),
     }
+}
+
+/// The folder of the run; where something else is in it, what to do is said as it was asked for.
+fn open(out: &Path, resume: bool) -> Result<RunFolder, Failure> {
+    let opened = if resume { RunFolder::resume(out) } else { RunFolder::create(out) };
+    opened.map_err(|error| match error {
+        RunError::Occupied { path, why } if resume || !out.join("config.toml").is_file() => {
+            let path = path.display();
+            Failure::usage(format!("{path}: {why}; give another folder, or move that away"))
+        }
+        error => Failure::from(error),
+    })
 }
 
 /// Set by the first Ctrl-C or SIGTERM; the second ends the program at once.

@@ -107,7 +107,7 @@ pub(crate) struct SettingFlags {
     pub(crate) early_stopping: Option<u64>,
     /// The seed of everything random [default: 0]
     #[arg(long, value_name = "N", help_heading = "How")]
-    #[arg(value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(value_parser = seed)]
     pub(crate) seed: Option<u64>,
     /// Take the rows in the file's order
     #[arg(long, help_heading = "How")]
@@ -171,6 +171,11 @@ impl SettingFlags {
     }
 }
 
+fn seed(word: &str) -> Result<u64, String> {
+    let seed = word.parse().ok().filter(|seed| *seed <= i64::MAX as u64); // TOML holds no more
+    seed.ok_or_else(|| format!("expected a whole number from 0 to {}", i64::MAX))
+}
+
 /// One of a closed set of words, with suggestions and a list in the help.
 fn one_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where
@@ -198,6 +203,10 @@ mod tests {
         for flag in train.get_arguments() {
             assert!(flag.get_help().is_some(), "{}", flag.get_id());
         }
-        assert_eq!(flags.len(), SETTINGS.len() + 3, "settings, --config, --out and --resume");
+        assert_eq!(
+            flags.len(),
+            SETTINGS.len() + 4,
+            "settings, --config, --out, --resume, --devices"
+        );
     }
 }
