@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RunError, Settings};
+use crate::{RunError, Settings, toml_file};
 
 /// A split as a run met it. Every figure made from it carries these three.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,10 +102,16 @@ impl RunConfig {
     }
 
     pub(crate) fn from_toml(text: &str, path: &Path) -> Result<Self, RunError> {
-        let fault = |error: toml::de::Error| RunError::file(path, error.to_string().trim_end());
+        let fault = |error: toml::de::Error| toml_file::fault(text, path, &error);
         let mut table: toml::Table = text.parse().map_err(fault)?;
         let mut take = |key: &str| {
-            table.remove(key).ok_or_else(|| RunError::file(path, format!("no table `{key}`")))
+            table.remove(key).ok_or_else(|| {
+                let problem = format!(
+                    "no table `{key}`, which every run records; restore the file, or run anew in \
+                     another folder"
+                );
+                RunError::file(path, problem)
+            })
         };
         let (versions, data) = (take("versions")?, take("data")?);
         Ok(Self {

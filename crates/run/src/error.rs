@@ -23,6 +23,15 @@ pub enum RunError {
         /// What was found in it.
         why: String,
     },
+    /// Another process works on the run.
+    #[error(
+        "{}: another process is at work on this run; wait until it has ended, or give another \
+         folder", path.display()
+    )]
+    Busy {
+        /// The run's folder.
+        path: PathBuf,
+    },
     /// A file of ours is not what it should be.
     #[error("{}: {problem}", path.display())]
     File {

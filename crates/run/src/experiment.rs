@@ -264,7 +264,7 @@ impl ResultsFolder {
             return Err(RunError::file(&self.root, problem));
         }
         let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
-        toml::from_str(&text).map_err(|error| RunError::file(&path, error.to_string().trim_end()))
+        toml::from_str(&text).map_err(|error| toml_file::fault(&text, &path, &error))
     }
 }
 

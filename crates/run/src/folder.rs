@@ -1,6 +1,7 @@
 //! The folder of a run: where everything lies, and how it is written so that an interruption at
 //! any moment leaves files that are whole.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::RunConfig;
+use crate::lock::RunLock;
 use crate::{Cost, EvalRecord, Predictions, RunError, StepRecord, write_atomically};
 
 /// All that a run's folder may hold.
@@ -27,11 +29,13 @@ const ENTRIES: &[&str] = &[
 
 /// The folder of one run: self-contained, and as good after it was moved.
 ///
-/// A run is **complete** when `scores.json` and `cost.json` are there; `cost.json` is the last
-/// file that a run writes.
+/// A run is **complete** when `scores.json` and `cost.json` are there and can be read; `cost.json`
+/// is the last file that a run writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
     root: PathBuf,
+    /// What was made so that the folder could be, the innermost first.
+    made: Vec<PathBuf>,
 }
 
 impl RunFolder {
@@ -75,7 +79,7 @@ impl RunFolder {
     /// # Errors
     /// [`RunError::File`] where it has no `config.toml`.
     pub fn open(root: &Path) -> Result<Self, RunError> {
-        let folder = Self { root: root.to_path_buf() };
+        let folder = Self { root: root.to_path_buf(), made: Vec::new() };
         if folder.config_path().is_file() {
             Ok(folder)
         } else {
@@ -84,8 +88,37 @@ impl RunFolder {
     }
 
     fn make(root: &Path) -> Result<Self, RunError> {
+        let absent = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made = root.ancestors().take_while(absent).map(Path::to_path_buf).collect();
         fs::create_dir_all(root).map_err(RunError::io(root))?;
-        Ok(Self { root: root.to_path_buf() })
+        Ok(Self { root: root.to_path_buf(), made })
+    }
+
+    /// Removes the folders that [`RunFolder::create`] or [`RunFolder::resume`] made, as far as they
+    /// are empty: what was refused leaves no trace.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] where an empty folder cannot be removed.
+    pub fn withdraw(&self) -> Result<(), RunError> {
+        for path in &self.made {
+            match fs::remove_dir(path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => break,
+                Err(error) => return Err(RunError::io(path)(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps every other process (and every other caller in this one) from working on this run
+    /// until what is returned is dropped or the process ends, in whatever way. It is the folder
+    /// itself that is locked: no file is left behind, and moving the folder changes nothing.
+    ///
+    /// # Errors
+    /// [`RunError::Busy`] where another holds it; [`RunError::Io`] where the file system cannot
+    /// lock a folder.
+    pub fn lock(&self) -> Result<RunLock, RunError> {
+        RunLock::take(&self.root)
     }
 
     /// The folder itself.
@@ -154,10 +187,24 @@ impl RunFolder {
         self.root.join("predictions").join(format!("{split}.{extension}"))
     }
 
-    /// Whether the run has ended and all its results are there.
+    /// Whether the run has ended and all its results are there: `scores.json` and `cost.json` can
+    /// be read.
     #[must_use]
     pub fn is_complete(&self) -> bool {
+        self.has_ended() && self.damage().is_none()
+    }
+
+    /// Whether `scores.json` and `cost.json` are there, in whatever condition.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
         self.scores_path().is_file() && self.cost_path().is_file()
+    }
+
+    /// Why `scores.json` or `cost.json` cannot be read; `None` where both can.
+    #[must_use]
+    pub fn damage(&self) -> Option<RunError> {
+        let scores = self.scores::<BTreeMap<String, serde_json::Value>>().err();
+        scores.or_else(|| self.cost().err())
     }
 
     /// Writes `config.toml`.
@@ -301,7 +348,10 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), RunError> {
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     let text = fs::read_to_string(path).map_err(RunError::io(path))?;
-    serde_json::from_str(&text).map_err(|error| RunError::file(path, error))
+    serde_json::from_str(&text).map_err(|error| {
+        let remedy = "restore it, or let `mmc train --resume` make it again";
+        RunError::file(path, format!("not what a run writes ({error}); {remedy}"))
+    })
 }
 
 /// One write of one whole line, so that an interruption can only tear the last.
@@ -331,8 +381,11 @@ fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, bool), RunErr
         if line.last() != Some(&b'\n') {
             return Ok((records, true));
         }
-        let record = serde_json::from_slice(&line)
-            .map_err(|error| RunError::line(path, records.len() + 1, error))?;
+        let record = serde_json::from_slice(&line).map_err(|error| {
+            let remedy = "restore the file, or run anew in another folder";
+            let problem = format!("not a record of a run ({error}); {remedy}");
+            RunError::line(path, records.len() + 1, problem)
+        })?;
         records.push(record);
     }
 }

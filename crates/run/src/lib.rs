@@ -28,6 +28,7 @@ mod config;
 mod error;
 mod experiment;
 mod folder;
+mod lock;
 mod predictions;
 mod records;
 mod settings;
@@ -41,6 +42,7 @@ pub use experiment::{
     DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, RunId,
 };
 pub use folder::RunFolder;
+pub use lock::RunLock;
 pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired};
 pub use records::{Cost, EvalRecord, StepRecord};
 pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};

@@ -11,12 +11,13 @@ pub struct StepRecord {
     pub step: u64,
     /// The pass over the data, from 1.
     pub epoch: u64,
-    /// Σ wᵢ·lᵢ / (items of the step).
-    pub loss: f64,
+    /// Σ wᵢ·lᵢ / (items of the step); `null` of a step without a usable item, which changed
+    /// nothing.
+    pub loss: Option<f64>,
     /// The learning rate, as used.
     pub learning_rate: f64,
-    /// L2 norm of the gradient before clipping.
-    pub grad_norm: f64,
+    /// L2 norm of the gradient before clipping; `null` of a step without a usable item.
+    pub grad_norm: Option<f64>,
     /// Items a second over this step.
     pub samples_per_second: f64,
     /// Seconds for which the step waited for its data.
@@ -59,6 +60,14 @@ pub struct Cost {
     pub flops_per_sample: f64,
     /// Energy; `null` where it was not measured.
     pub energy_joules: Option<f64>,
+    /// Texts that were longer than `max_length` and were cut, by split; of the training split
+    /// those met in the first epoch.
+    #[serde(default)]
+    pub cut_texts: BTreeMap<String, usize>,
+    /// Items that could not be prepared and were left out, by split; of the training split those
+    /// met in the first epoch.
+    #[serde(default)]
+    pub skipped_items: BTreeMap<String, usize>,
 }
 
 #[cfg(test)]
@@ -76,6 +85,8 @@ mod tests {
             trainable_parameters: 2,
             flops_per_sample: 1e6,
             energy_joules: None,
+            cut_texts: BTreeMap::from([("test".to_owned(), 3)]),
+            skipped_items: BTreeMap::new(),
         };
         let value = serde_json::to_value(&cost).unwrap();
         let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
@@ -90,6 +101,8 @@ mod tests {
                 "trainable_parameters",
                 "flops_per_sample",
                 "energy_joules",
+                "cut_texts",
+                "skipped_items",
             ]
         );
         assert!(value["energy_joules"].is_null());

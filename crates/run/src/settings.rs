@@ -98,7 +98,7 @@ settings! {
     shard_rows: usize => usize, Result;
     /// Optimiser steps in all, in place of epochs.
     max_steps: u64 => Option<u64>, Result;
-    /// Longest text in tokens, special ones included; longer ones are cut and counted.
+    /// Longest text in tokens, special ones included; longer ones are cut, and counted per split.
     max_length: usize => usize, Result;
     /// How far texts are padded: `longest` of the shard, or `max`.
     pad: Pad => Pad, Result;
@@ -147,6 +147,13 @@ settings! {
     /// Saved states that are kept.
     keep_states: usize => usize, None;
 }
+
+/// Tokens of the shortest text that has a token of its own between the two special ones.
+const SHORTEST_TEXT: usize = 3;
+/// Far more threads than a machine has cores.
+const MOST_WORKERS: usize = 1024;
+/// What TOML can hold.
+const LARGEST: &str = "at most 9223372036854775807";
 
 /// A setting that two sides have different values of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,7 +224,7 @@ impl PartialSettings {
             label_column: self.label_column,
             workers: self.workers.unwrap_or(2),
             save_every: self.save_every,
-            keep_states: self.keep_states.unwrap_or(1),
+            keep_states: self.keep_states.unwrap_or(2), // a damaged one has one before it,
         };
         if problems.is_empty() {
             problems = settings.impossible();
@@ -236,7 +243,7 @@ impl Settings {
     /// Items of a full optimiser step: batch × accumulation.
     #[must_use]
     pub fn items_per_step(&self) -> usize {
-        self.batch_size * self.grad_accumulation
+        self.batch_size.saturating_mul(self.grad_accumulation)
     }
 
     /// The settings that can change a figure of the run and differ from those of `other`.
@@ -299,6 +306,25 @@ impl Settings {
         for (name, count) in counts {
             check(count > 0, name, count.to_string(), "at least 1");
         }
+        let whole = counts.into_iter().chain([("seed", self.seed)]);
+        for (name, count) in whole {
+            check(i64::try_from(count).is_ok(), name, count.to_string(), LARGEST);
+        }
+        let (batch, accumulation) = (self.batch_size, self.grad_accumulation);
+        check(
+            batch.checked_mul(accumulation).is_some_and(|items| i64::try_from(items).is_ok()),
+            "batch_size` × `grad_accumulation",
+            format!("{batch} × {accumulation}"),
+            LARGEST,
+        );
+        let (length, workers) = (self.max_length, self.workers);
+        check(
+            length == 0 || length >= SHORTEST_TEXT,
+            "max_length",
+            length.to_string(),
+            "at least 3: the two special tokens and one of the text",
+        );
+        check(workers <= MOST_WORKERS, "workers", workers.to_string(), "at most 1024");
         for (name, value) in [("learning_rate", self.learning_rate), ("clip_norm", self.clip_norm)]
         {
             check(value > 0.0 && value.is_finite(), name, value.to_string(), "a number above 0");

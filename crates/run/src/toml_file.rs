@@ -68,7 +68,7 @@ fn typed<T: DeserializeOwned>(
                 _ => None,
             })
             .collect();
-        let message = error.message().trim_end().to_owned();
+        let message = in_words(error.message());
         // A value that was taken out above is then reported as missing, which is not news.
         let echo = taken_out.iter().any(|key: &String| message.contains(&format!("`{key}`")));
         if !(echo && message.starts_with("missing field")) {
@@ -81,6 +81,35 @@ fn typed<T: DeserializeOwned>(
         }
         taken_out.extend(keys.last().cloned());
     }
+}
+
+/// A file of ours, as `toml` found it wrong: with its place, and in words.
+pub(crate) fn fault(text: &str, path: &Path, error: &toml::de::Error) -> RunError {
+    let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+    let problem = in_words(error.message());
+    RunError::Config {
+        path: path.to_path_buf(),
+        problems: vec![ConfigProblem { line, column, problem }],
+    }
+}
+
+/// A message with the names of Rust's types replaced by what they hold.
+fn in_words(message: &str) -> String {
+    let (before, expected) = match message.trim_end().rsplit_once("expected ") {
+        Some((before, expected)) => (before, expected),
+        None => return message.trim_end().to_owned(),
+    };
+    let words = match expected {
+        "u64" | "usize" | "u32" => "a whole number, 0 or above",
+        "i64" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a string" => "text in quotation marks",
+        "a sequence" => "a list in brackets",
+        "a map" => "a table",
+        other => other,
+    };
+    format!("{before}expected {words}")
 }
 
 /// Removes the value at `keys`; says whether there was one.
@@ -156,6 +185,14 @@ mod tests {
     }
 
     #[test]
+    fn types_are_named_in_plain_words() {
+        let message = read("epochs = -1\n").unwrap_err().to_string();
+        assert!(message.ends_with("`-1`, expected a whole number, 0 or above"), "{message}");
+        let message = read("[inner]\nseeds = true\n").unwrap_err().to_string();
+        assert!(message.ends_with("expected a list in brackets"), "{message}");
+    }
+
+    #[test]
     fn positions_count_characters() {
         let message = read("name = \"é\" ; epochs\n").unwrap_err().to_string();
         assert!(message.starts_with("f.toml:1:12: "), "{message}");
@@ -169,7 +206,10 @@ mod tests {
             .to_string();
         let lines: Vec<&str> = message.lines().collect();
         assert_eq!(lines[0], "f.toml:1:1: unknown key `epohcs`, did you mean `epochs`?");
-        assert_eq!(lines[1], "f.toml:2:8: `name`: invalid type: integer `4`, expected a string");
+        assert_eq!(
+            lines[1],
+            "f.toml:2:8: `name`: invalid type: integer `4`, expected text in quotation marks"
+        );
         assert_eq!(lines[2], "f.toml:4:1: unknown key `inner.seed`, did you mean `seeds`?");
         assert!(lines[3].starts_with("f.toml:5:13: `inner.seeds[1]`: invalid type"), "{message}");
         assert_eq!(lines.len(), 4, "{message}");

@@ -9,7 +9,7 @@ use std::path::Path;
 use mmc_data::Arm;
 use mmc_run::{
     Cost, DataRecord, EvalRecord, Experiment, ExperimentRecord, PartialSettings, Prediction,
-    Predictions, ResultsFolder, RunConfig, RunFolder, RunId, SplitRecord, StepRecord,
+    Predictions, ResultsFolder, RunConfig, RunError, RunFolder, RunId, SplitRecord, StepRecord,
 };
 
 fn config() -> RunConfig {
@@ -40,9 +40,9 @@ fn step(step: u64) -> StepRecord {
     StepRecord {
         step,
         epoch: 1,
-        loss: 0.1 * step as f64,
+        loss: (step != 3).then_some(0.1 * step as f64),
         learning_rate: 2e-5,
-        grad_norm: 1.0 / 3.0,
+        grad_norm: (step != 3).then_some(1.0 / 3.0),
         samples_per_second: 100.0,
         loader_wait_seconds: 0.0,
     }
@@ -94,6 +94,59 @@ fn nothing_is_written_over_what_is_there() {
     let error = RunFolder::resume(&root).unwrap_err().to_string();
     assert!(error.contains("holds `thesis.tex`, which is not part of a run"), "{error}");
     assert!(RunFolder::open(folder.path()).is_err());
+}
+
+#[test]
+fn one_at_a_time_works_on_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("run");
+    let run = RunFolder::create(&root).unwrap();
+    let held = run.lock().unwrap();
+    let other = RunFolder::resume(&root).unwrap();
+    let error = other.lock().unwrap_err();
+    assert!(matches!(error, RunError::Busy { .. }), "{error}");
+    assert!(error.to_string().contains("run: another process is at work"), "{error}");
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 0, "the lock leaves no file");
+    drop(held);
+    other.lock().unwrap();
+}
+
+#[test]
+fn what_is_withdrawn_leaves_no_folder_that_it_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("mine");
+    fs::create_dir(&place).unwrap();
+    let run = RunFolder::create(&place.join("deep/run")).unwrap();
+    assert!(run.root().is_dir());
+    run.withdraw().unwrap();
+    assert!(place.is_dir() && fs::read_dir(&place).unwrap().count() == 0);
+
+    let run = RunFolder::create(&place.join("deep/run")).unwrap();
+    fs::write(run.log_path(), "").unwrap();
+    run.withdraw().unwrap();
+    assert!(run.log_path().is_file(), "what holds something stays");
+    RunFolder::resume(&place).unwrap_err();
+    let empty = place.join("empty");
+    fs::create_dir(&empty).unwrap();
+    RunFolder::resume(&empty).unwrap().withdraw().unwrap();
+    assert!(empty.is_dir(), "it was there before");
+}
+
+#[test]
+fn files_of_ours_that_are_damaged_have_their_place_and_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(&folder.path().join("run")).unwrap();
+    run.write_config(&config()).unwrap();
+    let text = fs::read_to_string(run.config_path()).unwrap();
+    fs::write(run.config_path(), text.replace("\nepochs = ", "\nepochs = =")).unwrap();
+    let error = run.config().unwrap_err().to_string();
+    assert!(error.contains("config.toml:7:") && error.lines().count() == 1, "{error}");
+    fs::write(run.config_path(), text.replace("[versions]", "[version]")).unwrap();
+    let error = run.config().unwrap_err().to_string();
+    assert!(error.contains("no table `versions`") && error.contains("restore"), "{error}");
+    fs::write(run.train_path(), "{}\n").unwrap();
+    let error = run.steps().unwrap_err().to_string();
+    assert!(error.contains("train.jsonl:1: not a record") && error.contains("restore"), "{error}");
 }
 
 #[test]
@@ -152,9 +205,19 @@ fn a_run_is_complete_when_its_cost_is_written() {
         trainable_parameters: 10,
         flops_per_sample: 20.0,
         energy_joules: None,
+        cut_texts: BTreeMap::from([("val".to_owned(), 1)]),
+        skipped_items: BTreeMap::new(),
     };
     run.write_cost(&cost).unwrap();
-    assert!(run.is_complete());
+    assert!(run.is_complete() && run.damage().is_none());
+    for path in [run.scores_path(), run.cost_path()] {
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, "{").unwrap();
+        assert!(!run.is_complete() && run.has_ended());
+        let problem = run.damage().unwrap().to_string();
+        assert!(problem.contains(".json: not what a run writes"), "{problem}");
+        fs::write(&path, whole).unwrap();
+    }
 
     // It is as good elsewhere.
     let moved = folder.path().join("moved");

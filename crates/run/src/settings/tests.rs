@@ -21,6 +21,7 @@ fn the_defaults_are_those_of_the_training_semantics() {
     );
     assert!((settings.learning_rate - 2e-5).abs() < 1e-12);
     assert_eq!((settings.keep, settings.schedule), (Keep::Best, Schedule::Linear));
+    assert_eq!((settings.keep_states, settings.workers), (2, 2));
     let stepped = PartialSettings { max_steps: Some(50), ..asked() }.resolve().unwrap();
     assert_eq!(stepped.keep, Keep::Last);
 }
@@ -49,6 +50,35 @@ fn everything_missing_and_everything_impossible_is_named() {
     let message = wrong.resolve().unwrap_err().to_string();
     assert_eq!(message.lines().count(), 4, "{message}");
     assert!(message.contains("`batch_size` is `0`, expected at least 1"), "{message}");
+}
+
+#[test]
+fn figures_that_no_machine_can_count_to_are_named() {
+    let message = |asked: PartialSettings| asked.resolve().unwrap_err().to_string();
+    let product = PartialSettings {
+        batch_size: Some(99_999_999_999_999),
+        grad_accumulation: Some(99_999_999_999),
+        ..asked()
+    };
+    assert_eq!(
+        message(product),
+        "`batch_size` × `grad_accumulation` is `99999999999999 × 99999999999`, expected at most \
+         9223372036854775807"
+    );
+    let seed = message(PartialSettings { seed: Some(u64::MAX), ..asked() });
+    assert!(seed.starts_with("`seed` is `18446744073709551615`, expected at most"), "{seed}");
+    let workers = message(PartialSettings { workers: Some(usize::MAX), ..asked() });
+    assert!(workers.ends_with("expected at most 1024"), "{workers}");
+}
+
+#[test]
+fn a_text_has_room_for_a_token_of_its_own() {
+    for tokens in [1, 2] {
+        let asked = PartialSettings { max_length: Some(tokens), ..asked() };
+        let message = asked.resolve().unwrap_err().to_string();
+        assert!(message.starts_with("`max_length` is") && message.contains("at least 3"));
+    }
+    PartialSettings { max_length: Some(3), ..asked() }.resolve().unwrap();
 }
 
 #[test]
