@@ -31,6 +31,14 @@ pub struct Tokens {
     pub full_length: usize,
 }
 
+impl Tokens {
+    /// Whether the text was longer than the limit, so that its end is missing.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.full_length > self.ids.len()
+    }
+}
+
 /// A picture, resized and normalised, not padded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pixels {

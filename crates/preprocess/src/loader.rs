@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mmc_data::{OnBadItem, Split};
 
-use crate::{Batch, Example, Padding, PreprocessError, Processor, collate};
+use crate::{Batch, Example, Padding, PreprocessError, Processor, Tokens, collate};
 
 /// What makes the example with an index: [`Processor::prepare`] on a split's sample, or anything
 /// wrapped around it.
@@ -56,6 +56,7 @@ pub struct Loader {
     last: Option<usize>,
     waited: Duration,
     skipped: Vec<String>,
+    cut_texts: usize,
 }
 
 /// One shard, prepared.
@@ -63,6 +64,7 @@ struct Prepared {
     /// `None` if all items were skipped.
     batch: Option<Batch>,
     skipped: Vec<String>,
+    cut_texts: usize,
 }
 
 /// What all workers share.
@@ -123,6 +125,7 @@ impl Loader {
             last: None,
             waited: Duration::ZERO,
             skipped: Vec::new(),
+            cut_texts: 0,
         };
         for worker in 0..workers {
             let share = (options.prefetch + workers - 1 - worker) / workers;
@@ -148,6 +151,12 @@ impl Loader {
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         &self.skipped
+    }
+
+    /// Texts of the last batch yielded that were longer than the processor's limit and were cut.
+    #[must_use]
+    pub fn cut_texts(&self) -> usize {
+        self.cut_texts
     }
 
     /// Index in the plan of the last batch yielded.
@@ -182,6 +191,7 @@ impl Iterator for Loader {
                     self.skipped.extend(prepared.skipped);
                     if let Some(batch) = prepared.batch {
                         self.last = Some(shard);
+                        self.cut_texts = prepared.cut_texts;
                         return Some(Ok(batch));
                     }
                 }
@@ -248,12 +258,14 @@ impl Job {
                 },
             }
         }
+        let cut = |example: &&Example| example.text.as_ref().is_some_and(Tokens::is_cut);
+        let cut_texts = examples.iter().filter(cut).count();
         let batch = if examples.is_empty() {
             None
         } else {
             Some(collate(&examples, self.options.padding, self.pad_id)?)
         };
-        Ok(Prepared { batch, skipped })
+        Ok(Prepared { batch, skipped, cut_texts })
     }
 }
 

@@ -61,7 +61,8 @@ impl Processor {
     }
 
     /// Cuts texts at this many tokens, special tokens included; at most what the model takes, and
-    /// never below its special tokens.
+    /// never below its special tokens: [`Processor::max_length`] says where they are cut then.
+    /// Below [`Processor::min_length`] nothing of a text is left.
     #[must_use]
     pub fn with_max_length(mut self, tokens: usize) -> Self {
         if let Some(text) = &mut self.text {
@@ -82,6 +83,12 @@ impl Processor {
     #[must_use]
     pub fn max_length(&self) -> Option<usize> {
         self.text.as_ref().map(Tokenization::max_length)
+    }
+
+    /// The fewest tokens that leave one of the text, special tokens included; `None` without texts.
+    #[must_use]
+    pub fn min_length(&self) -> Option<usize> {
+        self.text.as_ref().map(Tokenization::min_length)
     }
 
     /// The token to pad with; 0 without texts.

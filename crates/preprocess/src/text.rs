@@ -62,6 +62,11 @@ impl Tokenization {
         self.max_length
     }
 
+    /// The special tokens and one of the text.
+    pub(crate) fn min_length(&self) -> usize {
+        self.specials + 1
+    }
+
     /// Cuts texts at `tokens`, within what the model takes and its special tokens need.
     pub(crate) fn set_max_length(&mut self, tokens: usize) {
         self.max_length = tokens.clamp(self.specials, self.limit);

@@ -81,5 +81,6 @@ fn the_limit_is_the_models() {
         assert_eq!(processor.max_length(), Some(limit), "{folder}");
         let processor = processor.with_max_length(0);
         assert_eq!(processor.text_length("the red car"), 2, "{folder}");
+        assert_eq!((processor.max_length(), processor.min_length()), (Some(2), Some(3)));
     }
 }
