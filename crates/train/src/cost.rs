@@ -90,9 +90,9 @@ mod tests {
         let record = |samples_per_second| StepRecord {
             step: 1,
             epoch: 1,
-            loss: 0.0,
+            loss: None,
             learning_rate: 0.0,
-            grad_norm: 0.0,
+            grad_norm: None,
             samples_per_second,
             loader_wait_seconds: 0.0,
         };

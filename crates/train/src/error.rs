@@ -62,9 +62,8 @@ pub enum TrainError {
     },
     /// The loss of a step is no longer a number.
     #[error(
-        "step {step}: the loss is `{loss}`; the items are {}; lower `--learning-rate` or \
-         `--clip-norm`, or look at these items; the state before it is kept",
-        listed(ids)
+        "step {step}: the loss is `{loss}`; the items are {}; {}",
+        listed(ids), way_out(*saved)
     )]
     Loss {
         /// The step, from 1.
@@ -73,12 +72,13 @@ pub enum TrainError {
         loss: f64,
         /// The items of the shard.
         ids: Vec<String>,
+        /// The step of the newest saved state, where there is one.
+        saved: Option<u64>,
     },
     /// The gradient of a step is no longer a number.
     #[error(
-        "step {step}: the gradient of `{parameter}` is not finite; the items are {}; lower \
-         `--learning-rate`, or look at these items; the state before it is kept",
-        listed(ids)
+        "step {step}: the gradient of `{parameter}` is not finite; the items are {}; {}",
+        listed(ids), way_out(*saved)
     )]
     Gradient {
         /// The step, from 1.
@@ -87,6 +87,8 @@ pub enum TrainError {
         parameter: String,
         /// The items of the step.
         ids: Vec<String>,
+        /// The step of the newest saved state, where there is one.
+        saved: Option<u64>,
     },
     /// A parameter that should learn got no gradient.
     #[error(
@@ -102,15 +104,13 @@ pub enum TrainError {
         /// The items of the shard.
         ids: Vec<String>,
     },
-    /// All items of a step had to be left out.
+    /// All items of the first epoch had to be left out.
     #[error(
-        "step {step}: each of its items had to be skipped; the first are {}; repair or drop \
-         these rows",
+        "none of the training items could be used, so nothing was learned; they are {}; \
+         `--on-bad-item error` says what is wrong with the first",
         listed(ids)
     )]
-    EmptyStep {
-        /// The step, from 1.
-        step: u64,
+    NoItems {
         /// Items that were left out.
         ids: Vec<String>,
     },
@@ -165,6 +165,7 @@ impl TrainError {
                         | RunError::Settings { .. }
                         | RunError::Unknown { .. }
                         | RunError::Occupied { .. }
+                        | RunError::Busy { .. }
                 )
         )
     }
@@ -173,14 +174,38 @@ impl TrainError {
         Self::Setting { setting, problem: problem.into() }
     }
 
+    /// The same error, knowing which state a run that diverged has left.
+    pub(crate) fn with_saved(self, newest: impl FnOnce() -> Option<u64>) -> Self {
+        match self {
+            Self::Loss { step, loss, ids, .. } => Self::Loss { step, loss, ids, saved: newest() },
+            Self::Gradient { step, parameter, ids, .. } => {
+                Self::Gradient { step, parameter, ids, saved: newest() }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
 }
 
+/// What is left of a run that diverged, and what can be done: its own settings lead there again,
+/// and others are another run's.
+fn way_out(saved: Option<u64>) -> String {
+    let kept = match saved {
+        Some(step) => format!("the state of step {step} is kept, but `--resume` ends here again"),
+        None => "no state was saved yet, and `--resume` ends here again".to_owned(),
+    };
+    format!(
+        "{kept}: look at these items, or train in another folder with a lower `--learning-rate` \
+         or `--clip-norm`"
+    )
+}
+
 /// The first ids in backticks, and how many more there are.
-fn listed(ids: &[String]) -> String {
+pub(crate) fn listed(ids: &[String]) -> String {
     let shown: Vec<String> = ids.iter().take(8).map(|id| format!("`{id}`")).collect();
     match ids.len().checked_sub(shown.len()) {
         Some(more) if more > 0 => format!("{} and {more} more", shown.join(", ")),
@@ -195,13 +220,17 @@ mod tests {
     #[test]
     fn items_are_named_and_counted() {
         let ids: Vec<String> = (0..10).map(|id| id.to_string()).collect();
-        let error = TrainError::Gradient { step: 3, parameter: "w".to_owned(), ids };
+        let parameter = "w".to_owned();
+        let error = TrainError::Gradient { step: 3, parameter, ids, saved: None };
         assert_eq!(
             error.to_string(),
             "step 3: the gradient of `w` is not finite; the items are `0`, `1`, `2`, `3`, `4`, \
-             `5`, `6`, `7` and 2 more; lower `--learning-rate`, or look at these items; the state \
-             before it is kept"
+             `5`, `6`, `7` and 2 more; no state was saved yet, and `--resume` ends here again: \
+             look at these items, or train in another folder with a lower `--learning-rate` or \
+             `--clip-norm`"
         );
+        let kept = error.with_saved(|| Some(2)).to_string();
+        assert!(kept.contains("the state of step 2 is kept, but `--resume` ends here"), "{kept}");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::step::Shard;
 /// items were skipped.
 pub(crate) struct Feed {
     loader: Loader,
-    /// Index of a shard and its batch, met while the step before was looking for more.
-    pending: Option<(usize, Batch)>,
+    /// Index of a shard, its batch and how many of its texts were cut, met while the step before was looking for more.
+    pending: Option<(usize, Batch, usize)>,
     /// Index of the next step's first shard.
     start: usize,
 }
@@ -29,23 +29,24 @@ impl Feed {
         let end = start + planned.len();
         self.start = end;
         std::iter::from_fn(move || {
-            let (index, batch) = match self.next_before(end) {
+            let (index, batch, cut_texts) = match self.next_before(end) {
                 Ok(found) => found?,
                 Err(error) => return Some(Err(error)),
             };
             let first_row = planned[..index - start].iter().map(Vec::len).sum();
-            Some(Ok(Shard { first_row, batch }))
+            Some(Ok(Shard { first_row, batch, cut_texts }))
         })
     }
 
-    fn next_before(&mut self, end: usize) -> Result<Option<(usize, Batch)>, TrainError> {
+    fn next_before(&mut self, end: usize) -> Result<Option<(usize, Batch, usize)>, TrainError> {
         if self.pending.is_none()
             && let Some(batch) = self.loader.next()
         {
             let batch = batch?;
-            self.pending = self.loader.shard().map(|index| (index, batch));
+            let cut_texts = self.loader.cut_texts();
+            self.pending = self.loader.shard().map(|index| (index, batch, cut_texts));
         }
-        Ok(self.pending.take_if(|(index, _)| *index < end))
+        Ok(self.pending.take_if(|(index, ..)| *index < end))
     }
 
     /// Seconds for which batches were waited for so far.
@@ -75,7 +76,8 @@ mod tests {
                 let source = DataError::Setting("unreadable".to_owned());
                 return Err(PreprocessError::Picture { id: index.to_string(), source });
             }
-            let tokens = Tokens { ids: vec![index as u32], type_ids: vec![0], full_length: 1 };
+            let full_length = 1 + index % 2; // the odd ones are cut
+            let tokens = Tokens { ids: vec![index as u32], type_ids: vec![0], full_length };
             let (id, text) = (index.to_string(), Some(tokens));
             Ok(Example { id, group: None, target: None, text, image: None })
         };
@@ -104,6 +106,17 @@ mod tests {
         let dealt = deal(&steps, vec![]);
         assert_eq!(dealt[0], [(0, names(&[4, 1])), (2, names(&[0]))]);
         assert_eq!(dealt[1], [(0, names(&[2, 3]))]);
+    }
+
+    #[test]
+    fn cut_texts_are_counted_with_their_own_step() {
+        let steps = [vec![vec![0, 2]], vec![vec![1, 3], vec![5]], vec![vec![4]]];
+        let mut feed = feed(steps.concat(), vec![0, 2]);
+        let cut: Vec<usize> = steps
+            .iter()
+            .map(|step| feed.step(step).map(|shard| shard.unwrap().cut_texts).sum())
+            .collect();
+        assert_eq!(cut, [0, 3, 0]);
     }
 
     #[test]

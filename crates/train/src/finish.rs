@@ -13,7 +13,7 @@ use mmc_run::{Cost, Keep, RunFolder};
 
 use crate::predict::loader_options;
 use crate::resume::Counters;
-use crate::{Finished, Plan, Progress, TrainError, cost, predict, score};
+use crate::{Finished, Plan, Progress, TrainError, cost, cut_texts_warning, predict, score};
 
 /// Training items whose lengths stand for all of them when operations are counted.
 const MEASURED_ITEMS: usize = 256;
@@ -39,27 +39,47 @@ pub(crate) fn finish(
     })?;
     let model = loaded.model.as_ref();
     let mut scores = BTreeMap::new();
+    let train = plan.train.name.to_string();
+    let mut cut_texts = BTreeMap::from([(train.clone(), counters.cut_texts)]);
+    let mut skipped_items = BTreeMap::from([(train, counters.skipped_items)]);
     for split in [&plan.selection, &plan.test].into_iter().flatten() {
         let name = split.name.as_str();
         let items = split.len();
         let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
-        let predictions = predict(model, processor, split, &plan.predict_options(), tell)?;
-        let skipped = items - predictions.rows.len();
-        if skipped > 0 {
-            let note = format!("{skipped} of {items} items of `{name}` were skipped");
-            progress(Progress::Note(&note));
+        let found = predict(model, processor, split, &plan.predict_options(), tell)?;
+        let max_length = plan.settings.max_length;
+        for warning in [
+            cut_texts_warning(name, found.cut_texts, items, max_length),
+            skipped_warning(name, &found.skipped, items),
+        ] {
+            warning.iter().for_each(|warning| progress(Progress::Warning(warning)));
         }
-        folder.write_predictions(name, &predictions)?;
+        cut_texts.insert(name.to_owned(), found.cut_texts);
+        skipped_items.insert(name.to_owned(), found.skipped.len());
+        folder.write_predictions(name, &found.predictions)?;
         if split.is_labelled() {
             scores.insert(name.to_owned(), evaluation(plan, folder, split)?);
         }
     }
     folder.write_scores(&scores)?;
     let cost = cost_of(plan, folder, (model, processor), &counters, started)?;
+    let cost = Cost { cut_texts, skipped_items, ..cost };
     folder.write_cost(&cost)?;
     let best = counters.best.filter(|_| plan.settings.keep == Keep::Best);
     let kept_step = best.map_or(counters.step, |best| best.step);
     Ok(Finished { scores, cost, kept_step })
+}
+
+/// What a user should know of items that were left out.
+pub(crate) fn skipped_warning(split: &str, ids: &[String], items: usize) -> Option<String> {
+    let shown: Vec<String> = ids.iter().take(5).map(|id| format!("`{id}`")).collect();
+    let more = if ids.len() > shown.len() { ", …" } else { "" };
+    (!ids.is_empty()).then(|| {
+        let (count, shown) = (ids.len(), shown.join(", "));
+        format!(
+            "{count} of {items} items of `{split}` cannot be used and were skipped: {shown}{more}"
+        )
+    })
 }
 
 /// The scores of the predictions as they are on disk.
@@ -106,5 +126,7 @@ fn cost_of(
         trainable_parameters: elements(true),
         flops_per_sample,
         energy_joules: None,
+        cut_texts: BTreeMap::new(),
+        skipped_items: BTreeMap::new(),
     })
 }

@@ -1,5 +1,6 @@
 //! The loop.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,16 +9,19 @@ use std::time::Instant;
 use mmc_data::Split;
 use mmc_models::Loaded;
 use mmc_preprocess::{Loader, Processor};
-use mmc_run::{EvalRecord, Keep, RunFolder, StepRecord};
+use mmc_run::{EvalRecord, Keep, RunError, RunFolder, Settings, StepRecord};
 
+use crate::error::listed;
 use crate::feed::Feed;
+use crate::finish::skipped_warning;
 use crate::plan::StepPlan;
 use crate::predict::loader_options;
 use crate::resume::{Best, Counters};
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
 use crate::{
-    Outcome, Plan, Progress, TrainError, cost, finish, place, predict, resume, score, start,
+    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, finish, place, predict, resume,
+    score, start,
 };
 
 /// Trains what `plan` says in `folder`, or goes on where an earlier sitting ended, and writes
@@ -28,7 +32,8 @@ use crate::{
 /// bytes as if nothing had happened.
 ///
 /// # Errors
-/// A folder that holds another run ([`TrainError::Differs`]); an item, a tensor or a file that
+/// A folder that holds another run ([`TrainError::Differs`]), or in which another process is at
+/// work; an item, a tensor or a file that
 /// cannot be used; a loss or gradient that is not finite. States saved before are kept.
 pub fn train(
     plan: &Plan,
@@ -37,10 +42,11 @@ pub fn train(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Outcome, TrainError> {
     let started = Instant::now();
-    if start::admit(plan, folder)? == start::Admitted::Complete {
+    let lock = start::lock(folder, progress)?;
+    if start::admit(plan, folder, progress)? == start::Admitted::Complete {
         return Ok(Outcome::AlreadyComplete);
     }
-    let Start { source, processor, loaded } = start::start(plan, folder)?;
+    let Start { source, processor, loaded } = start::start(plan, folder, progress)?;
     start::tell(plan, &loaded.report, progress);
     let counters = {
         let mut run = Run::new(plan, folder, (&source, &loaded), &processor, progress)?;
@@ -55,6 +61,7 @@ pub fn train(
     };
     drop(loaded); // what follows reads the checkpoint that was written
     let finished = finish::finish(plan, folder, &processor, counters, progress)?;
+    drop(lock);
     Ok(Outcome::Finished(finished))
 }
 
@@ -154,11 +161,9 @@ impl<'a> Run<'a> {
                 return Ok(Sitting::Interrupted);
             }
         }
-        if let [_, ..] = feed.skipped() {
-            let ids = feed.skipped();
-            let shown = ids.iter().take(5).map(|id| format!("`{id}`")).collect::<Vec<_>>();
-            let note = format!("{} training items were skipped: {}", ids.len(), shown.join(", "));
-            (self.progress)(Progress::Note(&note));
+        let train = &self.plan.train;
+        if let Some(warning) = skipped_warning(train.name.as_str(), feed.skipped(), train.len()) {
+            (self.progress)(Progress::Warning(&warning));
         }
         Ok(Sitting::GoesOn)
     }
@@ -175,8 +180,11 @@ impl<'a> Run<'a> {
     fn step(&mut self, shards: &[Vec<usize>], feed: &mut Feed) -> Result<(), TrainError> {
         let (begun, waited) = (Instant::now(), feed.wait_seconds());
         let step = self.counters.step + 1;
-        let StepOutcome { loss, grad_norm, learning_rate, items } =
-            self.stepper.step(step, feed.step(shards))?;
+        let outcome = self
+            .stepper
+            .step(step, feed.step(shards))
+            .map_err(|error| error.with_saved(|| resume::newest_step(&self.folder.state())))?;
+        let StepOutcome { loss, grad_norm, learning_rate, items, .. } = outcome;
         let seconds = begun.elapsed().as_secs_f64();
         let record = StepRecord {
             step,
@@ -189,11 +197,43 @@ impl<'a> Run<'a> {
         };
         self.folder.append_step(&record)?;
         self.counters.step = step;
+        self.count(&outcome, shards)?;
         self.pace.steps += 1;
         self.pace.seconds += seconds;
         let steps = self.steps.steps();
         let seconds_left = self.pace.seconds / self.pace.steps as f64 * (steps - step) as f64;
         (self.progress)(Progress::Step { record: &record, steps, seconds_left });
+        Ok(())
+    }
+
+    /// Counts what a step did not see; what the first epoch did not see is said at its end.
+    fn count(&mut self, outcome: &StepOutcome, shards: &[Vec<usize>]) -> Result<(), TrainError> {
+        let step = self.counters.step;
+        if self.steps.epoch(step) == 1 {
+            let planned: usize = shards.iter().map(Vec::len).sum();
+            self.counters.cut_texts += outcome.cut_texts;
+            self.counters.skipped_items += planned - outcome.items;
+        }
+        let train = &self.plan.train;
+        if outcome.items == 0 {
+            self.counters.empty_steps += 1;
+            let ids: Vec<String> =
+                shards.iter().flatten().map(|&row| train.samples[row].id.clone()).collect();
+            let warning = format!(
+                "step {step}: no item could be used, so it changed nothing: {}",
+                listed(&ids)
+            );
+            (self.progress)(Progress::Warning(&warning));
+        }
+        if step == self.steps.steps_per_epoch().min(self.steps.steps()) {
+            if self.counters.empty_steps == step {
+                let ids = train.iter().map(|item| item.id.clone()).collect();
+                return Err(TrainError::NoItems { ids });
+            }
+            let (cut, max_length) = (self.counters.cut_texts, self.plan.settings.max_length);
+            let warning = cut_texts_warning(train.name.as_str(), cut, train.len(), max_length);
+            warning.iter().for_each(|warning| (self.progress)(Progress::Warning(warning)));
+        }
         Ok(())
     }
 
@@ -234,17 +274,21 @@ impl<'a> Run<'a> {
         let options = self.plan.predict_options();
         let (name, items) = (split.name.as_str(), split.len());
         let progress = &mut *self.progress;
-        predict(self.loaded.model.as_ref(), self.processor, split, &options, &mut |done| {
-            progress(Progress::Predicted { split: name, done, items });
-        })
+        let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
+        let model = self.loaded.model.as_ref();
+        Ok(predict(model, self.processor, split, &options, tell)?.predictions)
     }
 
     /// Writes the model as it is now to `checkpoint/`.
     fn keep(&self) -> Result<(), TrainError> {
         let (plan, model) = (self.plan, self.loaded.model.as_ref());
         place::replace(&self.folder.state(), &self.folder.checkpoint(), |made| {
-            let name = plan.preset.name;
-            Ok(mmc_models::save(model, self.source, plan.classes(), name, made)?)
+            // Whole before it gets its name: what has that name is taken for a checkpoint.
+            let aside = made.with_file_name(".checkpoint.noted");
+            resume::remove(&aside)?;
+            mmc_models::save(model, self.source, plan.classes(), plan.preset.name, &aside)?;
+            note_inputs(&aside.join("mmc.json"), &plan.settings)?;
+            std::fs::rename(&aside, made).map_err(TrainError::io(made))
         })
     }
 
@@ -278,4 +322,22 @@ impl<'a> Run<'a> {
         (self.progress)(Progress::Saved { step: self.counters.step });
         Ok(())
     }
+}
+
+/// Adds to a checkpoint's `mmc.json` how inputs were prepared, so that it predicts the same
+/// wherever it is copied.
+fn note_inputs(path: &Path, settings: &Settings) -> Result<(), TrainError> {
+    let fault = |error: serde_json::Error| TrainError::io(path)(error.into());
+    let text = std::fs::read(path).map_err(TrainError::io(path))?;
+    let mut notes: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&text).map_err(fault)?;
+    notes.insert("max_length".to_owned(), settings.max_length.into());
+    notes.insert("pad".to_owned(), settings.pad.to_string().into());
+    notes.insert("shard_rows".to_owned(), settings.shard_rows.into());
+    let text = serde_json::to_string_pretty(&notes).map_err(fault)?;
+    let write = |out: &mut std::io::BufWriter<&std::fs::File>| {
+        out.write_all(format!("{text}\n").as_bytes())
+            .map_err(|source| RunError::Io { path: path.to_owned(), source })
+    };
+    Ok(mmc_run::write_atomically(path, write)?)
 }

@@ -21,7 +21,7 @@ impl StepPlan {
     /// A plan for `epochs` passes over `items` items: T = epochs × ceil(items / items per step).
     #[must_use]
     pub fn of_epochs(epochs: u64, items: usize, cut: Cut, order: Order) -> Self {
-        let steps = epochs * items.div_ceil(cut.items_per_step.max(1)) as u64;
+        let steps = epochs.saturating_mul(items.div_ceil(cut.items_per_step.max(1)) as u64);
         Self::of_steps(steps, items, cut, order)
     }
 

@@ -40,9 +40,22 @@ impl PredictOptions {
     }
 }
 
+/// What a model says about a split, and what of the split it did not see.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicted {
+    /// A row for each item that could be prepared.
+    pub predictions: Predictions,
+    /// Texts that were longer than the processor's limit, so that the model saw their beginning.
+    pub cut_texts: usize,
+    /// Ids of the items that could not be prepared and were left out.
+    pub skipped: Vec<String>,
+}
+
 /// Vectors of some items.
 #[derive(Clone, Debug)]
 pub struct Embeddings {
+    /// Texts that were longer than the processor's limit, so that the model saw their beginning.
+    pub cut_texts: usize,
     /// The id of each row.
     pub ids: Vec<String>,
     /// `[rows, width]`, f32.
@@ -64,17 +77,21 @@ pub fn predict(
     split: &Arc<Split>,
     options: &PredictOptions,
     progress: &mut dyn FnMut(usize),
-) -> Result<Predictions, TrainError> {
+) -> Result<Predicted, TrainError> {
     let mut rows = Vec::with_capacity(split.len());
-    for batch in batches(processor, split, options)? {
+    let mut cut_texts = 0;
+    let mut loader = batches(processor, split, options)?;
+    while let Some(batch) = loader.next() {
         let batch = batch?;
+        cut_texts += loader.cut_texts();
         let logits = model.forward(&batch, &Pass::evaluate())?.0.to_vec2::<f32>()?;
         for (row, logits) in logits.into_iter().enumerate() {
             rows.push(prediction(&batch, row, logits, &options.classes)?);
         }
         progress(rows.len());
     }
-    Ok(Predictions { classes: options.classes.clone(), rows })
+    let predictions = Predictions { classes: options.classes.clone(), rows };
+    Ok(Predicted { predictions, cut_texts, skipped: loader.skipped().to_vec() })
 }
 
 /// What a model makes of every item of a split before its head, in the split's order. `progress`
@@ -91,8 +108,11 @@ pub fn embed(
 ) -> Result<Embeddings, TrainError> {
     let mut ids = Vec::with_capacity(split.len());
     let mut parts = Vec::new();
-    for batch in batches(processor, split, options)? {
+    let mut cut_texts = 0;
+    let mut loader = batches(processor, split, options)?;
+    while let Some(batch) = loader.next() {
         let mut batch = batch?;
+        cut_texts += loader.cut_texts();
         let pooled = model.encode(&batch, &Pass::evaluate())?; // [batch, width]
         parts.push(pooled.detach().to_dtype(DType::F32)?.to_device(&candle_core::Device::Cpu)?);
         ids.append(&mut batch.ids);
@@ -102,7 +122,25 @@ pub fn embed(
         let problem = format!("{}: there is no item to embed", split.path.display());
         return Err(TrainError::setting("input", problem));
     }
-    Ok(Embeddings { ids, rows: Tensor::cat(&parts, 0)? })
+    Ok(Embeddings { cut_texts, ids, rows: Tensor::cat(&parts, 0)? })
+}
+
+/// What a user should know of `cut` texts of `items` in a split that were longer than `max_length`
+/// tokens; `None` if there is none.
+#[must_use]
+pub fn cut_texts_warning(
+    split: &str,
+    cut: usize,
+    items: usize,
+    max_length: usize,
+) -> Option<String> {
+    let share = 100.0 * cut as f64 / items.max(1) as f64;
+    (cut > 0).then(|| {
+        format!(
+            "{cut} of {items} texts of `{split}` ({share:.1} %) are longer than {max_length} tokens \
+             and were cut"
+        )
+    })
 }
 
 /// The split in its own order, cut into batches.
@@ -122,7 +160,7 @@ pub(crate) fn loader_options(
     on_bad_item: OnBadItem,
 ) -> LoaderOptions {
     // Two shards a worker keep all of them busy while memory stays bounded.
-    LoaderOptions { workers, prefetch: 2 * workers.max(1), padding, on_bad_item }
+    LoaderOptions { workers, prefetch: workers.max(1).saturating_mul(2), padding, on_bad_item }
 }
 
 fn prediction(

@@ -11,6 +11,8 @@ use mmc_run::{Cost, EvalRecord, StepRecord};
 pub enum Progress<'a> {
     /// Something the user should know, in words.
     Note(&'a str),
+    /// Something that may make the result other than the user expects, in words.
+    Warning(&'a str),
     /// The run goes on after this step.
     Resumed {
         /// Steps done in earlier sittings.

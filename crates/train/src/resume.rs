@@ -31,6 +31,15 @@ pub(crate) struct Counters {
     pub(crate) seconds: f64,
     /// The largest resident memory of any sitting.
     pub(crate) peak_memory_bytes: u64,
+    /// Texts of the first epoch that were cut, so far.
+    #[serde(default)]
+    pub(crate) cut_texts: usize,
+    /// Items of the first epoch that had to be left out, so far.
+    #[serde(default)]
+    pub(crate) skipped_items: usize,
+    /// Steps without a usable item: the optimiser did not take them.
+    #[serde(default)]
+    pub(crate) empty_steps: u64,
 }
 
 /// The best evaluation so far.
@@ -100,7 +109,8 @@ pub(crate) fn newest(
     folder: &Path,
     usable: impl Fn(&State) -> Result<(), String>,
 ) -> Result<(Option<State>, Vec<String>), TrainError> {
-    let mut warnings = Vec::new();
+    let mut problems = Vec::new();
+    let mut found = None;
     for (step, path) in states(folder)? {
         let checked = read(&path).map_err(|error| error.to_string()).and_then(|state| {
             if state.counters.step != step {
@@ -109,14 +119,26 @@ pub(crate) fn newest(
             usable(&state).map(|()| state)
         });
         match checked {
-            Ok(state) => return Ok((Some(state), warnings)),
-            Err(problem) => warnings.push(format!(
-                "{}: this state cannot be used: {problem}; an earlier one is taken",
-                path.display()
-            )),
+            Ok(state) => {
+                found = Some(state);
+                break;
+            }
+            Err(problem) => problems.push((path, problem)),
         }
     }
-    Ok((None, warnings))
+    let instead = match &found {
+        Some(state) => format!("the run goes on from the state of step {}", state.counters.step),
+        None => "no other can be used, so the run begins again at its first step".to_owned(),
+    };
+    let warning = |(path, problem): (PathBuf, String)| {
+        format!("{}: this state cannot be used: {problem}; {instead}", path.display())
+    };
+    Ok((found, problems.into_iter().map(warning).collect()))
+}
+
+/// The step of the newest state, usable or not.
+pub(crate) fn newest_step(folder: &Path) -> Option<u64> {
+    states(folder).ok()?.first().map(|(step, _)| *step)
 }
 
 impl State {
@@ -295,6 +317,27 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names, ["step-10", "step-11"]);
+    }
+
+    #[test]
+    fn a_warning_says_what_is_taken_instead() {
+        let folder = tempfile::tempdir().unwrap();
+        save_at(folder.path(), 1, 2);
+        save_at(folder.path(), 2, 2);
+        assert_eq!(newest_step(folder.path()), Some(2));
+        let warning = |usable: fn(&State) -> Result<(), String>| {
+            newest(folder.path(), usable).unwrap().1.join("\n")
+        };
+        let words =
+            warning(
+                |state| {
+                    if state.counters.step == 1 { Ok(()) } else { Err("it is odd".to_owned()) }
+                },
+            );
+        assert!(words.ends_with("it is odd; the run goes on from the state of step 1"), "{words}");
+        let words = warning(|_| Err("it is odd".to_owned()));
+        assert_eq!(words.lines().count(), 2);
+        assert!(words.ends_with("so the run begins again at its first step"), "{words}");
     }
 
     #[test]

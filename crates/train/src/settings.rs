@@ -95,6 +95,7 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
     };
     plan.settle_selection()?;
     plan.objective()?;
+    plan.check_length()?;
     Ok(plan)
 }
 
@@ -127,7 +128,6 @@ fn preset_defaults(preset: &Preset) -> PartialSettings {
         epochs: Some(defaults.epochs),
         warmup_ratio: Some(defaults.warmup_ratio),
         weight_decay: Some(defaults.weight_decay),
-        keep_states: Some(2), // so that a damaged state has one before it
         ..PartialSettings::default()
     }
 }
@@ -146,6 +146,20 @@ impl Plan {
             Some(steps) => StepPlan::of_steps(steps, self.train.len(), cut, order),
             None => StepPlan::of_epochs(settings.epochs, self.train.len(), cut, order),
         }
+    }
+
+    /// More steps than can be counted are none.
+    fn check_length(&self) -> Result<(), TrainError> {
+        let (epochs, steps) = (self.settings.epochs, self.steps().steps_per_epoch());
+        let countable = epochs.checked_mul(steps).is_some_and(|all| i64::try_from(all).is_ok());
+        if countable || self.settings.max_steps.is_some() {
+            return Ok(());
+        }
+        let problem = format!(
+            "`epochs` is `{epochs}`, and at {steps} steps an epoch that is more steps than can be \
+             counted; lower `--epochs`"
+        );
+        Err(TrainError::setting("epochs", problem))
     }
 
     /// The learning rate of each step.

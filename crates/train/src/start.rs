@@ -8,12 +8,15 @@ use mmc_models::{
     CheckpointSource, Classifier, FreshHead, LoadReport, LoadRequest, Loaded, Parameter,
 };
 use mmc_preprocess::Processor;
-use mmc_run::{Keep, RunFolder};
+use mmc_run::{Keep, RunError, RunFolder, RunLock};
 
 use crate::optimizer::{AdamW, AdamWSettings};
 use crate::resume::{Counters, State};
 use crate::settings::Plan;
 use crate::{Progress, TrainError, place, resume};
+
+/// The file without which a checkpoint is none.
+const WEIGHTS: &str = "model.safetensors";
 
 /// Whether there is anything to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,15 +27,44 @@ pub(crate) enum Admitted {
     Open,
 }
 
+/// Makes the folder this sitting's own. Where the file system has no locks, that is said.
+pub(crate) fn lock(
+    folder: &RunFolder,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Option<RunLock>, TrainError> {
+    match folder.lock() {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ RunError::Io { .. }) => {
+            let warning = format!(
+                "{error}: the folder cannot be locked; see to it that no other process trains in it"
+            );
+            progress(Progress::Warning(&warning));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Compares the run in the folder, if there is one, with the plan. Changes nothing.
-pub(crate) fn admit(plan: &Plan, folder: &RunFolder) -> Result<Admitted, TrainError> {
+pub(crate) fn admit(
+    plan: &Plan,
+    folder: &RunFolder,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Admitted, TrainError> {
     if folder.config_path().is_file() {
         let differences = folder.config()?.obstacles(&plan.config())?;
         if !differences.is_empty() {
             return Err(TrainError::Differs { path: folder.root().to_owned(), differences });
         }
-        if folder.is_complete() {
-            return Ok(Admitted::Complete);
+        if folder.has_ended() {
+            let weights = folder.checkpoint().join(WEIGHTS);
+            let problem = match folder.damage() {
+                Some(error) => error.to_string(),
+                None if !weights.is_file() => format!("{} is gone", weights.display()),
+                None => return Ok(Admitted::Complete),
+            };
+            let warning = format!("the run had ended, but {problem}: it is finished again");
+            progress(Progress::Warning(&warning));
         }
     }
     Ok(Admitted::Open)
@@ -48,7 +80,11 @@ pub(crate) struct Start {
 
 /// Makes or finds the initial weights, loads them, and only then writes `config.toml`: a
 /// checkpoint that does not fit leaves the folder as it was.
-pub(crate) fn start(plan: &Plan, folder: &RunFolder) -> Result<Start, TrainError> {
+pub(crate) fn start(
+    plan: &Plan,
+    folder: &RunFolder,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Start, TrainError> {
     let is_new = !folder.config_path().is_file();
     // Without their configuration nobody can say what these belong to.
     let clear = || {
@@ -56,6 +92,14 @@ pub(crate) fn start(plan: &Plan, folder: &RunFolder) -> Result<Start, TrainError
         resume::remove(&folder.initial())
     };
     if is_new {
+        if resume::newest_step(&folder.state()).is_some() {
+            let warning = format!(
+                "{}: the states in it belong to a run whose `config.toml` is gone; they are \
+                 removed, and the run begins at its first step",
+                folder.state().display()
+            );
+            progress(Progress::Warning(&warning));
+        }
         clear()?;
     }
     let begin = || {
@@ -68,6 +112,7 @@ pub(crate) fn start(plan: &Plan, folder: &RunFolder) -> Result<Start, TrainError
     let start = begin();
     if start.is_err() && is_new {
         clear()?;
+        folder.withdraw()?;
     }
     start
 }
@@ -102,6 +147,14 @@ fn processor(plan: &Plan, source: &Path) -> Result<Arc<Processor>, TrainError> {
         let problem = format!(
             "`max_length` is `{asked}`, but the model in {} takes {longest} tokens at most; \
              lower `--max-length`",
+            source.display()
+        );
+        return Err(TrainError::setting("max_length", problem));
+    }
+    if let Some(shortest) = processor.min_length().filter(|shortest| asked < *shortest) {
+        let problem = format!(
+            "`max_length` is `{asked}`, which leaves nothing of a text between the special tokens \
+             of {}; raise `--max-length` to {shortest} at least",
             source.display()
         );
         return Err(TrainError::setting("max_length", problem));
@@ -151,21 +204,22 @@ pub(crate) fn restore(
             return Err(format!("{} has only {recorded} steps", path.display()));
         }
         let kept = plan.settings.keep == Keep::Best && state.counters.best.is_some();
-        if kept && !folder.checkpoint().is_dir() {
+        if kept && !folder.checkpoint().join(WEIGHTS).is_file() {
             return Err(format!("{} is gone", folder.checkpoint().display()));
         }
         Ok(())
     };
     let (state, warnings) = resume::newest(&folder.state(), usable)?;
     for warning in &warnings {
-        progress(Progress::Note(warning));
+        progress(Progress::Warning(warning));
     }
     let (counters, optimizer) = match state {
         Some(state) => {
             let counters = state.counters.clone();
             let moments = state.restore(model.parameters())?;
             progress(Progress::Resumed { step: counters.step });
-            (counters.clone(), AdamW::restored(moments, counters.step, settings))
+            let taken = counters.step - counters.empty_steps.min(counters.step);
+            (counters, AdamW::restored(moments, taken, settings))
         }
         None => (Counters::default(), AdamW::new(&active(model), settings)?),
     };

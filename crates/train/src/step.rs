@@ -23,12 +23,14 @@ pub(crate) struct Stepper<'a> {
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct StepOutcome {
-    /// Σ wᵢ·lᵢ / items.
-    pub(crate) loss: f64,
-    /// L2 norm of the loss's gradient, before clipping.
-    pub(crate) grad_norm: f64,
+    /// Σ wᵢ·lᵢ / items; `None` without items.
+    pub(crate) loss: Option<f64>,
+    /// L2 norm of the loss's gradient, before clipping; `None` without items.
+    pub(crate) grad_norm: Option<f64>,
     pub(crate) learning_rate: f64,
     pub(crate) items: usize,
+    /// Texts that were longer than the limit.
+    pub(crate) cut_texts: usize,
 }
 
 /// One shard of a step.
@@ -36,12 +38,15 @@ pub(crate) struct Shard {
     /// Where it begins in its step, counted in planned rows: what keys its dropout masks.
     pub(crate) first_row: usize,
     pub(crate) batch: Batch,
+    /// Texts of the batch that were longer than the limit.
+    pub(crate) cut_texts: usize,
 }
 
 impl Stepper<'_> {
     /// Takes `step` (from 1): a sum over shards, added in their order in f32, of which one at a
     /// time is in memory. The mean over the step's items is taken when all are known, so that an
-    /// item that had to be skipped is not counted.
+    /// item that had to be skipped is not counted. A step of which every item had to be skipped
+    /// changes nothing and is not among the optimiser's.
     pub(crate) fn step(
         &mut self,
         step: u64,
@@ -50,28 +55,37 @@ impl Stepper<'_> {
         let mut gradients = Vec::new();
         let mut loss = 0_f32;
         let mut ids = Vec::new();
+        let mut cut_texts = 0;
         for shard in shards {
             let mut shard = shard?;
+            cut_texts += shard.cut_texts;
             loss += self.add_shard(step, &shard, &mut gradients)?;
             ids.append(&mut shard.batch.ids);
         }
         let items = ids.len();
+        let learning_rate = self.schedule.rate(step);
         if items == 0 {
-            return Err(TrainError::EmptyStep { step, ids });
+            return Ok(StepOutcome {
+                loss: None,
+                grad_norm: None,
+                learning_rate,
+                items,
+                cut_texts,
+            });
         }
         let norm = self.norm(step, &gradients, &ids)? / items as f64;
-        let learning_rate = self.schedule.rate(step);
         let scale = clip_factor(norm, self.clip_norm) / items as f64;
         self.optimizer.step(&self.parameters, &gradients, learning_rate, scale)?;
         let loss = f64::from(loss) / items as f64;
-        Ok(StepOutcome { loss, grad_norm: norm, learning_rate, items })
+        let (loss, grad_norm) = (Some(loss), Some(norm));
+        Ok(StepOutcome { loss, grad_norm, learning_rate, items, cut_texts })
     }
 
     /// Adds a shard's gradient to the sums and returns its summed loss.
     fn add_shard(
         &self,
         step: u64,
-        Shard { first_row, batch }: &Shard,
+        Shard { first_row, batch, .. }: &Shard,
         sums: &mut Vec<Tensor>,
     ) -> Result<f32, TrainError> {
         let ids = || batch.ids.clone();
@@ -86,7 +100,8 @@ impl Stepper<'_> {
         drop(logits);
         let loss = loss_sum.to_scalar::<f32>()?;
         if !loss.is_finite() {
-            return Err(TrainError::Loss { step, loss: f64::from(loss), ids: ids() });
+            let (loss, ids) = (f64::from(loss), ids());
+            return Err(TrainError::Loss { step, loss, ids, saved: None });
         }
         let mut gradients = loss_sum.backward()?;
         drop(loss_sum); // and with it every activation
@@ -112,7 +127,7 @@ impl Stepper<'_> {
             let square = sum_of_squares(gradient)?;
             if !square.is_finite() {
                 let (parameter, ids) = (parameter.name.clone(), ids.to_vec());
-                return Err(TrainError::Gradient { step, parameter, ids });
+                return Err(TrainError::Gradient { step, parameter, ids, saved: None });
             }
             squares += square;
         }
@@ -202,7 +217,7 @@ mod tests {
             image: Some(ImageInput { pixel_values, sizes: vec![(1, 1); rows.len()] }),
             targets: Some(BatchTargets::Classes(rows.iter().map(|row| row.1).collect())),
         };
-        Ok(Shard { first_row: 0, batch })
+        Ok(Shard { first_row: 0, batch, cut_texts: 1 })
     }
 
     const ROWS: [([f32; 3], u32); 3] =
@@ -240,8 +255,9 @@ mod tests {
             let model = linear(false);
             let shards = cut.into_iter().map(shard);
             let outcome = stepper(&model, 1e9).step(1, shards).unwrap();
-            assert!((outcome.loss - loss).abs() < 1e-6, "{} {loss}", outcome.loss);
-            assert!((outcome.grad_norm - norm).abs() < 1e-6, "{} {norm}", outcome.grad_norm);
+            let (found, found_norm) = (outcome.loss.unwrap(), outcome.grad_norm.unwrap());
+            assert!((found - loss).abs() < 1e-6, "{found} {loss}");
+            assert!((found_norm - norm).abs() < 1e-6, "{found_norm} {norm}");
             assert_eq!(outcome.items, 3);
             weights.push(model.parameters[0].var.to_vec2::<f32>().unwrap());
         }
@@ -286,10 +302,24 @@ mod tests {
     }
 
     #[test]
-    fn steps_without_items_or_labels_are_errors() {
+    fn a_step_without_items_changes_nothing() {
+        let (model, other) = (linear(false), linear(false));
+        let mut with_gap = stepper(&model, 1.0);
+        let before = model.parameters[0].var.to_vec2::<f32>().unwrap();
+        let outcome = with_gap.step(1, std::iter::empty()).unwrap();
+        assert_eq!((outcome.loss, outcome.grad_norm, outcome.items), (None, None, 0));
+        assert_eq!(model.parameters[0].var.to_vec2::<f32>().unwrap(), before);
+        with_gap.step(2, [shard(&ROWS)].into_iter()).unwrap();
+        // The optimiser's own count of steps does not know the empty one.
+        stepper(&other, 1.0).step(2, [shard(&ROWS)].into_iter()).unwrap();
+        let [found, expected] =
+            [&model, &other].map(|at| at.parameters[0].var.to_vec2::<f32>().unwrap());
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn items_without_labels_are_an_error() {
         let model = linear(false);
-        let error = stepper(&model, 1.0).step(2, std::iter::empty()).unwrap_err();
-        assert!(matches!(error, TrainError::EmptyStep { step: 2, .. }));
         let mut unlabelled = shard(&ROWS).unwrap();
         unlabelled.batch.targets = None;
         let error = stepper(&model, 1.0).step(2, [Ok(unlabelled)].into_iter()).unwrap_err();

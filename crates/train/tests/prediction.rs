@@ -51,7 +51,7 @@ fn load(plan: &Plan, folder: &RunFolder) -> (Loaded, Arc<Processor>) {
 
 fn run(plan: &Plan, folder: &RunFolder, notes: &mut Vec<String>) -> Outcome {
     train(plan, folder, &AtomicBool::new(false), &mut |event| {
-        if let Progress::Note(note) = event {
+        if let Progress::Warning(note) = event {
             notes.push(note.to_owned());
         }
     })
@@ -72,11 +72,13 @@ fn the_checkpoint_predicts_what_the_run_wrote() {
     let model = loaded.model.as_ref();
     let found =
         predict(model, &processor, &split, &options, &mut |items| done.push(items)).unwrap();
+    assert_eq!((found.cut_texts, found.skipped.len()), (0, 0));
+    let found = found.predictions;
     assert_eq!(found, folder.predictions("test_unseen").unwrap());
     assert_eq!(done, [8]);
 
     let (three, none) = (PredictOptions { rows: 3, workers: 0, ..options.clone() }, &mut |_| ());
-    let cut = predict(model, &processor, &split, &three, none).unwrap();
+    let cut = predict(model, &processor, &split, &three, none).unwrap().predictions;
     for (row, other) in found.rows.iter().zip(&cut.rows) {
         assert_eq!((&row.id, &row.label), (&other.id, &other.label));
         for (one, two) in row.probabilities.iter().zip(&other.probabilities) {
@@ -84,11 +86,18 @@ fn the_checkpoint_predicts_what_the_run_wrote() {
         }
     }
 
+    let short = Processor::from_folder(&folder.checkpoint(), Arm::Both).unwrap();
+    let short = Arc::new(short.with_max_length(3));
+    assert_eq!(predict(model, &short, &split, &options, none).unwrap().cut_texts, 8);
+    assert_eq!(embed(model, &short, &split, &options, none).unwrap().cut_texts, 8);
+
     let embedded = embed(model, &processor, &split, &options, none).unwrap();
     assert_eq!(embedded.ids, found.rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>());
     assert_eq!(embedded.rows.dims()[0], 8);
     let nothing = Arc::new(Split::of_inputs(Path::new("none.csv"), Vec::new()));
-    assert!(predict(model, &processor, &nothing, &options, none).unwrap().rows.is_empty());
+    assert!(
+        predict(model, &processor, &nothing, &options, none).unwrap().predictions.rows.is_empty()
+    );
     let error = embed(model, &processor, &nothing, &options, none).unwrap_err();
     assert!(error.to_string().contains("none.csv"), "{error}");
 }
@@ -123,8 +132,79 @@ fn a_picture_that_cannot_be_decoded_ends_the_run_or_is_counted() {
     run(&plan(root.path(), OnBadItem::Skip), &folder, &mut notes);
     let notes = notes.join("\n");
     let (train, test) = (train_ids.len(), test_ids.len());
-    assert!(notes.contains(&format!("{train} training items were skipped: `")), "{notes}");
-    assert!(notes.contains(&format!("{test} of 8 items of `test_unseen` were skip")), "{notes}");
+    let words = format!("{train} of 24 items of `train` cannot be used and were skipped: `");
+    assert!(notes.contains(&words), "{notes}");
+    assert!(notes.contains(&format!("{test} of 8 items of `test_unseen` cannot be")), "{notes}");
+    let skipped = folder.cost().unwrap().skipped_items;
+    assert_eq!((skipped["train"], skipped["test_unseen"]), (train, test));
     assert_eq!(folder.predictions("test_unseen").unwrap().rows.len(), 8 - test);
     assert_eq!(folder.steps().unwrap().len(), 3, "skipping changes no number of steps");
+}
+
+/// Damages the pictures of the training rows at these indices.
+fn damage(root: &Path, plan: &Plan, rows: impl Iterator<Item = usize>) {
+    for row in rows {
+        let Some(mmc_data::ImageSource::File(path)) = &plan.train.samples[row].image else {
+            panic!("row {row} has no picture file")
+        };
+        assert!(path.starts_with(root));
+        fs::write(path, b"no picture").unwrap();
+    }
+}
+
+#[test]
+fn a_step_of_bad_items_only_is_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    write_memes(root.path());
+    let plan = {
+        let asked = PartialSettings {
+            model: Some("vilt-tiny".to_owned()),
+            dataset: Some("hateful_memes".to_owned()),
+            data_root: Some(root.path().display().to_string()),
+            arm: Some(Arm::Both),
+            epochs: Some(2),
+            batch_size: Some(1),
+            save_every: Some(1),
+            on_bad_item: Some(OnBadItem::Skip),
+            ..PartialSettings::default()
+        };
+        resolve(PartialSettings::default(), asked).unwrap()
+    };
+    damage(root.path(), &plan, [5].into_iter());
+    let folder = RunFolder::create(&root.path().join("run")).unwrap();
+    let mut notes = Vec::new();
+    run(&plan, &folder, &mut notes);
+    let steps = folder.steps().unwrap();
+    assert_eq!(steps.iter().map(|at| at.step).collect::<Vec<_>>(), (1..=48).collect::<Vec<_>>());
+    let empty: Vec<_> = steps.iter().filter(|at| at.loss.is_none()).collect();
+    let skipped = folder.cost().unwrap().skipped_items["train"];
+    assert!(skipped > 0 && empty.len() == 2 * skipped, "{} of {skipped}", empty.len());
+    assert!(empty.iter().all(|at| at.grad_norm.is_none() && at.learning_rate >= 0.0));
+    let id = &plan.train.samples[5].id;
+    let told = notes.iter().any(|note| {
+        note.contains("no item could be used, so it changed nothing") && note.contains(id.as_str())
+    });
+    assert!(told, "{notes:?}");
+
+    // Stopped right after such a step, it ends in the same bytes.
+    let other = RunFolder::create(&root.path().join("other")).unwrap();
+    let stop = AtomicBool::new(false);
+    let outcome = train(&plan, &other, &stop, &mut |event| {
+        if let Progress::Step { record, .. } = event
+            && record.loss.is_none()
+        {
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    assert!(matches!(outcome, Ok(Outcome::Interrupted { .. })));
+    run(&plan, &other, &mut Vec::new());
+    let weights =
+        |folder: &RunFolder| fs::read(folder.checkpoint().join("model.safetensors")).unwrap();
+    assert!(weights(&folder) == weights(&other));
+    assert_eq!(other.cost().unwrap().skipped_items, folder.cost().unwrap().skipped_items);
+
+    damage(root.path(), &plan, 0..24);
+    let bad = RunFolder::create(&root.path().join("bad")).unwrap();
+    let error = train(&plan, &bad, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
+    assert!(error.to_string().starts_with("none of the training items could be used"), "{error}");
 }

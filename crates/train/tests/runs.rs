@@ -119,7 +119,10 @@ impl Bench {
                 .steps()
                 .unwrap()
                 .iter()
-                .map(|at| [at.step as f64, at.loss, at.grad_norm, at.learning_rate])
+                .map(|at| {
+                    let [loss, norm] = [at.loss, at.grad_norm].map(|it| it.unwrap_or(-1.0));
+                    [at.step as f64, loss, norm, at.learning_rate]
+                })
                 .collect(),
         }
     }
@@ -447,7 +450,7 @@ fn settings_that_contradict_model_or_data_are_usage_errors() {
 }
 
 #[test]
-fn a_checkpoint_that_does_not_fit_leaves_the_folder_empty() {
+fn a_checkpoint_that_does_not_fit_leaves_no_folder() {
     let bench = Bench::new();
     bench.run("first", |_| ());
     let checkpoint = bench.out("first").join("checkpoint");
@@ -459,7 +462,7 @@ fn a_checkpoint_that_does_not_fit_leaves_the_folder_empty() {
         let folder = RunFolder::create(&bench.out("second")).unwrap();
         let error = train(&plan, &folder, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
-        assert_eq!(fs::read_dir(bench.out("second")).unwrap().count(), 0);
+        assert!(!bench.out("second").exists(), "a folder made for it goes with it");
     };
     refuse(Some(4000), "`max_length` is `4000`");
     let weights = checkpoint.join("model.safetensors");
@@ -506,4 +509,138 @@ fn a_rate_that_blows_up_is_an_error_and_the_state_stays() {
     let message = error.to_string();
     assert!(message.contains("step") && message.contains("`train"), "{message}");
     assert!(folder.state().join("step-1").is_dir());
+    assert!(
+        message.contains("the state of step") && message.contains("another folder"),
+        "{message}"
+    );
+}
+
+/// All warnings and notes of a sitting.
+fn told(plan: &Plan, out: &Path) -> (Result<Outcome, TrainError>, Vec<String>) {
+    let folder = RunFolder::resume(out).unwrap();
+    let mut words = Vec::new();
+    let outcome = train(plan, &folder, &AtomicBool::new(false), &mut |event| {
+        if let Progress::Warning(text) = event {
+            words.push(text.to_owned());
+        }
+    });
+    (outcome, words)
+}
+
+#[test]
+fn a_second_sitting_at_the_same_time_is_refused() {
+    let bench = Bench::new();
+    let plan = bench.plan(|_| ());
+    let folder = RunFolder::create(&bench.out("run")).unwrap();
+    let mut refused = None;
+    let outcome = train(&plan, &folder, &AtomicBool::new(false), &mut |event| {
+        if refused.is_none() && matches!(event, Progress::Step { .. }) {
+            let (second, _) = told(&plan, &bench.out("run"));
+            refused = Some(second.unwrap_err());
+        }
+    });
+    assert!(matches!(outcome, Ok(Outcome::Finished(_))));
+    let error = refused.unwrap();
+    assert!(error.is_usage(), "{error}");
+    assert!(error.to_string().contains("another process is at work on this run"), "{error}");
+    assert_eq!(folder.steps().unwrap().len(), 16, "each step once");
+    assert!(matches!(told(&plan, &bench.out("run")).0, Ok(Outcome::AlreadyComplete)));
+}
+
+#[test]
+fn cut_texts_are_counted_once_and_told() {
+    let bench = Bench::new();
+    let short = |asked: &mut PartialSettings| {
+        asked.max_length = Some(6);
+        asked.save_every = Some(1);
+    };
+    let plan = bench.plan(short);
+    let out = bench.out("run");
+    // Stopped within the first epoch: the count is part of the state.
+    bench.sit(&plan, "run", Some(2));
+    let (outcome, words) = told(&plan, &out);
+    outcome.unwrap();
+    let folder = RunFolder::open(&out).unwrap();
+    // Each text has three to six fillers and a cue; all are words of the run's own vocabulary.
+    for (name, split) in [("train", &plan.train), ("test", plan.test.as_ref().unwrap())] {
+        let long = split.iter().filter(|item| item.text.split(' ').count() > 4).count();
+        assert!(long > 0 && long < split.len());
+        assert_eq!(folder.cost().unwrap().cut_texts[name], long, "{name}");
+        let expected = format!("{long} of {} texts of `{name}`", split.len());
+        let said: Vec<_> = words.iter().filter(|words| words.starts_with(&expected)).collect();
+        assert_eq!(said.len(), 1, "{words:?}");
+        assert!(said[0].ends_with("are longer than 6 tokens and were cut"), "{said:?}");
+    }
+    bench.run("whole", |_| ());
+    let whole = RunFolder::open(&bench.out("whole")).unwrap().cost().unwrap();
+    assert!(whole.cut_texts.values().all(|&count| count == 0));
+    assert_eq!(whole.cut_texts.len(), 3);
+}
+
+#[test]
+fn a_checkpoint_says_how_its_inputs_were_prepared() {
+    let bench = Bench::new();
+    bench.run("run", |asked| {
+        asked.max_length = Some(12);
+        asked.pad = Some(mmc_run::Pad::Max);
+        asked.shard_rows = Some(5);
+    });
+    let path = bench.out("run").join("checkpoint/mmc.json");
+    let notes: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!((&notes["max_length"], &notes["shard_rows"]), (&12.into(), &5.into()));
+    assert_eq!((&notes["pad"], &notes["preset"]), (&"max".into(), &"bert-tiny".into()));
+}
+
+#[test]
+fn an_ended_run_that_was_damaged_is_finished_again() {
+    let bench = Bench::new();
+    let whole = bench.run("run", |_| ());
+    let plan = bench.plan(|_| ());
+    let out = bench.out("run");
+    let damages: [(&str, Damage); 3] = [
+        ("cost.json", |folder| fs::write(folder.cost_path(), "{").unwrap()),
+        ("scores.json", |folder| fs::write(folder.scores_path(), "").unwrap()),
+        ("model.safetensors", |folder| {
+            fs::remove_file(folder.checkpoint().join("model.safetensors")).unwrap();
+        }),
+    ];
+    for (name, damage) in damages {
+        damage(&RunFolder::open(&out).unwrap());
+        let (outcome, words) = told(&plan, &out);
+        assert!(matches!(outcome, Ok(Outcome::Finished(_))), "{name}");
+        assert!(words[0].starts_with("the run had ended, but") && words[0].contains(name));
+        bench.remains("run").assert_same(&whole, name);
+    }
+}
+
+#[test]
+fn a_run_that_begins_again_says_so() {
+    let bench = Bench::new();
+    let plan = bench.plan(|_| ());
+    bench.sit(&plan, "run", Some(5));
+    let out = bench.out("run");
+    fs::remove_file(RunFolder::open(&out).unwrap().config_path()).unwrap();
+    let (_, words) = told(&plan, &out);
+    assert!(words[0].contains("`config.toml` is gone"), "{words:?}");
+
+    bench.sit(&plan, "other", Some(2));
+    let state = RunFolder::open(&bench.out("other")).unwrap().state();
+    fs::remove_file(state.join("step-2/counters.json")).unwrap();
+    let (_, words) = told(&plan, &bench.out("other"));
+    assert!(words[0].ends_with("so the run begins again at its first step"), "{words:?}");
+}
+
+#[test]
+fn more_steps_than_can_be_counted_are_refused() {
+    let bench = Bench::new();
+    let mut asked = bench.asked();
+    asked.epochs = Some(1 << 62);
+    let error = resolve(PartialSettings::default(), asked).unwrap_err();
+    assert!(error.is_usage() && error.to_string().contains("lower `--epochs`"), "{error}");
+}
+
+#[test]
+fn one_list_of_defaults_is_kept() {
+    let bench = Bench::new();
+    assert_eq!(bench.plan(|_| ()).settings.keep_states, 2);
 }
