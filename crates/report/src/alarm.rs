@@ -1,5 +1,7 @@
 //! What a reader must be warned of: runs that failed, did not train, or say one thing only.
 
+use std::collections::BTreeMap;
+
 use mmc_data::Arm;
 
 use crate::arm::ArmRuns;
@@ -13,14 +15,11 @@ const DEMO_PLATEAU: f64 = 0.5;
 
 /// All warnings, the gravest first.
 pub(crate) fn alarms(results: &Results, arms: &[ArmRuns], scores: &[ArmScore]) -> Vec<String> {
-    let mut lines: Vec<String> = results
-        .failed
-        .iter()
-        .map(|run| format!("{} failed and is in no figure: it {}", run.id, run.why))
-        .collect();
+    let mut lines: Vec<String> = results.failed.iter().map(ToString::to_string).collect();
     for arm in arms {
         lines.extend(untrained(results, arm));
         lines.extend(constant(arm));
+        lines.extend(unseen(arm));
     }
     for score in scores {
         if let Some(chance) = score.chance.as_ref().filter(|chance| chance.is_below()) {
@@ -77,6 +76,32 @@ fn learnable(truth: &str, arm: Arm) -> bool {
         "redundant" => true,
         _ => false,
     }
+}
+
+/// What an arm's models did not see: ends of texts that were cut, items that were left out.
+fn unseen(arm: &ArmRuns) -> Vec<String> {
+    let Some(first) = arm.runs.first() else { return Vec::new() };
+    let data = &first.config.data;
+    let count = |of: fn(&mmc_run::Cost) -> &BTreeMap<String, usize>| -> Option<String> {
+        let parts: Vec<String> = data
+            .iter()
+            .filter_map(|(_, split)| {
+                // Seeds differ only where training ended within its first epoch.
+                let counts = arm.runs.iter().filter_map(|run| of(&run.cost).get(&split.split));
+                let most = counts.max().copied().filter(|count| *count > 0)?;
+                Some(format!("{most} of {} in `{}`", split.items, split.split))
+            })
+            .collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    };
+    let (model, name, length) = (arm.model, arm.arm, first.config.settings.max_length);
+    let cut = count(|cost| &cost.cut_texts).map(|counts| {
+        format!("{model} ({name}): texts longer than {length} tokens were cut: {counts}")
+    });
+    let skipped = count(|cost| &cost.skipped_items).map(|counts| {
+        format!("{model} ({name}): items that could not be used were left out: {counts}")
+    });
+    cut.into_iter().chain(skipped).collect()
 }
 
 /// An arm's runs that give every test item the same class.

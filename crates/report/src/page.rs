@@ -12,7 +12,8 @@ use crate::{Results, Verdict};
 
 /// The whole report, in its order; the advice comes last.
 pub(crate) fn page(results: &Results, verdict: &Verdict) -> Vec<Block> {
-    let page = Page { results, verdict, of_test: of_split(test_split(verdict)) };
+    let of_test = of_scored(test_split(verdict), scored(results));
+    let page = Page { results, verdict, of_test };
     let mut blocks = page.opening();
     blocks.extend(page.data());
     blocks.extend(page.scores());
@@ -47,6 +48,22 @@ pub(crate) fn demo_words(verdict: &Verdict) -> Option<String> {
 
 fn test_split(verdict: &Verdict) -> Option<&SplitRecord> {
     verdict.data.as_ref()?.test.as_ref()
+}
+
+/// How many test items every compared run predicted; `None` without predictions.
+fn scored(results: &Results) -> Option<usize> {
+    results.runs.iter().find_map(|run| Some(run.test.as_ref()?.rows.len()))
+}
+
+/// A split of which not all items may have been scored.
+fn of_scored(split: Option<&SplitRecord>, scored: Option<usize>) -> String {
+    match (split, scored) {
+        (Some(split), Some(scored)) if scored < split.items => format!(
+            "split `{}`, {scored} of {} items, fingerprint `{:.12}`",
+            split.split, split.items, split.fingerprint
+        ),
+        _ => of_split(split),
+    }
 }
 
 fn of_split(split: Option<&SplitRecord>) -> String {
@@ -153,10 +170,14 @@ impl Page<'_> {
             cells.extend(score.further.iter().map(|value| number(*value)));
             cells
         });
+        let lower = 1.0 - verdict.alpha / verdict.scores.len().max(1) as f64;
         let caption = format!(
             "Means over seeds on {}. The interval is that of newly trained models on new items; \
-             with one seed, of that very model on new items.",
-            self.of_test
+             with one seed, of that very model on new items. Above chance: lower end at {lower:.4}, \
+             upper end at {:.4} (two-sided levels; {} arms share the error of the lower end).",
+            self.of_test,
+            1.0 - verdict.alpha,
+            verdict.scores.len()
         );
         let mut blocks = vec![
             Block::Heading(2, "Scores".to_owned()),

@@ -1,6 +1,7 @@
 //! The results of an experiment, as they lie in its folder.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -51,6 +52,13 @@ pub struct FailedRun {
     pub why: String,
 }
 
+impl fmt::Display for FailedRun {
+    /// A line for readers of a report or of a terminal.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} failed and is in no figure: it {}", self.id, self.why)
+    }
+}
+
 impl RunResult {
     /// The split that results are reported on.
     #[must_use]
@@ -97,7 +105,7 @@ pub fn read_results(root: &Path) -> Result<Results, ReportError> {
 fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
     let path = results.run_path(id);
     let folder = match RunFolder::open(&path) {
-        Ok(folder) if folder.is_complete() => folder,
+        Ok(folder) if folder.has_ended() => folder,
         Ok(_) => return Err(format!("did not finish{}", last_words(&path))),
         Err(_) => return Err(format!("was not started{}", last_words(&path))),
     };
@@ -106,7 +114,9 @@ fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
         let test = config.data.test.as_ref().map(|test| folder.predictions(&test.split));
         let steps = folder.steps()?;
         let tail = &steps[steps.len() - steps.len().div_ceil(10)..];
-        let loss = tail.iter().map(|step| step.loss).sum::<f64>() / tail.len() as f64;
+        // A step without a usable item has no loss.
+        let tail: Vec<f64> = tail.iter().filter_map(|step| step.loss).collect();
+        let loss = tail.iter().sum::<f64>() / tail.len() as f64;
         Ok(RunResult {
             id: id.clone(),
             cost: folder.cost()?,
@@ -116,7 +126,7 @@ fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
             config,
         })
     };
-    read().map_err(|error| error.to_string())
+    read().map_err(|error| format!("cannot be read: {error}"))
 }
 
 /// The last line that a run printed, where its output was kept.

@@ -230,7 +230,7 @@ fn a_run_that_did_not_train_is_named_and_kept() {
     let experiment = Synthetic { truth: Some("interaction"), ..Synthetic::new(arms(0.0, 2.0)) };
     let written = experiment.write(folder.path());
     let stuck = written.run(&run("vilt-tiny", Arm::Both, 2)).unwrap();
-    let record = StepRecord { loss: 0.69, ..stuck.steps().unwrap()[0].clone() };
+    let record = StepRecord { loss: Some(0.69), ..stuck.steps().unwrap()[0].clone() };
     fs::remove_file(stuck.train_path()).unwrap();
     stuck.append_step(&record).unwrap();
     let results = read_results(folder.path()).unwrap();
@@ -242,6 +242,49 @@ fn a_run_that_did_not_train_is_named_and_kept() {
         ]
     );
     assert_eq!(verdict.gains[0].comparison.as_ref().unwrap().seeds.candidate, 3);
+}
+
+#[test]
+fn a_run_whose_files_are_damaged_has_failed_with_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = Synthetic::new(arms(0.0, 2.0)).write(folder.path());
+    let run = written.run(&run("vilt-tiny", Arm::Both, 1)).unwrap();
+    fs::write(run.cost_path(), "{").unwrap();
+    let results = read_results(folder.path()).unwrap();
+    let line = results.failed[0].to_string();
+    assert!(line.starts_with("vilt-tiny-both-1 failed and is in no figure: it cannot be read: "));
+    assert!(line.contains("cost.json"), "{line}");
+    let verdict = verdict(&results, 0.02).unwrap();
+    assert_eq!(verdict.alarms[0], line);
+}
+
+#[test]
+fn cut_texts_and_skipped_items_are_in_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = Synthetic::new(arms(0.0, 2.0)).write(folder.path());
+    for seed in 0..3 {
+        let run = written.run(&run("bert-tiny", Arm::Text, seed)).unwrap();
+        let mut cost = run.cost().unwrap();
+        cost.cut_texts = [("train".to_owned(), 12), ("test_unseen".to_owned(), 3)].into();
+        cost.skipped_items = [("test_unseen".to_owned(), 1), ("train".to_owned(), 0)].into();
+        run.write_cost(&cost).unwrap();
+        let mut rows = run.predictions("test_unseen").unwrap();
+        rows.rows.pop();
+        run.write_predictions("test_unseen", &rows).unwrap();
+    }
+    let results = read_results(folder.path()).unwrap();
+    let verdict = verdict(&results, 0.02).unwrap();
+    let text = report(&results, &verdict).unwrap();
+    for words in [
+        "- bert-tiny (text): texts longer than 40 tokens were cut: 12 of 3000 in `train`, 3 of 400 \
+         in `test_unseen`\n",
+        "- bert-tiny (text): items that could not be used were left out: 1 of 400 in `test_unseen`\n",
+        "Means over seeds on split `test_unseen`, 399 of 400 items, fingerprint",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    // Three arms share the error of the lower end.
+    assert!(text.contains("Above chance: lower end at 0.9833, upper end at 0.9500"), "{text}");
 }
 
 #[test]

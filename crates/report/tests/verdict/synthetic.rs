@@ -129,9 +129,9 @@ impl Synthetic {
         let record = StepRecord {
             step: 1,
             epoch: 1,
-            loss: 0.3,
+            loss: Some(0.3),
             learning_rate: 0.0,
-            grad_norm: 1.0,
+            grad_norm: Some(1.0),
             samples_per_second: 100.0,
             loader_wait_seconds: 0.0,
         };
@@ -235,5 +235,7 @@ fn cost(arm: Arm, seed: u64) -> Cost {
         trainable_parameters: 30_000 * u64::from(size),
         flops_per_sample: 1e6 * f64::from(size),
         energy_joules: None,
+        cut_texts: BTreeMap::new(),
+        skipped_items: BTreeMap::new(),
     }
 }
