@@ -105,8 +105,8 @@ fn an_occupied_or_unwritable_folder_is_left_alone() {
     let place = Place::with_table();
     place.write("run/notes.txt", "mine");
     let words = format!("{TRAIN} --model bert-tiny");
-    fails(&place, &words, 2, &["run", "notes.txt", "--resume"]);
-    fails(&place, &format!("{words} --resume"), 2, &["notes.txt"]);
+    fails(&place, &words, 2, &["run", "notes.txt", "move that away"]);
+    fails(&place, &format!("{words} --resume"), 2, &["notes.txt", "move that away"]);
     let below_a_file = "train --dataset table --data-root data --model bert-tiny \
                         --out data/train.csv/run";
     fails(&place, below_a_file, 1, &["data/train.csv/run"]);

@@ -81,6 +81,21 @@ fn inputs_get_predictions_and_vectors_in_their_order() {
 
     place.mmc(&format!("predict {inputs} --out new.predictions.jsonl --resume")).done();
     assert_eq!(place.read("new.predictions.jsonl"), written, "complete already");
+    let first = written.lines().next().unwrap().to_owned() + "\n";
+    let renamed = written.replace("\"b\"", "\"other\"");
+    let relabelled = written.replace("down", "left");
+    for (name, other, said) in [
+        ("garbage", "garbage\n", "no file of predictions"),
+        ("short", &first, "1 rows where the input has 2"),
+        ("renamed", &renamed, "`other` where the input has `b`"),
+        ("relabelled", &relabelled, "classes"),
+    ] {
+        place.write(&format!("{name}.jsonl"), other);
+        let ran = place.mmc(&format!("predict {inputs} --out {name}.jsonl --resume"));
+        assert_eq!(ran.code, 2, "{name}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{name}: {}", ran.stderr);
+        assert_eq!(place.read(&format!("{name}.jsonl")), other);
+    }
 
     place.mmc(&format!("predict {inputs} --out new.csv")).done();
     assert!(place.read("new.csv").starts_with("id,label,prediction,probability:down,"));
@@ -92,6 +107,96 @@ fn inputs_get_predictions_and_vectors_in_their_order() {
     let embeddings = tensors.tensor("embeddings").unwrap();
     assert_eq!(embeddings.shape()[0], 2);
     assert_eq!(place.read("new.safetensors.ids.jsonl"), "{\"id\":\"b\"}\n{\"id\":\"a\"}\n");
+    place.write("other.safetensors.ids.jsonl", "mine");
+    let refused = place.mmc(&format!("embed {inputs} --out other.safetensors"));
+    assert!(refused.code == 2 && refused.stderr.contains("not overwritten"), "{}", refused.stderr);
+    assert_eq!(place.read("other.safetensors.ids.jsonl"), "mine");
+    assert!(!place.path("other.safetensors").exists());
+
+    let refused = place.mmc("predict --checkpoint run --input new.jsonl --out p.jsonl");
+    assert!(refused.stderr.contains("`run/checkpoint`"), "{}", refused.stderr);
+}
+
+/// What a copied checkpoint says of itself is enough: neither texts nor shards are cut otherwise.
+#[test]
+fn a_copied_checkpoint_gives_the_scores_of_its_run() {
+    let place = Place::with_table();
+    let how = "--max-length 4 --pad max --shard-rows 3 --epochs 2";
+    place.mmc(&format!("{TRAIN} --model bert-tiny {how} --out run")).done();
+    for (name, bytes) in place.files("run/checkpoint") {
+        place.write(&format!("alone/{name}"), bytes);
+    }
+    let logits = |checkpoint: &str, out: &str| {
+        let set = "--dataset table --data-root data --split test";
+        place.mmc(&format!("evaluate --checkpoint {checkpoint} {set} --out {out}")).done();
+        place.read(out)
+    };
+    let trained = place.read("run/predictions/test.jsonl");
+    assert_eq!(logits("run/checkpoint", "inside.jsonl"), trained);
+    assert_eq!(logits("alone", "copied.jsonl"), trained);
+
+    // Notes that contradict the weights' own are no notes.
+    place.edit("alone/mmc.json", "\"down\"", "\"left\"");
+    let set = "--dataset table --data-root data --split test";
+    let refused = place.mmc(&format!("evaluate --checkpoint alone {set}"));
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("id2label"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_split_without_labels_is_predicted_and_not_scored() {
+    let place = Place::with_table();
+    place.mmc(&format!("{TRAIN} --model bert-tiny --epochs 1 --out run")).done();
+    place.write("data/test.csv", "id,text\n1,a good thing\n2,bad\n");
+    let evaluate = "evaluate --checkpoint run/checkpoint --dataset table --data-root data \
+                    --split test";
+    let refused = place.mmc(evaluate);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("`--out FILE`"), "{}", refused.stderr);
+    let said = place.mmc(&format!("{evaluate} --out p.jsonl")).done();
+    assert!(said.contains("no labels") && said.contains("2 rows"), "{said}");
+    let json = place.mmc(&format!("{evaluate} --out again.jsonl --json")).json();
+    assert!(json["n"] == 2 && json["scores"].is_null(), "{json}");
+    let rows = place.read("p.jsonl");
+    assert_eq!(rows.matches("\"label\":null").count(), 2, "{rows}");
+}
+
+#[test]
+fn a_positive_class_is_refused_where_there_are_not_two() {
+    let place = Place::with_table();
+    place.write("nine.csv", "id,label,prediction,probability:a,probability:b,probability:c\n1,a,a,0.5,0.25,0.25\n2,b,b,0.25,0.5,0.25\n3,c,c,0.25,0.25,0.5\n");
+    place.edit("data/train.csv", ",up\n", ",left\n");
+    for words in [
+        "evaluate --predictions nine.csv --positive a",
+        "train --model bert-tiny --dataset table --data-root data --positive up --out run",
+    ] {
+        let ran = place.mmc(words);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains("`--positive` is for two classes"), "{}", ran.stderr);
+    }
+    assert!(!place.path("run").exists());
+    let table = place.mmc("evaluate --predictions nine.csv").done();
+    let row = table.lines().find(|line| line.starts_with("average_precision")).unwrap();
+    assert!(row.split_whitespace().count() > 2, "no interval and no reason: {row}");
+}
+
+#[test]
+fn a_report_names_the_runs_that_are_not_in_it() {
+    let place = Place::with_table();
+    place.write(
+        "results/experiment.toml",
+        "name = \"t\"\ncommand = \"cargo xtask experiment t\"\ndataset = \"table\"\n\
+         primary_metric = \"accuracy\"\nmetrics = []\nmargin = 0.02\nmissing = []\n[grid]\n\
+         text_models = [\"bert-tiny\"]\nmultimodal_models = [\"vilt-tiny\"]\n\
+         arms = [\"both\"]\nseeds = [0]\n",
+    );
+    let none = place.mmc("report results");
+    assert_eq!(none.code, 1);
+    assert!(none.stderr.contains("no run is complete"), "{}", none.stderr);
+    assert!(none.stderr.contains("vilt-tiny-both-0"), "{}", none.stderr);
+    place.mmc(&format!("{TRAIN} --model bert-tiny --out results/runs/bert-tiny-text-0")).done();
+    let said = place.mmc("report results").done();
+    assert!(said.contains("not in these figures: vilt-tiny-both-0"), "{said}");
 }
 
 #[test]

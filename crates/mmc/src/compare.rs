@@ -69,19 +69,16 @@ pub(crate) fn items(rows: &ScoredRows, positive: usize) -> Items<'_> {
 /// The index of the positive class: the one named, else the second.
 pub(crate) fn positive(rows: &ScoredRows, named: Option<&str>) -> Result<usize, Failure> {
     let Some(name) = named else { return Ok(1) };
-    check_binary(rows.classes.len())?;
+    if rows.classes.len() != 2 {
+        let classes = rows.classes.len();
+        return Err(Failure::usage(format!(
+            "`--positive` is for two classes, and there are {classes}; leave it out"
+        )));
+    }
     rows.classes.iter().position(|class| class == name).ok_or_else(|| {
         let known: Vec<String> = rows.classes.iter().map(|class| format!("`{class}`")).collect();
         Failure::usage(format!("`--positive` is `{name}`, expected {}", known.join(" or ")))
     })
-}
-
-/// Refuses `--positive` where there are not two classes: nothing would read it.
-pub(crate) fn check_binary(classes: usize) -> Result<(), Failure> {
-    if classes == 2 {
-        return Ok(());
-    }
-    Err(Failure::usage(format!("`--positive` is of two classes, and here are {classes}; drop it")))
 }
 
 /// What is said of files that lack items which others have.

@@ -10,7 +10,6 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cli::TrainArgs;
-use crate::compare::check_binary;
 use crate::failure::Failure;
 use crate::output::{print, table};
 use crate::progress::Teller;
@@ -27,9 +26,6 @@ pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
     // All that can be wrong with what was typed or with the data is found before the folder is
     // touched.
     let plan = resolve(config, typed.settings.into_settings())?;
-    if plan.settings.positive.is_some() {
-        check_binary(plan.classes().len())?;
-    }
     let folder = open(&typed.out, typed.resume)?;
     announce(&plan, &typed.out);
     let interrupt = interrupt()?;
