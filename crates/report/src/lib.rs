@@ -43,6 +43,7 @@
 mod advice;
 mod alarm;
 mod arm;
+mod caption;
 mod compare;
 mod cost;
 mod error;

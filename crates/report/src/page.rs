@@ -1,7 +1,6 @@
 //! The report as blocks: which figures are shown, in which order, in which words.
 
-use mmc_run::SplitRecord;
-
+use crate::caption::{demo_words, of_scored, of_split, scored, test_split};
 use crate::compare::Gain;
 use crate::figure::{
     interval, margin_words, number, probability, quantity, signed, signed_interval,
@@ -25,55 +24,6 @@ pub(crate) fn page(results: &Results, verdict: &Verdict) -> Vec<Block> {
     blocks.extend(page.methods());
     blocks.extend(page.advice());
     blocks
-}
-
-/// What is missing, said wherever a figure of a demo is shown; nothing for the real experiment.
-pub(crate) fn demo_words(verdict: &Verdict) -> Option<String> {
-    verdict.demo.then(|| {
-        let record = &verdict.experiment;
-        let truth = match &record.demo {
-            Some(demo) => format!("generated data (truth: {})", demo.truth),
-            None => "generated data".to_owned(),
-        };
-        if record.missing.is_empty() {
-            format!("DEMO: {truth} and tiny models, as asked for")
-        } else {
-            format!(
-                "DEMO: {truth} and tiny models, since this is missing: {}",
-                record.missing.join("; ")
-            )
-        }
-    })
-}
-
-fn test_split(verdict: &Verdict) -> Option<&SplitRecord> {
-    verdict.data.as_ref()?.test.as_ref()
-}
-
-/// How many test items every compared run predicted; `None` without predictions.
-fn scored(results: &Results) -> Option<usize> {
-    results.runs.iter().find_map(|run| Some(run.test.as_ref()?.rows.len()))
-}
-
-/// A split of which not all items may have been scored.
-fn of_scored(split: Option<&SplitRecord>, scored: Option<usize>) -> String {
-    match (split, scored) {
-        (Some(split), Some(scored)) if scored < split.items => format!(
-            "split `{}`, {scored} of {} items, fingerprint `{:.12}`",
-            split.split, split.items, split.fingerprint
-        ),
-        _ => of_split(split),
-    }
-}
-
-fn of_split(split: Option<&SplitRecord>) -> String {
-    match split {
-        Some(split) => format!(
-            "split `{}`, {} items, fingerprint `{:.12}`",
-            split.split, split.items, split.fingerprint
-        ),
-        None => "no test split".to_owned(),
-    }
 }
 
 struct Page<'a> {

@@ -28,6 +28,7 @@ mod config;
 mod error;
 mod experiment;
 mod folder;
+mod json;
 mod lock;
 mod predictions;
 mod records;

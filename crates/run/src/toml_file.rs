@@ -95,9 +95,9 @@ pub(crate) fn fault(text: &str, path: &Path, error: &toml::de::Error) -> RunErro
 
 /// A message with the names of Rust's types replaced by what they hold.
 fn in_words(message: &str) -> String {
-    let (before, expected) = match message.trim_end().rsplit_once("expected ") {
-        Some((before, expected)) => (before, expected),
-        None => return message.trim_end().to_owned(),
+    let message = message.trim_end();
+    let Some((before, expected)) = message.rsplit_once("expected ") else {
+        return message.to_owned();
     };
     let words = match expected {
         "u64" | "usize" | "u32" => "a whole number, 0 or above",

@@ -52,7 +52,9 @@ pub(crate) fn finish(
             cut_texts_warning(name, found.cut_texts, items, max_length),
             skipped_warning(name, &found.skipped, items),
         ] {
-            warning.iter().for_each(|warning| progress(Progress::Warning(warning)));
+            if let Some(warning) = &warning {
+                progress(Progress::Warning(warning));
+            }
         }
         cut_texts.insert(name.to_owned(), found.cut_texts);
         skipped_items.insert(name.to_owned(), found.skipped.len());

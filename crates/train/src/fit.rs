@@ -232,7 +232,9 @@ impl<'a> Run<'a> {
             }
             let (cut, max_length) = (self.counters.cut_texts, self.plan.settings.max_length);
             let warning = cut_texts_warning(train.name.as_str(), cut, train.len(), max_length);
-            warning.iter().for_each(|warning| (self.progress)(Progress::Warning(warning)));
+            if let Some(warning) = &warning {
+                (self.progress)(Progress::Warning(warning));
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Prediction and embedding through a real model, and items that cannot be used.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
 use std::fs;
 use std::path::Path;

@@ -178,3 +178,21 @@ fn an_empty_shard_is_refused() {
         Loader::from_prepare(prepare, 0, plan, LoaderOptions::default()).err().unwrap().to_string();
     assert!(error.contains("shard 1 of the plan is empty"), "{error}");
 }
+
+#[test]
+fn cut_texts_are_those_of_the_last_batch() {
+    for workers in [0, 2] {
+        let mut loader = load(6, options(workers, 4, OnBadItem::Error), |index| {
+            let mut example = example(index);
+            let text = example.text.as_mut().unwrap();
+            text.full_length += usize::from(index >= 3); // of the second shard one, of the third two
+            Ok(example)
+        });
+        let mut cut = Vec::new();
+        while let Some(batch) = loader.next() {
+            batch.unwrap();
+            cut.push(loader.cut_texts());
+        }
+        assert_eq!(cut, [0, 1, 2], "{workers} workers");
+    }
+}
