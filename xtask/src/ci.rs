@@ -114,10 +114,10 @@ fn full_steps() -> Vec<Step> {
         cargo("tests on the new references", "test --workspace"),
     ];
     // Fuzzing needs a nightly compiler; on stable, random inputs come from the property tests.
-    let properties = PROPERTIES.iter().map(|name| format!(" -p {name}")).collect::<String>();
+    let properties = PROPERTIES.join(" -p ");
     steps.push(Step {
         environment: &[("PROPTEST_CASES", "20000")],
-        ..cargo("random inputs", &format!("test{properties} --lib --tests"))
+        ..cargo("random inputs", &format!("test -p {properties} --lib --tests"))
     });
     // No package has features of its own, so the matrix is that of their dependencies: each must
     // ask for what it uses, and not find it switched on by a neighbour.

@@ -72,12 +72,12 @@ pub(crate) struct TrainArgs {
     /// Go on with the run in --out; a complete run is left as it is
     #[arg(long)]
     pub(crate) resume: bool,
-    /// What computes; today the CPU alone, with as many threads as RAYON_NUM_THREADS says
-    #[arg(long, value_name = "cpu", help_heading = "Running", value_parser = devices)]
-    pub(crate) devices: Option<Devices>,
     /// The settings, one flag each.
     #[command(flatten)]
     pub(crate) settings: SettingFlags,
+    /// What computes; today the CPU alone, with as many threads as RAYON_NUM_THREADS says
+    #[arg(long, value_name = "cpu", help_heading = "Running", value_parser = devices)]
+    pub(crate) devices: Option<Devices>,
 }
 
 /// What computes: the CPU, so there is nothing to hold.

@@ -172,7 +172,7 @@ impl SettingFlags {
 }
 
 fn seed(word: &str) -> Result<u64, String> {
-    let seed = word.parse().ok().filter(|seed| *seed <= i64::MAX as u64); // TOML holds no more
+    let seed = word.parse().ok().filter(|seed| i64::try_from(*seed).is_ok()); // TOML holds no more
     seed.ok_or_else(|| format!("expected a whole number from 0 to {}", i64::MAX))
 }
 

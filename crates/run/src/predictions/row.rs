@@ -114,6 +114,11 @@ fn one(row: RawRow, classes: &[String], positive: Option<&str>) -> Result<Predic
                 None => 1,
                 Some(name) => member(name, classes, "positive")?,
             };
+            if !(0.0..=1.0).contains(&probability) {
+                return Err(format!(
+                    "`probability` is `{probability}`, expected a number from 0 to 1"
+                ));
+            }
             if at == 1 {
                 vec![1.0 - probability, probability]
             } else {

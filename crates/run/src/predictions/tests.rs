@@ -83,6 +83,10 @@ fn one_probability_column_is_the_positive_class() {
     let read = Predictions::read_with_positive(&path, Some("0")).unwrap();
     assert_eq!(read.rows[1].prediction, "0");
     assert!(complaint("foreign.csv", "id,label,probability\n1,1,0.2\n").contains("name 1"));
+    assert_eq!(
+        complaint("foreign.csv", "id,label,probability\n1,0,1.9\n2,1,0.7\n"),
+        "foreign.csv:2: `probability` is `1.9`, expected a number from 0 to 1"
+    );
 }
 
 #[test]
