@@ -95,8 +95,9 @@ fn walk(name: &str, place: &Path, order: [usize; 3]) -> BTreeMap<String, String>
     // 5. Logits become predictions, whatever the size of the batches.
     let mut options = PredictOptions::new(split.labels.clone());
     options.rows = 2;
-    let predictions =
+    let predicted =
         predict(loaded.model.as_ref(), &processor, &split, &options, &mut |_| {}).unwrap();
+    let predictions = predicted.predictions;
     for (row, logits) in predictions.rows.iter().zip(logits.to_vec2::<f32>().unwrap()) {
         let odds = f64::from(logits[1] - logits[0]).exp();
         assert!((row.probabilities[1] - odds / (1.0 + odds)).abs() < 1e-5);
