@@ -12,6 +12,7 @@ macro_rules! say {
 }
 
 mod ci;
+mod conclusion;
 mod demo;
 mod experiment;
 mod failure;

@@ -255,6 +255,17 @@ pub(crate) fn text_of(field: &str, value: &Value) -> Result<Option<String>, Fiel
     }
 }
 
+/// Refuses a line break where only an open quote can have put it.
+pub(crate) fn check_one_line(field: &str, value: &Value) -> Result<(), FieldError> {
+    match value {
+        Value::Text(text) if text.contains('\n') => Err((
+            field.to_owned(),
+            format!("`{field}` has a line break; if a quote was opened before it, close it"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// An id or a label: a string or a number, as the file writes it; `None` where empty.
 pub(crate) fn name_of(field: &str, value: &Value) -> Result<Option<String>, FieldError> {
     match value {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::Request;
 use crate::error::listed;
-use crate::rows::{RawRow, RawTable, Value, absent_column, read_rows};
-use crate::scan::{Collector, FieldError, Fields, Labels, Scan, name_of, text_of};
+use crate::rows::{RawRow, RawTable, absent_column, read_rows};
+use crate::scan::{Collector, FieldError, Fields, Labels, Scan, check_one_line, name_of, text_of};
 use crate::{DataError, ReadOptions};
 
 const EXTENSIONS: [&str; 3] = ["csv", "jsonl", "parquet"];
@@ -120,15 +120,7 @@ impl<'a> Columns<'a> {
         };
         let name = |index: usize| self.names[index];
         for (index, value) in [(0, id), (2, image), (3, label)] {
-            if let Value::Text(text) = value
-                && text.contains('\n')
-            {
-                let words = format!(
-                    "`{}` has a line break in it; if a quote was opened before it, close it",
-                    name(index)
-                );
-                return Err((name(index).to_owned(), words));
-            }
+            check_one_line(name(index), value)?;
         }
         let text = match text_of(name(1), text)? {
             None if self.required[1] => {

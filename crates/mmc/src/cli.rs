@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, reason = "comments on flags are the help, printed as they are")]
 
 mod columns;
+mod examples;
 mod settings;
 
 use std::path::PathBuf;
@@ -13,6 +14,10 @@ use clap::{Args, Parser, Subcommand};
 use mmc_data::DATASETS;
 
 pub(crate) use columns::ColumnFlags;
+use examples::{
+    AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_EMBED,
+    AFTER_EVALUATE, AFTER_MMC, AFTER_PLAN, AFTER_PREDICT, AFTER_REPORT, AFTER_TRAIN,
+};
 pub(crate) use settings::SettingFlags;
 
 /// Does the picture help? Train, evaluate and compare text-only and image+text classifiers
@@ -292,112 +297,3 @@ pub(crate) struct PlanArgs {
 fn data_set_name() -> PossibleValuesParser {
     PossibleValuesParser::new(DATASETS.iter().map(|row| row.name))
 }
-
-const AFTER_MMC: &str = "\
-Examples:
-  A made-up data set, a run on it, its score:
-    mmc data demo --dataset hateful_memes --truth interaction --out demo
-    mmc train --model vilt-tiny --dataset hateful_memes --data-root demo --out runs/vilt
-    mmc evaluate --predictions runs/vilt/predictions/test_unseen.parquet
-
-  The whole question, with a report (from a clone of the project):
-    cargo xtask experiment hateful_memes
-
-Exit codes: 0 done, 1 the work failed, 2 it was asked for wrongly.
-Logs go to stderr; RUST_LOG=debug shows more, RUST_LOG=warn less.";
-
-const AFTER_TRAIN: &str = "\
-Examples:
-  A tiny BERT from scratch on your own table (train, val, test files in data/emoji):
-    mmc train --model bert-tiny --dataset table --data-root data/emoji --out runs/emoji
-
-  ViLT with pretrained weights from models/vilt, and its text arm as the control:
-    mmc train --model vilt --dataset hateful_memes --out runs/vilt
-    mmc train --model vilt --arm text --dataset hateful_memes --out runs/vilt-text
-
-  Stopped by Ctrl-C or a power cut? The same command and --resume gives the same bytes:
-    mmc train --model vilt --dataset hateful_memes --out runs/vilt --resume
-
-A setting is taken from its flag, else from --config, else from the model's preset: 10 epochs of
-batches of 16 at 2e-5; a tiny model 3 epochs of 32 at 2e-3 with a tenth of warm-up. RUN_DIR holds
-config.toml, train.jsonl, eval.jsonl, predictions/, scores.json, cost.json and checkpoint/.";
-
-const AFTER_EVALUATE: &str = "\
-Examples:
-  mmc evaluate --checkpoint runs/vilt/checkpoint --dataset hateful_memes --split test_unseen
-  mmc evaluate --predictions runs/vilt/predictions/test_unseen.parquet --json
-  mmc evaluate --predictions from_sklearn.csv --positive hateful
-
-A predictions file has the columns id, label, prediction and probability:NAME for each class
-(or one column `probability` for the positive class). Intervals are at 95 %.";
-
-const AFTER_PREDICT: &str = "\
-Examples:
-  mmc predict --checkpoint runs/vilt/checkpoint --input new.jsonl --out new.predictions.jsonl
-  mmc predict --checkpoint runs/vilt/checkpoint --input new.csv --image-root photos --out p.parquet
-
-A row of the input: {\"id\": \"7\", \"text\": \"look how many people love you\", \"image\": \"img/7.png\"}";
-
-const AFTER_EMBED: &str = "\
-Example:
-  mmc embed --checkpoint runs/vilt/checkpoint --input new.jsonl --out new.safetensors
-
-Read it in Python:
-  safetensors.numpy.load_file(\"new.safetensors\")[\"embeddings\"]   # [rows, width]";
-
-const AFTER_COMPARE: &str = "\
-Examples:
-  Five seeds a side; the picture must be worth two points to matter:
-    mmc compare --baseline runs/bert-*/predictions/test_unseen.parquet \\
-                --candidate runs/vilt-*/predictions/test_unseen.parquet --margin 0.02
-
-  Two files of any framework, items tied together by author:
-    mmc compare --baseline sklearn.csv --candidate mine.csv --metric accuracy --cluster author
-
-The decision: `candidate` if the difference is significant and at least the margin, `baseline` if
-it is shown to lie below the margin, else `undecided`.";
-
-const AFTER_REPORT: &str = "\
-Example:
-  mmc report results/hateful_memes
-
-Writes report.md, runs.csv and verdict.json into the folder and prints the verdict.";
-
-const AFTER_DATA: &str = "\
-Examples:
-  mmc data info
-  mmc data info --dataset hateful_memes
-  mmc data check --dataset table --data-root data/emoji
-  mmc data demo --dataset hateful_memes --truth interaction --out demo";
-
-const AFTER_DATA_CHECK: &str = "\
-Examples:
-  mmc data check --dataset hateful_memes
-  mmc data check --dataset table --data-root data/emoji
-  mmc data check --dataset table --data-root mine --text-column caption --json
-
-Exit code 1 where the set cannot be used as it is.";
-
-const AFTER_DATA_INFO: &str = "\
-Examples:
-  mmc data info
-  mmc data info --dataset hateful_memes
-  mmc data info --dataset table --data-root data/emoji --json";
-
-const AFTER_PLAN: &str = "\
-Examples:
-  mmc plan --grid configs/hateful_memes.toml
-  mmc plan --grid configs/hateful_memes.toml --json
-
-Reads every split and opens all weights, tokenizers and image processors of the grid.";
-
-const AFTER_DATA_DEMO: &str = "\
-Truths:
-  interaction  the label follows from picture and text together; each alone is at chance
-  redundant    the picture repeats what the text says
-  image        the picture alone decides
-  text         the text alone decides, pictures are decoration
-  none         nothing decides: the labels are coins
-
-Example:
-  mmc data demo --dataset hateful_memes --truth interaction --out demo";

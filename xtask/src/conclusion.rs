@@ -1,0 +1,77 @@
+//! The end of an experiment: its report, its scores and its verdict.
+
+use std::fs;
+use std::path::Path;
+
+use mmc_report::{read_results, verdict, write};
+
+use crate::failure::Failure;
+
+/// Writes the report, prints its scores, and ends with the verdict as the last line.
+pub(crate) fn conclude(out: &Path) -> Result<(), Failure> {
+    let results = read_results(out)?;
+    if results.runs.is_empty() {
+        for failed in &results.failed {
+            say!("{} {}", failed.id, failed.why);
+        }
+        let out = out.display();
+        return Err(Failure::work(format!("{out}: no run is complete, so there is no verdict")));
+    }
+    let verdict = verdict(&results, results.record.margin)?;
+    write(&results, &verdict, out)?;
+    let report = out.join("report.md");
+    let text = fs::read_to_string(&report)?;
+    for heading in ["Scores", "Gain over text"] {
+        say!("\n{}\n{}", heading, table_under(&text, heading));
+    }
+    say!("");
+    for failed in &results.failed {
+        say!("not in these figures: {} {}", failed.id, failed.why);
+    }
+    for reason in &verdict.reasons {
+        say!("{reason}");
+    }
+    say!("report: {}", report.display());
+    say!("verdict: {}", verdict.verdict);
+    Ok(())
+}
+
+/// The table below a heading of a Markdown text with its caption, its columns lined up.
+fn table_under(text: &str, heading: &str) -> String {
+    let heading = format!("## {heading}");
+    let lines: Vec<&str> = text.lines().skip_while(|line| *line != heading).collect();
+    let Some(first) = lines.iter().position(|line| line.starts_with('|')) else {
+        return String::new();
+    };
+    let caption = lines[..first].iter().rev().find(|line| !line.is_empty());
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows = lines[first..].iter().take_while(|line| line.starts_with('|')).map(|at| cells(at));
+    let rows: Vec<Vec<String>> = rows.filter(|row| !row[0].starts_with("---")).collect();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let mut shown = vec![caption.map_or("", |line| line.trim_matches('*')).to_owned()];
+    for row in &rows {
+        let padded = row.iter().enumerate().map(|(column, cell)| {
+            let width = width(column).unwrap_or(0);
+            if column == 0 { format!("{cell:width$}") } else { format!("{cell:>width$}") }
+        });
+        shown.push(padded.collect::<Vec<_>>().join("  "));
+    }
+    shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_shown_with_its_caption() {
+        let text =
+            "## A\n\n| c | d |\n\n## B\n\n*Demo*\n\n| a | b |\n| --- | ---: |\n| long | 1 |\n";
+        assert_eq!(table_under(text, "B"), "Demo\na     b\nlong  1");
+        assert_eq!(table_under(text, "C"), "");
+    }
+}
