@@ -119,6 +119,7 @@ mod tests {
             ("gone.csv", "id,text,image\n1,a,gone.png\n"),
             ("out.csv", "id,text,image\n1,a,../x.png\n"),
             ("none.csv", "id,text\n"),
+            ("break.csv", "text,id\na,\"1\nb,\"\n"),
             ("rows.txt", "id,text\n1,a\n"),
             ("header.csv", "id,image\n1,a.png\n"),
             ("txet.csv", "id,txet\n1,a\n"),
@@ -131,6 +132,7 @@ mod tests {
             ("gone.csv", "gone.csv:2: the picture `gone.png` is missing"),
             ("out.csv", "out.csv:2: the picture `../x.png` has `..` in its path"),
             ("none.csv", "none.csv: no row in this file"),
+            ("break.csv", "break.csv:2: `id` has a line break"),
             ("rows.txt", "rows.txt: expected a file that ends in `.csv` or `.jsonl`"),
             (
                 "header.csv",
