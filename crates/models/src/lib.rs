@@ -33,6 +33,7 @@
 
 mod architecture;
 mod bert;
+mod bpe;
 mod catalog;
 mod checkpoint;
 mod classifier;
