@@ -1,16 +1,17 @@
-"""BERT and ViLT checkpoints made by transformers, and what transformers and PyTorch make of them.
+"""Checkpoints of each architecture made by transformers, and what transformers and PyTorch make of them.
 
     cargo xtask references models
 
-writes `tests/fixtures/models`:
+writes `tests/fixtures/models`; with the names of architectures behind it, `python models.py roberta`
+writes theirs alone:
 
     data/{train,val,test}.csv, data/img/*.png   24, 4 and 4 labelled rows; pictures of unequal sizes
-    bert/, vilt/                                folders as `save_pretrained` writes them: two layers,
+    bert/, roberta/, vilt/                      folders as `save_pretrained` writes them: two layers,
                                                 every weight, bias and norm random
     bert-old/                                   the weights of bert/ as files of 2018 hold them: a pickle,
                                                 norms called gamma and beta, a buffer, a language-model
                                                 head, three weights that share one storage
-    bert.json, vilt.json                        what is expected of them:
+    bert.json, roberta.json, vilt.json          what is expected of them:
         labels             the checkpoint's classes in its own order (not the data set's)
         ids                the first eight rows of train.csv, the batch of the next four keys
         input_ids          [rows][tokens], padded to the longest, and attention_mask likewise
@@ -31,6 +32,7 @@ import csv
 import json
 import pathlib
 import shutil
+import sys
 
 import numpy
 import torch
@@ -59,7 +61,7 @@ def sentences(random, count):
 
 def write_data(random):
     folder = OUT / "data"
-    (folder / "img").mkdir(parents=True)
+    (folder / "img").mkdir(parents=True, exist_ok=True)
     rows = {}
     for split, count in (("train", 24), ("val", 4), ("test", 4)):
         rows[split] = []
@@ -98,6 +100,19 @@ def make_tokenizer():
         mask_token="[MASK]",
         model_max_length=16,
     ), len(vocabulary)
+
+
+def make_byte_tokenizer():
+    """Bytes, and the beginnings of every second word, as one behind a space."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = []
+    for word in WORDS[::2]:
+        whole = "Ġ" + word.removeprefix("##")
+        merges += [(whole[:end], whole[end]) for end in range(1, len(whole))]
+    merges = list(dict.fromkeys(merges))
+    vocabulary = ["<s>", "<pad>", "</s>", "<unk>"] + letters + [left + right for left, right in merges] + ["<mask>"]
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    return transformers.RobertaTokenizer(vocab=ids, merges=merges, model_max_length=16), len(vocabulary)
 
 
 def shared_config(vocabulary):
@@ -150,6 +165,19 @@ class Bert:
 
     def pooled(self, inputs):
         return self.model.bert(**inputs).pooler_output
+
+
+class Roberta(Bert):
+    name = "roberta"
+
+    def __init__(self):
+        self.tokenizer, size = make_byte_tokenizer()
+        # Sizes of the published checkpoints: positions begin behind the pad id, one segment.
+        config = {**shared_config(size), "max_position_embeddings": 18, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
+        self.model = transformers.RobertaForSequenceClassification(transformers.RobertaConfig(**config))
+
+    def pooled(self, inputs):
+        return self.model.roberta(**inputs).last_hidden_state[:, 0]
 
 
 class Vilt(Bert):
@@ -250,22 +278,37 @@ def write_old(folder):
     shutil.copy(OUT / "bert/config.json", folder)
 
 
-def main():
+KINDS = [Bert, Roberta, Vilt]
+
+
+def write(kind_of, rows):
+    """The checkpoint of one architecture and what is expected of it: the same whatever else is written."""
+    torch.manual_seed(2)
+    kind = kind_of()
+    perturb(kind.model)
+    folder = OUT / kind.name
+    shutil.rmtree(folder, ignore_errors=True)
+    kind.save(folder)
+    (folder / "model.safetensors").chmod(0o644)
+    text = json.dumps(expectations(kind, rows))
+    (OUT / f"{kind.name}.json").write_text(text + "\n")
+
+
+def main(names):
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    if OUT.exists():
-        shutil.rmtree(OUT)
+    kinds = {kind.name: kind for kind in KINDS}
+    unknown = [name for name in names if name not in kinds]
+    if unknown:
+        raise SystemExit(f"no architecture {', '.join(unknown)}; there are {', '.join(kinds)}")
+    if not names:
+        shutil.rmtree(OUT, ignore_errors=True)
     rows = write_data(numpy.random.default_rng(5))
-    for kind_of in (Bert, Vilt):
-        torch.manual_seed(2)
-        kind = kind_of()
-        perturb(kind.model)
-        kind.save(OUT / kind.name)
-        (OUT / kind.name / "model.safetensors").chmod(0o644)
-        text = json.dumps(expectations(kind, rows))
-        (OUT / f"{kind.name}.json").write_text(text + "\n")
-    write_old(OUT / "bert-old")
+    for name in names or kinds:
+        write(kinds[name], rows)
+    if (OUT / "bert").exists() and not (OUT / "bert-old").exists():
+        write_old(OUT / "bert-old")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
