@@ -62,6 +62,11 @@ fn bert_learns_as_in_pytorch() {
 }
 
 #[test]
+fn roberta_learns_as_in_pytorch() {
+    check("roberta", Arm::Text);
+}
+
+#[test]
 fn vilt_learns_as_in_pytorch() {
     check("vilt", Arm::Both);
 }
