@@ -6,18 +6,27 @@ writes `tests/fixtures/models`; with the names of architectures behind it, `pyth
 writes theirs alone:
 
     data/{train,val,test}.csv, data/img/*.png   24, 4 and 4 labelled rows; pictures of unequal sizes
-    bert/, roberta/, vilt/                      folders as `save_pretrained` writes them: two layers,
-                                                every weight, bias and norm random
+    bert/, roberta/, vilt/, flava/              folders as `save_pretrained` writes them: two layers,
+                                                every weight, bias and norm random; flava/ has its
+                                                head in mmc_head.safetensors, since transformers has
+                                                no class for it
     bert-old/                                   the weights of bert/ as files of 2018 hold them: a pickle,
                                                 norms called gamma and beta, a buffer, a language-model
                                                 head, three weights that share one storage
-    bert.json, roberta.json, vilt.json          what is expected of them:
+    flava-pretraining/                          the weights of flava/ as the published file holds them: a
+                                                pickle, each name with the prefix `flava.`, beside the parts
+                                                that serve pretraining; a configuration that says each
+                                                tower twice
+    bert.json, roberta.json, vilt.json, …       what is expected of them:
         labels             the checkpoint's classes in its own order (not the data set's)
         ids                the first eight rows of train.csv, the batch of the next four keys
         input_ids          [rows][tokens], padded to the longest, and attention_mask likewise
         pooled, logits     [rows][...], in eval mode; logits in the checkpoint's order of classes
         loss               mean cross-entropy of that batch in eval mode
         gradients          by parameter: its norm, and its values; of the loss, in eval mode
+        arms               FLAVA: pooled and logits of each arm
+        resized            FLAVA: pooled and logits of pictures of another size, [height, width], and
+                           the gradient of the table of positions
         steps              losses of 50 steps of AdamW, dropout 0, on consecutive batches of eight
                            rows of train.csv, begun again at its end; see `train` for the settings
 
@@ -33,12 +42,15 @@ import json
 import pathlib
 import shutil
 import sys
+import types
 
 import numpy
 import torch
 import transformers
 from PIL import Image
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers.models.flava.image_processing_pil_flava import FlavaImageProcessorPil
 from transformers.models.vilt.image_processing_pil_vilt import ViltImageProcessorPil
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -166,6 +178,10 @@ class Bert:
     def pooled(self, inputs):
         return self.model.bert(**inputs).pooler_output
 
+    def more(self, rows):
+        """What is expected of this architecture alone."""
+        return {}
+
 
 class Roberta(Bert):
     name = "roberta"
@@ -201,6 +217,126 @@ class Vilt(Bert):
 
     def pooled(self, inputs):
         return self.model.vilt(**inputs).pooler_output
+
+
+class FlavaClassifier(transformers.FlavaModel):
+    """A linear head on the multimodal encoder's own token. An arm leaves out the other tower."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.classifier = torch.nn.Linear(config.multimodal_config.hidden_size, len(CLASSES))
+
+    def pooled(self, arm, resized=False, **inputs):
+        states, masks = [], [torch.ones(len(next(iter(inputs.values()))), 1)]
+        if arm in ("both", "image"):
+            tower = self.image_model(
+                inputs["pixel_values"], interpolate_pos_encoding=resized, output_hidden_states=True
+            )
+            states.append(self.image_to_mm_projection(tower.hidden_states[-1]))
+            masks.append(torch.ones(states[-1].shape[:2]))
+        if arm in ("both", "text"):
+            mask = inputs["attention_mask"]
+            tower = self.text_model(inputs["input_ids"], attention_mask=mask, output_hidden_states=True)
+            states.append(self.text_to_mm_projection(tower.hidden_states[-1]))
+            masks.append(mask)
+        output = self.multimodal_model(torch.cat(states, 1), attention_mask=torch.cat(masks, 1))
+        return output.last_hidden_state[:, 0]
+
+    def forward(self, **inputs):
+        states = transformers.FlavaModel.forward(self, **inputs).multimodal_embeddings
+        return types.SimpleNamespace(states=states, logits=self.classifier(states[:, 0]))
+
+
+class Flava(Bert):
+    name = "flava"
+
+    def __init__(self):
+        self.tokenizer, size = make_tokenizer()
+        shared = shared_config(size)
+
+        def tower(width, **more):
+            keys = ("num_hidden_layers", "num_attention_heads", "intermediate_size")
+            return {"hidden_size": width, **{key: shared[key] for key in keys}, **more}
+
+        # Each width another one, so that none can stand for another.
+        config = transformers.FlavaConfig(
+            text_config=tower(24, vocab_size=size, max_position_embeddings=16),
+            image_config=tower(32, image_size=32, patch_size=8, vocab_size=6),
+            multimodal_config=tower(28, num_hidden_layers=1),
+            image_codebook_config={"hidden_size": 4, "vocab_size": 6, "num_groups": 4},
+            hidden_size=20,
+            projection_dim=12,
+            id2label=shared["id2label"],
+            label2id=shared["label2id"],
+        )
+        self.model = FlavaClassifier(config)
+        self.pictures = self.processor(32, 32)
+
+    def processor(self, height, width):
+        size = {"height": height, "width": width}
+        return FlavaImageProcessorPil(size=size, crop_size=size, return_codebook_pixels=False)
+
+    def backbone(self, kind):
+        """A model of transformers with these weights."""
+        model = kind(self.model.config)
+        perturb(model)
+        own = {name: value for name, value in self.model.state_dict().items() if not name.startswith("classifier.")}
+        part = model.flava if hasattr(model, "flava") else model
+        part.load_state_dict(own)
+        return model
+
+    def save(self, folder):
+        self.backbone(transformers.FlavaModel).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.pictures.save_pretrained(folder)
+        head = {f"classifier.{name}": value for name, value in self.model.classifier.state_dict().items()}
+        save_file(head, folder / "mmc_head.safetensors", {"format": "pt"})
+        (folder / "mmc_head.safetensors").chmod(0o644)
+        notes = {"preset": "flava", "arm": "both", "head": "linear", "classes": CLASSES}
+        (folder / "mmc.json").write_text(json.dumps(notes, indent=2) + "\n")
+        self.save_pretraining(OUT / "flava-pretraining")
+
+    def save_pretraining(self, folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        model = self.backbone(transformers.FlavaForPreTraining)
+        model.config.architectures = ["FlavaForPreTraining"]
+        model.config.save_pretrained(folder)
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+        config = json.loads((folder / "config.json").read_text())
+        for name in ("text", "image", "multimodal"):
+            # The older object wins.
+            config[f"{name}_config_dict"] = dict(config[f"{name}_config"])
+            config[f"{name}_config"]["num_hidden_layers"] = 9
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        read = transformers.FlavaModel.from_pretrained(folder)
+        for name, value in read.state_dict().items():
+            assert torch.equal(value, self.model.state_dict()[name]), name
+
+    def inputs(self, rows, pictures=None):
+        files = [Image.open(OUT / "data" / row["image"]).convert("RGB") for row in rows]
+        return {**super().inputs(rows), **(pictures or self.pictures)(files, return_tensors="pt")}
+
+    def pooled(self, inputs):
+        return self.model(**inputs).states[:, 0]
+
+    def more(self, rows):
+        inputs = self.inputs(rows)
+        arms = {arm: self.model.pooled(arm, **inputs) for arm in ("both", "text", "image")}
+        assert torch.equal(arms["both"], self.pooled(inputs))
+        size = [48, 40]
+        resized = self.model.pooled("both", True, **self.inputs(rows, self.processor(*size)))
+        targets = torch.tensor([CLASSES.index(row["label"]) for row in rows])
+        self.model.zero_grad()
+        torch.nn.functional.cross_entropy(self.model.classifier(resized), targets).backward()
+        table = self.model.image_model.embeddings.position_embeddings
+
+        def outputs(pooled):
+            return {"pooled": pooled.tolist(), "logits": self.model.classifier(pooled).tolist()}
+
+        return {
+            "arms": {arm: outputs(pooled) for arm, pooled in arms.items()},
+            "resized": {"size": size, **outputs(resized), "position_gradient": table.grad.flatten().tolist()},
+        }
 
 
 def loss_of(kind, rows):
@@ -253,6 +389,7 @@ def expectations(kind, rows):
             for name, value in kind.model.named_parameters()
             if value.grad is not None
         },
+        **kind.more(batch),
         "steps": train(kind, rows),
     }
 
@@ -278,7 +415,7 @@ def write_old(folder):
     shutil.copy(OUT / "bert/config.json", folder)
 
 
-KINDS = [Bert, Roberta, Vilt]
+KINDS = [Bert, Roberta, Vilt, Flava]
 
 
 def write(kind_of, rows):
