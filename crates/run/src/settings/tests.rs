@@ -7,6 +7,7 @@ fn asked() -> PartialSettings {
         data_root: Some("data/emoji".to_owned()),
         checkpoint: Some("none".to_owned()),
         arm: Some(Arm::Text),
+        head: Some("linear".to_owned()),
         max_length: Some(32),
         ..PartialSettings::default()
     }
