@@ -70,3 +70,8 @@ fn roberta_learns_as_in_pytorch() {
 fn vilt_learns_as_in_pytorch() {
     check("vilt", Arm::Both);
 }
+
+#[test]
+fn flava_learns_as_in_pytorch() {
+    check("flava", Arm::Both);
+}
