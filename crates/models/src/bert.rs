@@ -13,7 +13,7 @@ use crate::config::ConfigFile;
 use crate::layers::{DropoutSite, Linear, Pooler};
 use crate::parameters::Parameters;
 use crate::post_norm::{Encoder, EncoderConfig, Numbering};
-pub(crate) use crate::text::{TextEmbeddings, encoder_sizes, text_of};
+use crate::text::text_of;
 use crate::{Classifier, Logits, ModelError, Parameter, Pass};
 
 /// The name of its head.
