@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Write the report and the verdict of an experiment's results folder
     #[command(after_help = AFTER_REPORT)]
     Report(ReportArgs),
+    /// Get a model's pretrained weights from the Hugging Face hub
+    #[command(after_help = AFTER_FETCH)]
+    Fetch(FetchArgs),
     /// Make, check and describe data sets
     #[command(after_help = AFTER_DATA)]
     Data(DataArgs),
@@ -187,6 +190,14 @@ pub(crate) struct ReportArgs {
     /// The folder of an experiment, such as results/hateful_memes
     #[arg(value_name = "RESULTS_DIR")]
     pub(crate) results: PathBuf,
+}
+
+/// `mmc fetch`.
+#[derive(Args, Debug)]
+pub(crate) struct FetchArgs {
+    /// A model such as vilt, or a repository of the hub: OWNER/NAME or OWNER/NAME@REVISION
+    #[arg(value_name = "PRESET|HUB_ID")]
+    pub(crate) name: String,
 }
 
 /// `mmc data`.
@@ -346,6 +357,16 @@ Example:
   mmc report results/hateful_memes
 
 Writes report.md, runs.csv and verdict.json into the folder and prints the verdict.";
+
+const AFTER_FETCH: &str = "\
+Examples:
+  mmc fetch vilt
+  mmc fetch google-bert/bert-large-uncased
+  mmc fetch dccuchile/bert-base-spanish-wwm-cased@main
+
+The files go into the cache that Python's libraries use, where mmc train finds them. Stopped? The
+same command goes on. HF_HOME or HF_HUB_CACHE moves the cache, HF_TOKEN opens gated repositories,
+HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 forbids the network.";
 
 const AFTER_DATA: &str = "\
 Examples:

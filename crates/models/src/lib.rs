@@ -28,6 +28,8 @@
 //! # }
 //! ```
 //!
+//! [`hub`] fetches a checkpoint from the Hugging Face hub; nothing else uses the network.
+//!
 //! Not here: turning samples into batches (`mmc-preprocess`), the training loop (`mmc-train`), any
 //! data set.
 
@@ -39,6 +41,7 @@ mod checkpoint;
 mod classifier;
 mod config;
 mod error;
+pub mod hub;
 mod layers;
 mod locate;
 mod parameters;
@@ -50,6 +53,6 @@ mod vocabulary;
 pub use catalog::{CATALOG, Defaults, Preset, preset};
 pub use checkpoint::{FreshHead, HeadOrigin, LoadReport, LoadRequest, Loaded, load, save};
 pub use classifier::{Classifier, Logits, Parameter, Pass};
-pub use error::ModelError;
+pub use error::{HubError, ModelError};
 pub use locate::{CheckpointSource, locate};
 pub use scratch::create;
