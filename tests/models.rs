@@ -15,8 +15,8 @@ use candle_core::{Device, Tensor};
 use candle_nn::{Optimizer, ParamsAdamW};
 use mmc_data::{Arm, ReadOptions, Sample, dataset};
 use mmc_models::{
-    CATALOG, Classifier, CreateRequest, FreshHead, LoadRequest, Loaded, ModelError, Parameter, Pass, Preset,
-    create, load, save,
+    CATALOG, Classifier, CreateRequest, FreshHead, LoadRequest, Loaded, ModelError, Parameter,
+    Pass, Preset, create, load, save,
 };
 use mmc_ops::{Objective, Targets};
 use mmc_preprocess::{Batch, Padding, Processor, collate};
@@ -218,13 +218,18 @@ fn gradients_reach_exactly_the_active_parameters() {
         let gradients = loss(&*model, &fixture.batch()).backward().unwrap();
         let off_path = (fixture.preset.off_path)(fixture.arm);
         for Parameter { name: parameter, var, active, .. } in model.parameters() {
-            assert_eq!(*active, !off_path.iter().any(|part| parameter.starts_with(part)), "{name}: {parameter}");
+            assert_eq!(
+                *active,
+                !off_path.iter().any(|part| parameter.starts_with(part)),
+                "{name}: {parameter}"
+            );
             match gradients.get(var) {
                 Some(gradient) => {
                     assert!(active, "{name}: {parameter} gets a gradient and is listed as off");
                     // That of a key bias is zero but for rounding.
                     let is_zero = values(gradient).iter().all(|value| value.abs() < 1e-8);
-                    let is_key = parameter.ends_with("key.bias") || parameter.ends_with("k_proj.bias");
+                    let is_key =
+                        parameter.ends_with("key.bias") || parameter.ends_with("k_proj.bias");
                     assert!(!is_zero || is_key, "{name}: the gradient of {parameter} is zero");
                 }
                 None => assert!(!active, "{name}: no gradient reaches {parameter}"),
@@ -375,7 +380,7 @@ fn an_arm_that_a_model_lacks_is_a_usage_error() {
                 labels: &fixture.labels,
                 arm: Some(arm),
                 head: None,
-                fresh_head: FreshHead::Refused,
+                fresh_head: FreshHead::Allowed { seed: 0 }, // an arm may have its own
                 dropout: None,
                 device: &Device::Cpu,
             });

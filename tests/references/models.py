@@ -6,10 +6,12 @@ writes `tests/fixtures/models`; with the names of architectures behind it, `pyth
 writes theirs alone:
 
     data/{train,val,test}.csv, data/img/*.png   24, 4 and 4 labelled rows; pictures of unequal sizes
-    bert/, roberta/, vilt/, flava/              folders as `save_pretrained` writes them: two layers,
-                                                every weight, bias and norm random; flava/ has its
-                                                head in mmc_head.safetensors, since transformers has
-                                                no class for it
+    bert/, roberta/, vilt/, flava/, clip/       folders as `save_pretrained` writes them: two layers,
+                                                every weight, bias and norm random; flava/ and clip/
+                                                have their head in mmc_head.safetensors, since
+                                                transformers has no class for it
+    clip-open/                                  CLIP with GELU, the end token by its own id, and a head
+                                                without the product
     bert-old/                                   the weights of bert/ as files of 2018 hold them: a pickle,
                                                 norms called gamma and beta, a buffer, a language-model
                                                 head, three weights that share one storage
@@ -24,9 +26,10 @@ writes theirs alone:
         pooled, logits     [rows][...], in eval mode; logits in the checkpoint's order of classes
         loss               mean cross-entropy of that batch in eval mode
         gradients          by parameter: its norm, and its values; of the loss, in eval mode
-        arms               FLAVA: pooled and logits of each arm
+        arms               FLAVA: pooled and logits of each arm; CLIP: pooled of either alone
         resized            FLAVA: pooled and logits of pictures of another size, [height, width], and
-                           the gradient of the table of positions
+                           the gradient of the table of positions; CLIP: the picture's projection, and
+                           that of the sum of its squares
         steps              losses of 50 steps of AdamW, dropout 0, on consecutive batches of eight
                            rows of train.csv, begun again at its end; see `train` for the settings
 
@@ -50,6 +53,7 @@ import transformers
 from PIL import Image
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.flava.image_processing_pil_flava import FlavaImageProcessorPil
 from transformers.models.vilt.image_processing_pil_vilt import ViltImageProcessorPil
 
@@ -125,6 +129,22 @@ def make_byte_tokenizer():
     vocabulary = ["<s>", "<pad>", "</s>", "<unk>"] + letters + [left + right for left, right in merges] + ["<mask>"]
     ids = {token: index for index, token in enumerate(vocabulary)}
     return transformers.RobertaTokenizer(vocab=ids, merges=merges, model_max_length=16), len(vocabulary)
+
+
+def make_clip_tokenizer(special_first):
+    """Bytes, each also as the end of a word, and the beginnings of every second word."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = []
+    for word in WORDS[::2]:
+        whole = list(word.removeprefix("##"))
+        whole[-1] += "</w>"
+        merges += [("".join(whole[:end]), whole[end]) for end in range(1, len(whole))]
+    merges = list(dict.fromkeys(merges))
+    tokens = letters + [f"{letter}</w>" for letter in letters] + [left + right for left, right in merges]
+    special = ["<|startoftext|>", "<|endoftext|>"]
+    tokens = special + tokens if special_first else tokens + special
+    ids = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    return transformers.CLIPTokenizer(vocab=ids, merges=merges, model_max_length=16), len(ids)
 
 
 def shared_config(vocabulary):
@@ -339,6 +359,104 @@ class Flava(Bert):
         }
 
 
+class ClipClassifier(transformers.CLIPModel):
+    """Two layers over [t; v; t * v] or over [t; v], the projections as they are."""
+
+    def __init__(self, config, fuses):
+        super().__init__(config)
+        self.fuses, width = fuses, config.projection_dim
+        self.classifier = torch.nn.Sequential(
+            torch.nn.Linear((3 if fuses else 2) * width, width),
+            torch.nn.GELU(),
+            torch.nn.Linear(width, len(CLASSES)),
+        )
+
+    def projections(self, resized=False, **inputs):
+        text = self.get_text_features(inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        image = self.get_image_features(inputs["pixel_values"], interpolate_pos_encoding=resized)
+        return text.pooler_output, image.pooler_output
+
+    def forward(self, **inputs):
+        text, image = self.projections(**inputs)
+        fused = [text * image] if self.fuses else []
+        return types.SimpleNamespace(
+            projections=torch.cat([text, image], 1), logits=self.classifier(torch.cat([text, image, *fused], 1))
+        )
+
+
+class Clip(Bert):
+    """As OpenAI's: quick GELU; the configuration names token 2 as the end, so the largest id is taken for it."""
+
+    name, head, activation, end = "clip", "fused", "quick_gelu", 2
+
+    def __init__(self):
+        old = self.end == 2
+        self.tokenizer, size = make_clip_tokenizer(special_first=not old)
+        shared = shared_config(size)
+
+        def tower(width, **more):
+            keys = ("num_hidden_layers", "num_attention_heads", "intermediate_size")
+            return {"hidden_size": width, "hidden_act": self.activation, **{key: shared[key] for key in keys}, **more}
+
+        ids = {"bos_token_id": 0, "eos_token_id": self.end, "pad_token_id": 1}
+        # Each width another one, so that none can stand for another.
+        config = transformers.CLIPConfig(
+            text_config=tower(24, vocab_size=size, max_position_embeddings=16, **ids),
+            vision_config=tower(32, image_size=32, patch_size=8),
+            projection_dim=20,
+            id2label=shared["id2label"],
+            label2id=shared["label2id"],
+        )
+        self.model = ClipClassifier(config, self.head == "fused")
+        self.pictures = self.processor(32, 32)
+
+    def processor(self, height, width):
+        size = {"height": height, "width": width}
+        return CLIPImageProcessorPil(size={"shortest_edge": max(height, width)}, crop_size=size)
+
+    def save(self, folder):
+        backbone = transformers.CLIPModel(self.model.config)
+        own = {name: value for name, value in self.model.state_dict().items() if not name.startswith("classifier.")}
+        backbone.load_state_dict(own)
+        backbone.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.pictures.save_pretrained(folder)
+        head = {f"classifier.{name}": value for name, value in self.model.classifier.state_dict().items()}
+        save_file(head, folder / "mmc_head.safetensors", {"format": "pt"})
+        (folder / "mmc_head.safetensors").chmod(0o644)
+        notes = {"preset": "clip", "arm": "both", "head": self.head, "classes": CLASSES}
+        (folder / "mmc.json").write_text(json.dumps(notes, indent=2) + "\n")
+
+    def inputs(self, rows, pictures=None):
+        files = [Image.open(OUT / "data" / row["image"]).convert("RGB") for row in rows]
+        return {**super().inputs(rows), **(pictures or self.pictures)(files, return_tensors="pt")}
+
+    def pooled(self, inputs):
+        return self.model(**inputs).projections
+
+    def more(self, rows):
+        size = [48, 40]
+        text, image = self.model.projections(**self.inputs(rows))
+        _, resized = self.model.projections(True, **self.inputs(rows, self.processor(*size)))
+        self.model.zero_grad()
+        resized.square().sum().backward()
+        table = self.model.vision_model.embeddings.position_embedding.weight
+        return {
+            "arms": {"text": {"pooled": text.tolist()}, "image": {"pooled": image.tolist()}},
+            "resized": {
+                "size": size,
+                "pooled": resized.tolist(),
+                "position_gradient": table.grad.flatten().tolist(),
+            },
+        }
+
+
+class ClipOpen(Clip):
+    """As others': GELU, and the end token's own id, here not the largest."""
+
+    name, head, activation, end = "clip-open", "mlp", "gelu", 1
+
+
 def loss_of(kind, rows):
     logits = kind.model(**kind.inputs(rows)).logits
     targets = torch.tensor([CLASSES.index(row["label"]) for row in rows])
@@ -415,7 +533,7 @@ def write_old(folder):
     shutil.copy(OUT / "bert/config.json", folder)
 
 
-KINDS = [Bert, Roberta, Vilt, Flava]
+KINDS = [Bert, Roberta, Clip, ClipOpen, Vilt, Flava]
 
 
 def write(kind_of, rows):
