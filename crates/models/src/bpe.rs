@@ -64,6 +64,9 @@ pub(crate) fn count_words<'a>(
 /// Neighbours, by their places in the vocabulary.
 type Pair = (usize, usize);
 
+/// A pair with its count and its characters, by which the heap orders it.
+type Candidate = (u64, Reverse<(String, String)>, Pair);
+
 /// The state between two merges.
 struct Training {
     vocabulary: Vec<String>,
@@ -73,8 +76,8 @@ struct Training {
     counts: BTreeMap<Pair, u64>,
     /// Words that hold a pair, or did.
     holders: BTreeMap<Pair, BTreeSet<usize>>,
-    /// Pairs by count and then by their characters; counts may be of the past.
-    queue: BinaryHeap<(u64, Reverse<(String, String)>, Pair)>,
+    /// Counts may be of the past.
+    queue: BinaryHeap<Candidate>,
 }
 
 impl Training {
@@ -105,7 +108,9 @@ impl Training {
             training.add_pairs_of(word);
         }
         let pairs: Vec<Pair> = training.counts.keys().copied().collect();
-        pairs.into_iter().for_each(|pair| training.enqueue(pair));
+        for pair in pairs {
+            training.enqueue(pair);
+        }
         training
     }
 
@@ -136,7 +141,9 @@ impl Training {
         }
         self.counts.remove(&pair);
         changed.remove(&pair);
-        changed.into_iter().for_each(|pair| self.enqueue(pair));
+        for pair in changed {
+            self.enqueue(pair);
+        }
     }
 
     fn pairs_of(&self, word: usize) -> (Vec<Pair>, u64) {

@@ -50,7 +50,8 @@ impl Roberta {
     ) -> Result<Self, ModelError> {
         let pad_id = file.count("pad_token_id", 1)?;
         let pad_id = u32::try_from(pad_id)
-            .map_err(|_| file.unsupported("pad_token_id", "an id of the vocabulary"))?;
+            .ok()
+            .ok_or_else(|| file.unsupported("pad_token_id", "an id of the vocabulary"))?;
         let config = EncoderConfig::read(file, 50_265, Numbering::BehindPad(pad_id), dropout)?;
         let hidden = config.sizes.hidden;
         Ok(Self {
