@@ -1,7 +1,8 @@
 //! `mmc fetch`: a checkpoint from the Hugging Face hub into its cache.
 
-use mmc_models::CATALOG;
+use indicatif::DecimalBytes;
 use mmc_models::hub::{HubSettings, Repository, Snapshot, connect, fetch};
+use mmc_models::{CATALOG, ModelError, preset};
 
 use crate::cli::FetchArgs;
 use crate::failure::Failure;
@@ -32,7 +33,17 @@ fn repository(name: &str) -> Result<Repository, Failure> {
             "`{}` is made from scratch and has no weights to fetch: train it as it is",
             given.id()
         ))),
-        None => Ok(given),
+        None => {
+            if let Err(ModelError::UnknownPreset { suggestion, .. }) = preset(given.id())
+                && !suggestion.is_empty()
+            {
+                tracing::warn!(
+                    "`{}` is no model of mmc, but may be on the hub{suggestion}",
+                    given.id()
+                );
+            }
+            Ok(given)
+        }
     }
 }
 
@@ -48,10 +59,10 @@ fn summary(repository: &Repository, snapshot: &Snapshot) -> String {
         (None, None) => format!("--checkpoint {repository}"),
     };
     format!(
-        "{}: {} files, {:.1} MB, commit {}\nuse it: {usage}",
+        "{}: {} files, {}, commit {}\nuse it: {usage}",
         snapshot.folder.display(),
         snapshot.files.len(),
-        snapshot.bytes as f64 / 1e6,
+        DecimalBytes(snapshot.bytes),
         snapshot.commit.get(..12).unwrap_or(&snapshot.commit),
     )
 }
@@ -76,13 +87,13 @@ mod tests {
             folder: "cache/snapshots/c".into(),
             commit: "0123456789abcdef".to_owned(),
             architecture: "vilt",
-            files: vec!["config.json".to_owned()],
+            files: ["config.json", "vocab.txt", "model.safetensors"].map(str::to_owned).to_vec(),
             bytes: 2_500_000,
         };
         let said = |name| summary(&repository(name).unwrap(), &snapshot);
         assert_eq!(
             said("vilt"),
-            "cache/snapshots/c: 1 files, 2.5 MB, commit 0123456789ab\n\
+            "cache/snapshots/c: 3 files, 2.50 MB, commit 0123456789ab\n\
              use it: mmc train --model vilt ..."
         );
         assert!(said("me/mine@v2").ends_with("--model vilt --checkpoint me/mine@v2 ..."));

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::LazyLock;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 use mmc_models::hub;
 use mmc_run::{EvalRecord, StepRecord};
 use mmc_train::Progress;
@@ -80,7 +80,7 @@ impl Transfers {
         bar.set_position(at.done);
         if at.done == at.size {
             self.end();
-            tracing::info!("{}: {:.1} MB", at.file, at.size as f64 / 1e6);
+            tracing::info!("{}: {}", at.file, DecimalBytes(at.size));
         }
     }
 

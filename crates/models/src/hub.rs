@@ -43,7 +43,6 @@ use crate::ModelError;
 use crate::architecture::Architecture;
 use crate::checkpoint::part_names;
 use crate::config::ConfigFile;
-pub use crate::error::HubError;
 
 /// Where repositories are: behind the network, or in the cache alone.
 pub trait Hub {
@@ -112,7 +111,7 @@ pub struct Snapshot {
 /// The hub, or, where the settings say offline, what the cache has of it.
 ///
 /// # Errors
-/// [`ModelError::Hub`] if the endpoint is no address.
+/// [`ModelError::Input`] if the endpoint is no address.
 pub fn connect(settings: HubSettings) -> Result<Box<dyn Hub>, ModelError> {
     if settings.offline {
         return Ok(Box::new(Cached::new(settings.cache)));

@@ -256,7 +256,7 @@ pub(super) fn checked(response: Response<Body>) -> Result<Response<Body>, Troubl
         value.unwrap_or_default().chars().take(200).collect::<String>()
     };
     let number = status.as_u16();
-    if status.is_server_error() || [408, 416, 429].contains(&number) {
+    if status.is_server_error() || [408, 429].contains(&number) {
         let problem = format!("the server answered {number}");
         return Err(Trouble::Passing { status: Some(number), problem });
     }

@@ -108,7 +108,7 @@ impl HuggingFace {
         if !is_there {
             bring(&self.client, &file, &blob, progress)?;
         }
-        link(&file.etag, &blob, &pointer).map_err(here(&pointer))?;
+        name_in_snapshot(&blob, &pointer).map_err(here(&pointer))?;
         drop(held);
         Ok(pointer)
     }
@@ -166,19 +166,22 @@ fn hold(lock: &Path) -> Result<File, Trouble> {
 }
 
 /// Gives the contents their name in the snapshot.
-fn link(etag: &str, blob: &Path, pointer: &Path) -> io::Result<()> {
+fn name_in_snapshot(blob: &Path, pointer: &Path) -> io::Result<()> {
     match fs::remove_file(pointer) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => link(blob, pointer), // a link to contents that are gone was removed
     }
-    #[cfg(unix)]
-    {
-        debug_assert!(blob.is_file(), "linked once it is whole");
-        std::os::unix::fs::symlink(Path::new("../../blobs").join(etag), pointer)
-    }
-    #[cfg(not(unix))]
-    {
-        debug_assert!(blob.ends_with(etag), "the contents are named by their etag");
-        fs::copy(blob, pointer).map(|_| ())
-    }
+}
+
+/// A relative link, so that the cache can be moved.
+#[cfg(unix)]
+fn link(blob: &Path, pointer: &Path) -> io::Result<()> {
+    let etag = blob.file_name().unwrap_or_default();
+    std::os::unix::fs::symlink(Path::new("../../blobs").join(etag), pointer)
+}
+
+/// Links take a privilege there.
+#[cfg(not(unix))]
+fn link(blob: &Path, pointer: &Path) -> io::Result<()> {
+    fs::copy(blob, pointer).map(|_| ())
 }

@@ -86,7 +86,14 @@ fn extend(
     if start == file.size && partial.path.is_file() {
         return Ok(());
     }
-    let (response, facts) = client.ask(&file.url, Ask::Bytes { from: start })?;
+    let (response, facts) = match client.ask(&file.url, Ask::Bytes { from: start }) {
+        // There is no such byte: what is here is not a part of what is there.
+        Err(Trouble::Refused { status: 416, .. }) if start > 0 => {
+            partial.remove()?;
+            return Err(Trouble::passing(format!("the server has no byte {start}")));
+        }
+        answer => answer?,
+    };
     file.still_is(&facts)?;
     let start = first_byte(&response, start, file.size)?;
     let mut to = partial.open(start)?;

@@ -245,6 +245,9 @@ impl Shared {
             let (last, size) = (bytes.len() - 1, bytes.len());
             headers += &format!("content-range: bytes {start}-{last}/{size}\r\n");
         }
+        if start >= bytes.len() {
+            return send(to, "416 No Such Range", "", b"", head);
+        }
         let body = &bytes[start..];
         match self.fault {
             Fault::BreaksOff { .. } if !head && self.breaks(large) => {
