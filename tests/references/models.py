@@ -561,7 +561,8 @@ def main(names):
     rows = write_data(numpy.random.default_rng(5))
     for name in names or kinds:
         write(kinds[name], rows)
-    if (OUT / "bert").exists() and not (OUT / "bert-old").exists():
+    if "bert" in (names or kinds):
+        shutil.rmtree(OUT / "bert-old", ignore_errors=True)
         write_old(OUT / "bert-old")
 
 

@@ -18,7 +18,7 @@ pub struct Preset {
     pub arms: &'static [Arm],
     /// Whether it is small and made from scratch.
     pub tiny: bool,
-    /// Whether its texts keep their accents: they are letters of Spanish.
+    /// Whether its texts keep their accents: letters of Spanish, bytes like others to RoBERTa.
     pub accents: bool,
     /// What holds where neither a flag nor a configuration file says otherwise.
     pub defaults: Defaults,
