@@ -80,8 +80,9 @@ impl ClipConfig {
                 activation: activation(&text)?,
                 vocabulary: text.count("vocab_size", 49_408)?,
                 positions: text.count("max_position_embeddings", 77)?,
-                end: u32::try_from(end)
-                    .map_err(|_| text.unsupported("eos_token_id", "a token of the vocabulary"))?,
+                end: u32::try_from(end).map_err(|_too_large| {
+                    text.unsupported("eos_token_id", "a token of the vocabulary")
+                })?,
             },
             vision: VisionConfig {
                 sizes: sizes(&vision, [768, 12, 3072], dropout)?,

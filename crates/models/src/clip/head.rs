@@ -72,14 +72,14 @@ impl Features {
     /// What there is and, of two, their product.
     fn fused(&self) -> Result<Tensor, ModelError> {
         match (&self.text, &self.image) {
-            (Some(text), Some(image)) => self.beside(Some((text * image)?)),
+            (Some(text), Some(image)) => self.beside(Some(&(text * image)?)),
             _ => self.joined(),
         }
     }
 
-    fn beside(&self, product: Option<Tensor>) -> Result<Tensor, ModelError> {
+    fn beside(&self, product: Option<&Tensor>) -> Result<Tensor, ModelError> {
         let parts: Vec<&Tensor> =
-            [&self.text, &self.image, &product].into_iter().flatten().collect();
+            [self.text.as_ref(), self.image.as_ref(), product].into_iter().flatten().collect();
         match parts.as_slice() {
             [only] => Ok((*only).clone()),
             parts => Ok(Tensor::cat(parts, 1)?),
