@@ -143,9 +143,9 @@ fn a_download_that_broke_off_goes_on_where_it_stopped() {
     assert_eq!(starts.len(), 2, "two requests for the rest: {starts:?}");
     assert!(starts[0] > 0 && starts[1] > starts[0], "{starts:?}");
 
-    // Over two calls as well, and where the server ignores what was asked.
-    for whole in [false, true] {
-        let place = Place::with(if whole { Fault::IgnoresRanges } else { Fault::None });
+    // Over two calls as well, and where the server will not send a rest.
+    for fault in [Fault::None, Fault::IgnoresRanges, Fault::RefusesRanges] {
+        let place = Place::with(fault);
         fs::create_dir_all(place.folder().join("blobs")).unwrap();
         let partial = place.folder().join(format!("blobs/{}.incomplete", digest(&weights())));
         fs::write(&partial, &weights()[..1_000_000]).unwrap();

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     },
     /// Answers a request for the rest with the whole.
     IgnoresRanges,
+    /// Has no rest of anything.
+    RefusesRanges,
     /// Never answers.
     Silent,
     /// Sends a byte now and then.
@@ -233,6 +235,9 @@ impl Shared {
                 let headers = format!("location: {path}\r\n");
                 return send(to, "307 There", &headers, b"", head);
             }
+            Fault::RefusesRanges if from.is_some() => {
+                return send(to, "416 No Such Range", "", b"", head);
+            }
             Fault::OtherEtag if !head => etag = "f".repeat(etag.len()),
             Fault::OtherCommit if !head => commit = "f".repeat(40),
             _ => {}
@@ -243,10 +248,7 @@ impl Shared {
         if from.is_some() && self.fault != Fault::IgnoresRanges {
             status = "206 Partial Content";
             let (last, size) = (bytes.len() - 1, bytes.len());
-            headers += &format!("content-range: bytes {start}-{last}/{size}\r\n");
-        }
-        if start >= bytes.len() {
-            return send(to, "416 No Such Range", "", b"", head);
+            headers.extend(["content-range: ", &format!("bytes {start}-{last}/{size}\r\n")]);
         }
         let body = &bytes[start..];
         match self.fault {
