@@ -15,7 +15,7 @@ use candle_transformers::models::bert::{BertModel, Config};
 use image::{Rgb, RgbImage};
 use mmc_data::{Arm, ReadOptions, Target, dataset};
 use mmc_metrics::{Items, evaluate};
-use mmc_models::{FreshHead, LoadRequest, Pass, create, load, preset};
+use mmc_models::{CreateRequest, FreshHead, LoadRequest, Pass, create, load, preset};
 use mmc_preprocess::{Padding, Processor, collate};
 use mmc_train::{PredictOptions, predict};
 
@@ -50,11 +50,20 @@ fn walk(name: &str, place: &Path, order: [usize; 3]) -> BTreeMap<String, String>
     // A tiny model, made from the texts and a seed: a folder like any other checkpoint.
     let folder = place.join(format!("{name}-{}", order[0]));
     let texts = ["what a lovely day", "lovely", "what a night"]; // not the file's order
-    create(preset(name).unwrap(), &texts, &split.labels, 7, &folder).unwrap();
+    let request = CreateRequest {
+        preset: preset(name).unwrap(),
+        arm: None,
+        head: None,
+        texts: &texts,
+        labels: &split.labels,
+        seed: 7,
+    };
+    create(&request, &folder).unwrap();
     let request = LoadRequest {
         folder: &folder,
         labels: &split.labels,
         arm: None,
+        head: None,
         fresh_head: FreshHead::Refused,
         dropout: None,
         device: &Device::Cpu,

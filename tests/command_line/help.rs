@@ -15,6 +15,7 @@ fn every_help_page_is_as_reviewed() {
         "embed --help",
         "compare --help",
         "report --help",
+        "fetch --help",
         "data --help",
         "data demo --help",
         "data check --help",
@@ -72,6 +73,8 @@ fn names_outside_a_closed_list_are_usage_errors_with_the_list() {
         ("train --model bert-tiny --arm both --dataset table --data-root data --out run", "text"),
         ("train --model bert-tiny --dataset table --data-root data --epochs 0 --out run", "epochs"),
         ("data info --dataset hatefulmemes", "'hateful_memes'"),
+        ("fetch vilt-tiny", "from scratch"),
+        ("fetch weights/of/vilt", "OWNER/NAME@REVISION"),
     ] {
         let ran = place.mmc(words);
         assert_eq!(ran.code, 2, "mmc {words}: {}", ran.stderr);

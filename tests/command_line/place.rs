@@ -120,7 +120,8 @@ impl Place {
     pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(program());
         command.args(words.split_whitespace()).current_dir(self.folder.path());
-        for variable in ["RUST_LOG", "MMC_DATA", "MMC_MODELS", "HF_HOME", "COLUMNS"] {
+        for variable in ["RUST_LOG", "MMC_DATA", "MMC_MODELS", "HF_HOME", "HF_HUB_CACHE", "COLUMNS"]
+        {
             command.env_remove(variable);
         }
         command.env("RAYON_NUM_THREADS", "1").stdin(Stdio::null());

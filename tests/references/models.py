@@ -1,22 +1,35 @@
-"""BERT and ViLT checkpoints made by transformers, and what transformers and PyTorch make of them.
+"""Checkpoints of each architecture made by transformers, and what transformers and PyTorch make of them.
 
     cargo xtask references models
 
-writes `tests/fixtures/models`:
+writes `tests/fixtures/models`; with the names of architectures behind it, `python models.py roberta`
+writes theirs alone:
 
     data/{train,val,test}.csv, data/img/*.png   24, 4 and 4 labelled rows; pictures of unequal sizes
-    bert/, vilt/                                folders as `save_pretrained` writes them: two layers,
-                                                every weight, bias and norm random
+    bert/, roberta/, vilt/, flava/, clip/       folders as `save_pretrained` writes them: two layers,
+                                                every weight, bias and norm random; flava/ and clip/
+                                                have their head in mmc_head.safetensors, since
+                                                transformers has no class for it
+    clip-open/                                  CLIP with GELU, the end token by its own id, and a head
+                                                without the product
     bert-old/                                   the weights of bert/ as files of 2018 hold them: a pickle,
                                                 norms called gamma and beta, a buffer, a language-model
                                                 head, three weights that share one storage
-    bert.json, vilt.json                        what is expected of them:
+    flava-pretraining/                          the weights of flava/ as the published file holds them: a
+                                                pickle, each name with the prefix `flava.`, beside the parts
+                                                that serve pretraining; a configuration that says each
+                                                tower twice
+    bert.json, roberta.json, vilt.json, …       what is expected of them:
         labels             the checkpoint's classes in its own order (not the data set's)
         ids                the first eight rows of train.csv, the batch of the next four keys
         input_ids          [rows][tokens], padded to the longest, and attention_mask likewise
         pooled, logits     [rows][...], in eval mode; logits in the checkpoint's order of classes
         loss               mean cross-entropy of that batch in eval mode
         gradients          by parameter: its norm, and its values; of the loss, in eval mode
+        arms               FLAVA: pooled and logits of each arm; CLIP: pooled of either alone
+        resized            FLAVA: pooled and logits of pictures of another size, [height, width], and
+                           the gradient of the table of positions; CLIP: the picture's projection, and
+                           that of the sum of its squares
         steps              losses of 50 steps of AdamW, dropout 0, on consecutive batches of eight
                            rows of train.csv, begun again at its end; see `train` for the settings
 
@@ -31,12 +44,17 @@ import csv
 import json
 import pathlib
 import shutil
+import sys
+import types
 
 import numpy
 import torch
 import transformers
 from PIL import Image
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.flava.image_processing_pil_flava import FlavaImageProcessorPil
 from transformers.models.vilt.image_processing_pil_vilt import ViltImageProcessorPil
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -59,7 +77,7 @@ def sentences(random, count):
 
 def write_data(random):
     folder = OUT / "data"
-    (folder / "img").mkdir(parents=True)
+    (folder / "img").mkdir(parents=True, exist_ok=True)
     rows = {}
     for split, count in (("train", 24), ("val", 4), ("test", 4)):
         rows[split] = []
@@ -98,6 +116,35 @@ def make_tokenizer():
         mask_token="[MASK]",
         model_max_length=16,
     ), len(vocabulary)
+
+
+def make_byte_tokenizer():
+    """Bytes, and the beginnings of every second word, as one behind a space."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = []
+    for word in WORDS[::2]:
+        whole = "Ġ" + word.removeprefix("##")
+        merges += [(whole[:end], whole[end]) for end in range(1, len(whole))]
+    merges = list(dict.fromkeys(merges))
+    vocabulary = ["<s>", "<pad>", "</s>", "<unk>"] + letters + [left + right for left, right in merges] + ["<mask>"]
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    return transformers.RobertaTokenizer(vocab=ids, merges=merges, model_max_length=16), len(vocabulary)
+
+
+def make_clip_tokenizer(special_first):
+    """Bytes, each also as the end of a word, and the beginnings of every second word."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = []
+    for word in WORDS[::2]:
+        whole = list(word.removeprefix("##"))
+        whole[-1] += "</w>"
+        merges += [("".join(whole[:end]), whole[end]) for end in range(1, len(whole))]
+    merges = list(dict.fromkeys(merges))
+    tokens = letters + [f"{letter}</w>" for letter in letters] + [left + right for left, right in merges]
+    special = ["<|startoftext|>", "<|endoftext|>"]
+    tokens = special + tokens if special_first else tokens + special
+    ids = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    return transformers.CLIPTokenizer(vocab=ids, merges=merges, model_max_length=16), len(ids)
 
 
 def shared_config(vocabulary):
@@ -151,6 +198,23 @@ class Bert:
     def pooled(self, inputs):
         return self.model.bert(**inputs).pooler_output
 
+    def more(self, rows):
+        """What is expected of this architecture alone."""
+        return {}
+
+
+class Roberta(Bert):
+    name = "roberta"
+
+    def __init__(self):
+        self.tokenizer, size = make_byte_tokenizer()
+        # Sizes of the published checkpoints: positions begin behind the pad id, one segment.
+        config = {**shared_config(size), "max_position_embeddings": 18, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
+        self.model = transformers.RobertaForSequenceClassification(transformers.RobertaConfig(**config))
+
+    def pooled(self, inputs):
+        return self.model.roberta(**inputs).last_hidden_state[:, 0]
+
 
 class Vilt(Bert):
     name = "vilt"
@@ -173,6 +237,224 @@ class Vilt(Bert):
 
     def pooled(self, inputs):
         return self.model.vilt(**inputs).pooler_output
+
+
+class FlavaClassifier(transformers.FlavaModel):
+    """A linear head on the multimodal encoder's own token. An arm leaves out the other tower."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.classifier = torch.nn.Linear(config.multimodal_config.hidden_size, len(CLASSES))
+
+    def pooled(self, arm, resized=False, **inputs):
+        states, masks = [], [torch.ones(len(next(iter(inputs.values()))), 1)]
+        if arm in ("both", "image"):
+            tower = self.image_model(
+                inputs["pixel_values"], interpolate_pos_encoding=resized, output_hidden_states=True
+            )
+            states.append(self.image_to_mm_projection(tower.hidden_states[-1]))
+            masks.append(torch.ones(states[-1].shape[:2]))
+        if arm in ("both", "text"):
+            mask = inputs["attention_mask"]
+            tower = self.text_model(inputs["input_ids"], attention_mask=mask, output_hidden_states=True)
+            states.append(self.text_to_mm_projection(tower.hidden_states[-1]))
+            masks.append(mask)
+        output = self.multimodal_model(torch.cat(states, 1), attention_mask=torch.cat(masks, 1))
+        return output.last_hidden_state[:, 0]
+
+    def forward(self, **inputs):
+        states = transformers.FlavaModel.forward(self, **inputs).multimodal_embeddings
+        return types.SimpleNamespace(states=states, logits=self.classifier(states[:, 0]))
+
+
+class Flava(Bert):
+    name = "flava"
+
+    def __init__(self):
+        self.tokenizer, size = make_tokenizer()
+        shared = shared_config(size)
+
+        def tower(width, **more):
+            keys = ("num_hidden_layers", "num_attention_heads", "intermediate_size")
+            return {"hidden_size": width, **{key: shared[key] for key in keys}, **more}
+
+        # Each width another one, so that none can stand for another.
+        config = transformers.FlavaConfig(
+            text_config=tower(24, vocab_size=size, max_position_embeddings=16),
+            image_config=tower(32, image_size=32, patch_size=8, vocab_size=6),
+            multimodal_config=tower(28, num_hidden_layers=1),
+            image_codebook_config={"hidden_size": 4, "vocab_size": 6, "num_groups": 4},
+            hidden_size=20,
+            projection_dim=12,
+            id2label=shared["id2label"],
+            label2id=shared["label2id"],
+        )
+        self.model = FlavaClassifier(config)
+        self.pictures = self.processor(32, 32)
+
+    def processor(self, height, width):
+        size = {"height": height, "width": width}
+        return FlavaImageProcessorPil(size=size, crop_size=size, return_codebook_pixels=False)
+
+    def backbone(self, kind):
+        """A model of transformers with these weights."""
+        model = kind(self.model.config)
+        perturb(model)
+        own = {name: value for name, value in self.model.state_dict().items() if not name.startswith("classifier.")}
+        part = model.flava if hasattr(model, "flava") else model
+        part.load_state_dict(own)
+        return model
+
+    def save(self, folder):
+        self.backbone(transformers.FlavaModel).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.pictures.save_pretrained(folder)
+        head = {f"classifier.{name}": value for name, value in self.model.classifier.state_dict().items()}
+        save_file(head, folder / "mmc_head.safetensors", {"format": "pt"})
+        (folder / "mmc_head.safetensors").chmod(0o644)
+        notes = {"preset": "flava", "arm": "both", "head": "linear", "classes": CLASSES}
+        (folder / "mmc.json").write_text(json.dumps(notes, indent=2) + "\n")
+        self.save_pretraining(OUT / "flava-pretraining")
+
+    def save_pretraining(self, folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        model = self.backbone(transformers.FlavaForPreTraining)
+        model.config.architectures = ["FlavaForPreTraining"]
+        model.config.save_pretrained(folder)
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+        config = json.loads((folder / "config.json").read_text())
+        for name in ("text", "image", "multimodal"):
+            # The older object wins.
+            config[f"{name}_config_dict"] = dict(config[f"{name}_config"])
+            config[f"{name}_config"]["num_hidden_layers"] = 9
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        read = transformers.FlavaModel.from_pretrained(folder)
+        for name, value in read.state_dict().items():
+            assert torch.equal(value, self.model.state_dict()[name]), name
+
+    def inputs(self, rows, pictures=None):
+        files = [Image.open(OUT / "data" / row["image"]).convert("RGB") for row in rows]
+        return {**super().inputs(rows), **(pictures or self.pictures)(files, return_tensors="pt")}
+
+    def pooled(self, inputs):
+        return self.model(**inputs).states[:, 0]
+
+    def more(self, rows):
+        inputs = self.inputs(rows)
+        arms = {arm: self.model.pooled(arm, **inputs) for arm in ("both", "text", "image")}
+        assert torch.equal(arms["both"], self.pooled(inputs))
+        size = [48, 40]
+        resized = self.model.pooled("both", True, **self.inputs(rows, self.processor(*size)))
+        targets = torch.tensor([CLASSES.index(row["label"]) for row in rows])
+        self.model.zero_grad()
+        torch.nn.functional.cross_entropy(self.model.classifier(resized), targets).backward()
+        table = self.model.image_model.embeddings.position_embeddings
+
+        def outputs(pooled):
+            return {"pooled": pooled.tolist(), "logits": self.model.classifier(pooled).tolist()}
+
+        return {
+            "arms": {arm: outputs(pooled) for arm, pooled in arms.items()},
+            "resized": {"size": size, **outputs(resized), "position_gradient": table.grad.flatten().tolist()},
+        }
+
+
+class ClipClassifier(transformers.CLIPModel):
+    """Two layers over [t; v; t * v] or over [t; v], the projections as they are."""
+
+    def __init__(self, config, fuses):
+        super().__init__(config)
+        self.fuses, width = fuses, config.projection_dim
+        self.classifier = torch.nn.Sequential(
+            torch.nn.Linear((3 if fuses else 2) * width, width),
+            torch.nn.GELU(),
+            torch.nn.Linear(width, len(CLASSES)),
+        )
+
+    def projections(self, resized=False, **inputs):
+        text = self.get_text_features(inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        image = self.get_image_features(inputs["pixel_values"], interpolate_pos_encoding=resized)
+        return text.pooler_output, image.pooler_output
+
+    def forward(self, **inputs):
+        text, image = self.projections(**inputs)
+        fused = [text * image] if self.fuses else []
+        return types.SimpleNamespace(
+            projections=torch.cat([text, image], 1), logits=self.classifier(torch.cat([text, image, *fused], 1))
+        )
+
+
+class Clip(Bert):
+    """As OpenAI's: quick GELU; the configuration names token 2 as the end, so the largest id is taken for it."""
+
+    name, head, activation, end = "clip", "fused", "quick_gelu", 2
+
+    def __init__(self):
+        old = self.end == 2
+        self.tokenizer, size = make_clip_tokenizer(special_first=not old)
+        shared = shared_config(size)
+
+        def tower(width, **more):
+            keys = ("num_hidden_layers", "num_attention_heads", "intermediate_size")
+            return {"hidden_size": width, "hidden_act": self.activation, **{key: shared[key] for key in keys}, **more}
+
+        ids = {"bos_token_id": 0, "eos_token_id": self.end, "pad_token_id": 1}
+        # Each width another one, so that none can stand for another.
+        config = transformers.CLIPConfig(
+            text_config=tower(24, vocab_size=size, max_position_embeddings=16, **ids),
+            vision_config=tower(32, image_size=32, patch_size=8),
+            projection_dim=20,
+            id2label=shared["id2label"],
+            label2id=shared["label2id"],
+        )
+        self.model = ClipClassifier(config, self.head == "fused")
+        self.pictures = self.processor(32, 32)
+
+    def processor(self, height, width):
+        size = {"height": height, "width": width}
+        return CLIPImageProcessorPil(size={"shortest_edge": max(height, width)}, crop_size=size)
+
+    def save(self, folder):
+        backbone = transformers.CLIPModel(self.model.config)
+        own = {name: value for name, value in self.model.state_dict().items() if not name.startswith("classifier.")}
+        backbone.load_state_dict(own)
+        backbone.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.pictures.save_pretrained(folder)
+        head = {f"classifier.{name}": value for name, value in self.model.classifier.state_dict().items()}
+        save_file(head, folder / "mmc_head.safetensors", {"format": "pt"})
+        (folder / "mmc_head.safetensors").chmod(0o644)
+        notes = {"preset": "clip", "arm": "both", "head": self.head, "classes": CLASSES}
+        (folder / "mmc.json").write_text(json.dumps(notes, indent=2) + "\n")
+
+    def inputs(self, rows, pictures=None):
+        files = [Image.open(OUT / "data" / row["image"]).convert("RGB") for row in rows]
+        return {**super().inputs(rows), **(pictures or self.pictures)(files, return_tensors="pt")}
+
+    def pooled(self, inputs):
+        return self.model(**inputs).projections
+
+    def more(self, rows):
+        size = [48, 40]
+        text, image = self.model.projections(**self.inputs(rows))
+        _, resized = self.model.projections(True, **self.inputs(rows, self.processor(*size)))
+        self.model.zero_grad()
+        resized.square().sum().backward()
+        table = self.model.vision_model.embeddings.position_embedding.weight
+        return {
+            "arms": {"text": {"pooled": text.tolist()}, "image": {"pooled": image.tolist()}},
+            "resized": {
+                "size": size,
+                "pooled": resized.tolist(),
+                "position_gradient": table.grad.flatten().tolist(),
+            },
+        }
+
+
+class ClipOpen(Clip):
+    """As others': GELU, and the end token's own id, here not the largest."""
+
+    name, head, activation, end = "clip-open", "mlp", "gelu", 1
 
 
 def loss_of(kind, rows):
@@ -225,6 +507,7 @@ def expectations(kind, rows):
             for name, value in kind.model.named_parameters()
             if value.grad is not None
         },
+        **kind.more(batch),
         "steps": train(kind, rows),
     }
 
@@ -250,22 +533,38 @@ def write_old(folder):
     shutil.copy(OUT / "bert/config.json", folder)
 
 
-def main():
+KINDS = [Bert, Roberta, Clip, ClipOpen, Vilt, Flava]
+
+
+def write(kind_of, rows):
+    """The checkpoint of one architecture and what is expected of it: the same whatever else is written."""
+    torch.manual_seed(2)
+    kind = kind_of()
+    perturb(kind.model)
+    folder = OUT / kind.name
+    shutil.rmtree(folder, ignore_errors=True)
+    kind.save(folder)
+    (folder / "model.safetensors").chmod(0o644)
+    text = json.dumps(expectations(kind, rows))
+    (OUT / f"{kind.name}.json").write_text(text + "\n")
+
+
+def main(names):
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    if OUT.exists():
-        shutil.rmtree(OUT)
+    kinds = {kind.name: kind for kind in KINDS}
+    unknown = [name for name in names if name not in kinds]
+    if unknown:
+        raise SystemExit(f"no architecture {', '.join(unknown)}; there are {', '.join(kinds)}")
+    if not names:
+        shutil.rmtree(OUT, ignore_errors=True)
     rows = write_data(numpy.random.default_rng(5))
-    for kind_of in (Bert, Vilt):
-        torch.manual_seed(2)
-        kind = kind_of()
-        perturb(kind.model)
-        kind.save(OUT / kind.name)
-        (OUT / kind.name / "model.safetensors").chmod(0o644)
-        text = json.dumps(expectations(kind, rows))
-        (OUT / f"{kind.name}.json").write_text(text + "\n")
-    write_old(OUT / "bert-old")
+    for name in names or kinds:
+        write(kinds[name], rows)
+    if "bert" in (names or kinds):
+        shutil.rmtree(OUT / "bert-old", ignore_errors=True)
+        write_old(OUT / "bert-old")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -163,6 +163,7 @@ fn load_as(folder: &Path, labels: &[String]) -> Result<Loaded, Failure> {
         folder,
         labels,
         arm: None,
+        head: None,
         fresh_head: FreshHead::Refused,
         dropout: None,
         device: &Device::Cpu,

@@ -16,7 +16,7 @@ use mmc_data::DATASETS;
 pub(crate) use columns::ColumnFlags;
 use examples::{
     AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_EMBED,
-    AFTER_EVALUATE, AFTER_MMC, AFTER_PLAN, AFTER_PREDICT, AFTER_REPORT, AFTER_TRAIN,
+    AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC, AFTER_PLAN, AFTER_PREDICT, AFTER_REPORT, AFTER_TRAIN,
 };
 pub(crate) use settings::SettingFlags;
 
@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Write the report and the verdict of an experiment's results folder
     #[command(after_help = AFTER_REPORT)]
     Report(ReportArgs),
+    /// Get a model's pretrained weights from the Hugging Face hub
+    #[command(after_help = AFTER_FETCH)]
+    Fetch(FetchArgs),
     /// Make, check and describe data sets
     #[command(after_help = AFTER_DATA)]
     Data(DataArgs),
@@ -206,6 +209,14 @@ pub(crate) struct ReportArgs {
     /// The folder of an experiment, such as results/hateful_memes
     #[arg(value_name = "RESULTS_DIR")]
     pub(crate) results: PathBuf,
+}
+
+/// `mmc fetch`.
+#[derive(Args, Debug)]
+pub(crate) struct FetchArgs {
+    /// A model such as vilt, or a repository of the hub: OWNER/NAME or OWNER/NAME@REVISION
+    #[arg(value_name = "PRESET|HUB_ID")]
+    pub(crate) name: String,
 }
 
 /// `mmc data`.

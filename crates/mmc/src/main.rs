@@ -9,6 +9,7 @@ mod data;
 mod embed;
 mod evaluate;
 mod failure;
+mod fetch;
 mod inputs;
 mod output;
 mod partial;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Embed(typed) => embed::run(&typed),
         Command::Compare(typed) => compare::run(&typed),
         Command::Report(typed) => report::run(&typed),
+        Command::Fetch(typed) => fetch::run(&typed),
         Command::Data(typed) => data::run(&typed.command),
         Command::Plan(typed) => plan::run(&typed),
     };

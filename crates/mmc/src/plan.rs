@@ -170,6 +170,7 @@ fn open(folder: &Path, arm: Arm, labels: &[String]) -> Result<(), Box<dyn std::e
         folder,
         labels: if labels.is_empty() { &two } else { labels },
         arm: Some(arm),
+        head: None,
         fresh_head: FreshHead::Allowed { seed: 0 },
         dropout: None,
         device: &Device::Cpu,

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::sync::LazyLock;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
+use mmc_models::hub;
 use mmc_run::{EvalRecord, StepRecord};
 use mmc_train::Progress;
 use tracing_subscriber::EnvFilter;
@@ -54,6 +55,46 @@ pub(crate) fn rows(items: usize, what: &str) -> ProgressBar {
         bar.set_style(style.progress_chars("=> "));
     }
     bar
+}
+
+/// Files that are fetched, a bar each and a line when done.
+#[derive(Default)]
+pub(crate) struct Transfers {
+    current: Option<(String, ProgressBar)>,
+}
+
+impl Transfers {
+    /// Passes on how far a file is.
+    pub(crate) fn tell(&mut self, at: hub::Progress<'_>) {
+        if self.current.as_ref().is_some_and(|(file, _)| file != at.file) {
+            self.end();
+        }
+        let (_, bar) = self.current.get_or_insert_with(|| {
+            let bar = bar(at.size, at.file);
+            let template = "{prefix} [{bar:30}] {bytes}/{total_bytes}  {bytes_per_sec}, {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            (at.file.to_owned(), bar)
+        });
+        bar.set_position(at.done);
+        if at.done == at.size {
+            self.end();
+            tracing::info!("{}: {}", at.file, DecimalBytes(at.size));
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some((_, bar)) = self.current.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Transfers {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// What a training run tells, as bars and log lines.

@@ -4,7 +4,7 @@
 
 use candle_core::Device;
 use mmc_data::{Arm, ImageSource, Sample};
-use mmc_models::{FreshHead, LoadRequest, Pass, create, load, preset};
+use mmc_models::{CreateRequest, FreshHead, LoadRequest, Pass, create, load, preset};
 use mmc_preprocess::{Padding, Processor, collate};
 
 #[allow(clippy::print_stdout, reason = "an example prints its answer")]
@@ -12,7 +12,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let labels = ["day".to_owned(), "night".to_owned()];
     let checkpoint = folder.path().join("checkpoint");
-    create(preset("vilt-tiny")?, &["look at this sky"], &labels, 7, &checkpoint)?;
+    let request = CreateRequest {
+        preset: preset("vilt-tiny")?,
+        arm: None,
+        head: None,
+        texts: &["look at this sky"],
+        labels: &labels,
+        seed: 7,
+    };
+    create(&request, &checkpoint)?;
 
     let mut samples = Vec::new();
     for (id, grey) in [("bright", 230), ("dark", 20)] {
@@ -36,6 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             folder: &checkpoint,
             labels: &labels,
             arm: Some(arm),
+            head: None,
             fresh_head: FreshHead::Refused,
             dropout: None,
             device: &Device::Cpu,

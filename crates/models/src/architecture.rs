@@ -2,9 +2,14 @@
 
 use mmc_data::Arm;
 
-use crate::bert::{self, Bert, BertConfig};
+use crate::bert::{self, Bert};
+use crate::clip::{self, Clip, ClipConfig};
 use crate::config::ConfigFile;
+use crate::flava::config::FlavaConfig;
+use crate::flava::{self, Flava};
 use crate::parameters::Parameters;
+use crate::roberta::{self, Roberta};
+use crate::scratch::{self, Blueprint, CreateRequest};
 use crate::vilt::{self, Vilt, ViltConfig};
 use crate::{Classifier, ModelError};
 
@@ -13,11 +18,31 @@ pub(crate) struct Build<'a> {
     pub(crate) config: &'a ConfigFile,
     pub(crate) dropout: Option<f64>,
     pub(crate) arm: Arm,
+    /// The name of one of the architecture's heads.
+    pub(crate) head: &'static str,
+    pub(crate) classes: usize,
+}
+
+/// A head that an architecture can have.
+pub(crate) struct Head {
+    /// As `mmc.json` and `--head` say it.
+    pub(crate) name: &'static str,
+    /// The layer whose rows are the classes.
+    pub(crate) output: &'static str,
+    /// The names and shapes of its parameters.
+    pub(crate) shapes: fn(&HeadSize) -> Vec<NamedShape>,
+}
+
+/// What the shapes of a head depend on.
+pub(crate) struct HeadSize {
+    /// Of one representation that it reads.
+    pub(crate) width: usize,
+    pub(crate) arm: Arm,
     pub(crate) classes: usize,
 }
 
 /// A parameter's name and shape.
-type NamedShape = (&'static str, Vec<usize>);
+pub(crate) type NamedShape = (&'static str, Vec<usize>);
 
 /// Builds a model from its parameters.
 type Builder = fn(&Build<'_>, &mut Parameters<'_>) -> Result<Box<dyn Classifier>, ModelError>;
@@ -28,22 +53,27 @@ pub(crate) struct Architecture {
     pub(crate) name: &'static str,
     /// Before every name of the backbone.
     pub(crate) prefix: &'static str,
+    /// Before these names in the files of larger models, which hold the backbone as one part.
+    pub(crate) outer: &'static str,
     /// The first parts of the backbone's names where the prefix is left out.
     pub(crate) parts: &'static [&'static str],
-    /// The class of transformers that has this head.
+    /// The class of transformers that has this head, or the backbone alone.
     pub(crate) class: &'static str,
-    /// The kind of head, as `mmc.json` says it.
-    pub(crate) head: &'static str,
+    /// The heads that it can have, the default first.
+    pub(crate) heads: &'static [Head],
+    /// Whether the head is in a file of its own, since no class of transformers has it.
+    pub(crate) head_apart: bool,
+    /// The width of one representation that the head reads.
+    pub(crate) width: fn(&ConfigFile) -> Result<usize, ModelError>,
     /// What the model can read, the default first.
     pub(crate) arms: &'static [Arm],
-    /// The head's layer whose rows are the classes.
-    pub(crate) output: &'static str,
     /// What checkpoints may lack: it is made.
     pub(crate) optional: &'static [&'static str],
-    /// The shapes of the head, from the hidden width and the classes.
-    pub(crate) head_shapes: fn(usize, usize) -> Vec<NamedShape>,
+    /// Beginnings of the names that an arm leaves out.
     pub(crate) off_path: fn(Arm) -> &'static [&'static str],
     pub(crate) build: Builder,
+    /// A tiny model, but for its parameters.
+    pub(crate) blueprint: fn(&CreateRequest<'_>) -> Result<Blueprint, ModelError>,
 }
 
 /// The prefix of every head's names.
@@ -53,48 +83,157 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
     Architecture {
         name: "bert",
         prefix: "bert.",
+        outer: "",
         parts: &["embeddings.", "encoder.", "pooler."],
         class: "BertForSequenceClassification",
-        head: "linear",
+        heads: &[Head {
+            name: bert::HEAD,
+            output: "classifier.",
+            shapes: |&HeadSize { width, classes, .. }| {
+                vec![
+                    ("classifier.weight", vec![classes, width]),
+                    ("classifier.bias", vec![classes]),
+                ]
+            },
+        }],
+        head_apart: false,
+        width: hidden_size,
         arms: &[Arm::Text],
-        output: "classifier.",
         optional: &["bert.pooler."],
-        head_shapes: |hidden, classes| {
-            vec![("classifier.weight", vec![classes, hidden]), ("classifier.bias", vec![classes])]
-        },
         off_path: bert::off_path,
         build: |build, parameters| {
-            let config = BertConfig::read(build.config, build.dropout)?;
-            Ok(Box::new(Bert::new(config, build.classes, parameters)?))
+            let Build { config, dropout, classes, .. } = *build;
+            Ok(Box::new(Bert::new(config, dropout, classes, parameters)?))
         },
+        blueprint: |request| Ok(scratch::word_pieces(request)),
+    },
+    Architecture {
+        name: "roberta",
+        prefix: "roberta.",
+        outer: "",
+        parts: &["embeddings.", "encoder.", "pooler."],
+        class: "RobertaForSequenceClassification",
+        heads: &[Head {
+            name: roberta::HEAD,
+            output: "classifier.out_proj.",
+            shapes: |&HeadSize { width, classes, .. }| {
+                vec![
+                    ("classifier.dense.weight", vec![width, width]),
+                    ("classifier.dense.bias", vec![width]),
+                    ("classifier.out_proj.weight", vec![classes, width]),
+                    ("classifier.out_proj.bias", vec![classes]),
+                ]
+            },
+        }],
+        head_apart: false,
+        width: hidden_size,
+        arms: &[Arm::Text],
+        optional: &[],
+        off_path: roberta::off_path,
+        build: |build, parameters| {
+            let Build { config, dropout, classes, .. } = *build;
+            Ok(Box::new(Roberta::new(config, dropout, classes, parameters)?))
+        },
+        blueprint: |request| Ok(scratch::byte_pairs(request)),
+    },
+    Architecture {
+        name: "clip",
+        prefix: "",
+        outer: "",
+        parts: &[
+            "logit_scale",
+            "text_model.",
+            "vision_model.",
+            "text_projection.",
+            "visual_projection.",
+        ],
+        class: "CLIPModel",
+        heads: clip::head::HEADS,
+        head_apart: true,
+        width: clip::projection,
+        arms: &[Arm::Both, Arm::Text, Arm::Image],
+        optional: &[],
+        off_path: clip::off_path,
+        build: |build, parameters| {
+            let config = ClipConfig::read(build.config, build.dropout)?;
+            Ok(Box::new(Clip::new(config, build.arm, build.head, build.classes, parameters)?))
+        },
+        blueprint: clip::blueprint,
     },
     Architecture {
         name: "vilt",
         prefix: "vilt.",
+        outer: "",
         parts: &["embeddings.", "encoder.", "layernorm.", "pooler."],
         class: "ViltForQuestionAnswering",
-        head: "mlp",
+        heads: &[Head {
+            name: vilt::HEAD,
+            output: "classifier.3.",
+            shapes: |&HeadSize { width, classes, .. }| {
+                let inner = 2 * width;
+                vec![
+                    ("classifier.0.weight", vec![inner, width]),
+                    ("classifier.0.bias", vec![inner]),
+                    ("classifier.1.weight", vec![inner]),
+                    ("classifier.1.bias", vec![inner]),
+                    ("classifier.3.weight", vec![classes, inner]),
+                    ("classifier.3.bias", vec![classes]),
+                ]
+            },
+        }],
+        head_apart: false,
+        width: hidden_size,
         arms: &[Arm::Both, Arm::Text, Arm::Image],
-        output: "classifier.3.",
         optional: &[],
-        head_shapes: |hidden, classes| {
-            let inner = 2 * hidden;
-            vec![
-                ("classifier.0.weight", vec![inner, hidden]),
-                ("classifier.0.bias", vec![inner]),
-                ("classifier.1.weight", vec![inner]),
-                ("classifier.1.bias", vec![inner]),
-                ("classifier.3.weight", vec![classes, inner]),
-                ("classifier.3.bias", vec![classes]),
-            ]
-        },
         off_path: vilt::off_path,
         build: |build, parameters| {
             let config = ViltConfig::read(build.config, build.dropout)?;
             Ok(Box::new(Vilt::new(config, build.arm, build.classes, parameters)?))
         },
+        blueprint: |request| Ok(scratch::word_pieces(request)),
+    },
+    Architecture {
+        name: "flava",
+        prefix: "",
+        outer: "flava.",
+        parts: &[
+            "text_model.",
+            "image_model.",
+            "multimodal_model.",
+            "text_projection.",
+            "image_projection.",
+            "text_to_mm_projection.",
+            "image_to_mm_projection.",
+            "logit_scale",
+        ],
+        class: "FlavaModel",
+        heads: &[Head {
+            name: flava::HEAD,
+            output: "classifier.",
+            shapes: |&HeadSize { width, classes, .. }| {
+                vec![
+                    ("classifier.weight", vec![classes, width]),
+                    ("classifier.bias", vec![classes]),
+                ]
+            },
+        }],
+        head_apart: true,
+        width: FlavaConfig::width,
+        arms: &[Arm::Both, Arm::Text, Arm::Image],
+        optional: &[],
+        off_path: flava::off_path,
+        build: |build, parameters| {
+            let config = FlavaConfig::read(build.config, build.dropout)?;
+            Ok(Box::new(Flava::new(config, build.arm, build.classes, parameters)?))
+        },
+        blueprint: |request| Ok(flava::blueprint(request)),
     },
 ];
+
+/// The width of an encoder's states.
+fn hidden_size(config: &ConfigFile) -> Result<usize, ModelError> {
+    config.count("hidden_size", 768)
+}
 
 impl Architecture {
     /// The architecture that a configuration names.
@@ -105,6 +244,25 @@ impl Architecture {
                 ARCHITECTURES.iter().map(|row| format!("`{}`", row.name)).collect();
             config.unsupported("model_type", &format!("one of {}", names.join(", ")))
         })
+    }
+
+    /// The head of this name, else the default.
+    pub(crate) fn head(&self, name: Option<&str>) -> Result<&'static Head, ModelError> {
+        let found = match name {
+            Some(name) => self.heads.iter().find(|head| head.name == name),
+            None => self.heads.first(),
+        };
+        found.ok_or_else(|| ModelError::UnknownHead {
+            architecture: self.name.to_owned(),
+            head: name.unwrap_or_default().to_owned(),
+            expected: self.heads.iter().map(|head| head.name.to_owned()).collect(),
+        })
+    }
+
+    /// Whether a tensor of this name is part of the backbone.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        (!self.prefix.is_empty() && name.starts_with(self.prefix))
+            || self.parts.iter().any(|part| name.starts_with(part))
     }
 
     /// Checks that the model can read what an arm shows.

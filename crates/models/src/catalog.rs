@@ -3,6 +3,7 @@
 use mmc_data::Arm;
 
 use crate::ModelError;
+use crate::architecture::ARCHITECTURES;
 
 /// One row of [`CATALOG`].
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +18,12 @@ pub struct Preset {
     pub arms: &'static [Arm],
     /// Whether it is small and made from scratch.
     pub tiny: bool,
-    /// Whether its texts keep their accents: they are letters of Spanish.
+    /// Whether its texts keep their accents: letters of Spanish, bytes like others to RoBERTa.
     pub accents: bool,
     /// What holds where neither a flag nor a configuration file says otherwise.
     pub defaults: Defaults,
-    /// The parameters that an arm leaves out: no gradient reaches them. A suite over this table
-    /// checks that the list is exact.
+    /// Beginnings of the names of the parameters that an arm leaves out: no gradient reaches
+    /// them. A suite over this table checks that the list is exact.
     pub off_path: fn(Arm) -> &'static [&'static str],
 }
 
@@ -79,6 +80,16 @@ pub const CATALOG: &[Preset] = &[
         off_path: crate::bert::off_path,
     },
     Preset {
+        name: "roberta",
+        architecture: "roberta",
+        hub_id: Some("FacebookAI/roberta-base"),
+        arms: TEXT,
+        tiny: false,
+        accents: true,
+        defaults: FINE_TUNED,
+        off_path: crate::roberta::off_path,
+    },
+    Preset {
         name: "beto",
         architecture: "bert",
         hub_id: Some("dccuchile/bert-base-spanish-wwm-cased"),
@@ -87,6 +98,36 @@ pub const CATALOG: &[Preset] = &[
         accents: true,
         defaults: FINE_TUNED,
         off_path: crate::bert::off_path,
+    },
+    Preset {
+        name: "clip",
+        architecture: "clip",
+        hub_id: Some("openai/clip-vit-base-patch32"),
+        arms: EVERY,
+        tiny: false,
+        accents: false,
+        defaults: Defaults { max_length: 77, ..FINE_TUNED },
+        off_path: crate::clip::off_path,
+    },
+    Preset {
+        name: "clip-l14",
+        architecture: "clip",
+        hub_id: Some("openai/clip-vit-large-patch14"),
+        arms: EVERY,
+        tiny: false,
+        accents: false,
+        defaults: Defaults { max_length: 77, ..FINE_TUNED },
+        off_path: crate::clip::off_path,
+    },
+    Preset {
+        name: "flava",
+        architecture: "flava",
+        hub_id: Some("facebook/flava-full"),
+        arms: EVERY,
+        tiny: false,
+        accents: false,
+        defaults: Defaults { max_length: 77, ..FINE_TUNED },
+        off_path: crate::flava::off_path,
     },
     Preset {
         name: "vilt",
@@ -109,6 +150,16 @@ pub const CATALOG: &[Preset] = &[
         off_path: crate::bert::off_path,
     },
     Preset {
+        name: "roberta-tiny",
+        architecture: "roberta",
+        hub_id: None,
+        arms: TEXT,
+        tiny: true,
+        accents: true,
+        defaults: TINY,
+        off_path: crate::roberta::off_path,
+    },
+    Preset {
         name: "beto-tiny",
         architecture: "bert",
         hub_id: None,
@@ -117,6 +168,26 @@ pub const CATALOG: &[Preset] = &[
         accents: true,
         defaults: TINY,
         off_path: crate::bert::off_path,
+    },
+    Preset {
+        name: "clip-tiny",
+        architecture: "clip",
+        hub_id: None,
+        arms: EVERY,
+        tiny: true,
+        accents: false,
+        defaults: TINY,
+        off_path: crate::clip::off_path,
+    },
+    Preset {
+        name: "flava-tiny",
+        architecture: "flava",
+        hub_id: None,
+        arms: EVERY,
+        tiny: true,
+        accents: false,
+        defaults: TINY,
+        off_path: crate::flava::off_path,
     },
     Preset {
         name: "vilt-tiny",
@@ -157,6 +228,13 @@ impl Preset {
     #[must_use]
     pub fn default_arm(&self) -> Arm {
         self.arms.first().copied().unwrap_or_default()
+    }
+
+    /// The heads that it can have, the default first.
+    #[must_use]
+    pub fn heads(&self) -> Vec<&'static str> {
+        let row = ARCHITECTURES.iter().find(|row| row.name == self.architecture);
+        row.map_or_else(Vec::new, |row| row.heads.iter().map(|head| head.name).collect())
     }
 }
 

@@ -18,12 +18,15 @@ use crate::parameters::{Initialiser, Parameters};
 use crate::{Classifier, ModelError, preset};
 
 pub(crate) use self::head::check_labels;
-use self::head::head_for;
+use self::head::{Wanted, head_for};
 pub use self::save::save;
-pub(crate) use self::save::{Notes, describe, write_file, write_folder, write_json, write_weights};
+pub(crate) use self::save::{
+    CARRIED, Notes, describe, write_file, write_folder, write_json, write_parameters,
+};
 pub(crate) use self::source::Source;
 use self::source::{CheckpointTensors, model_names};
 use self::weights::WeightFiles;
+pub(crate) use self::weights::{WEIGHTS, part_names};
 
 /// What to load, and how.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,9 @@ pub struct LoadRequest<'a> {
     pub labels: &'a [String],
     /// What the model shall read. `None`: what its `mmc.json` says, else all that it can.
     pub arm: Option<Arm>,
+    /// The kind of head, one of [`Preset::heads`](crate::Preset::heads). `None`: what its
+    /// `mmc.json` says, else the architecture's default.
+    pub head: Option<&'a str>,
     /// Whether a head may be made where the checkpoint has none that fits.
     pub fresh_head: FreshHead,
     /// Every dropout of the model; `None`: what its `config.json` says.
@@ -78,6 +84,8 @@ pub struct LoadReport {
     pub dropped: Vec<String>,
     /// Tensors that nothing is known about.
     pub left_over: Vec<String>,
+    /// The kind of head.
+    pub head_kind: String,
     /// Where the head comes from.
     pub head: HeadOrigin,
 }
@@ -110,13 +118,14 @@ impl fmt::Display for LoadReport {
                 write!(formatter, "{})", if names.len() > 1 { ", …" } else { "" })?;
             }
         }
+        write!(formatter, "; head `{}`: ", self.head_kind)?;
         match &self.head {
-            HeadOrigin::ByName => write!(formatter, "; classes matched by name"),
-            HeadOrigin::ByIndex => write!(formatter, "; classes matched by index"),
+            HeadOrigin::ByName => write!(formatter, "classes matched by name"),
+            HeadOrigin::ByIndex => write!(formatter, "classes matched by index"),
             HeadOrigin::Fresh { why } => {
                 write!(
                     formatter,
-                    "; the head is new, since the checkpoint has none that fits ({why})"
+                    "the head is new, since the checkpoint has none that fits ({why})"
                 )
             }
         }
@@ -143,10 +152,12 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
     let noted = notes.as_ref().map(|notes| notes.arm);
     let arm = request.arm.or(noted).or(architecture.arms.first().copied()).unwrap_or_default();
     architecture.check_arm(arm)?;
+    let kind = request.head.or(notes.as_ref().map(|notes| notes.head.as_str()));
+    let kind = architecture.head(kind)?;
     let weights = WeightFiles::open(request.folder)?;
-    let mut report = LoadReport::default();
+    let mut report = LoadReport { head_kind: kind.name.to_owned(), ..LoadReport::default() };
     let names = model_names(&weights, architecture, &mut report);
-    if !names.keys().any(|name| name.starts_with(architecture.prefix)) {
+    if !names.keys().any(|name| architecture.has(name)) {
         return Err(ModelError::Weights {
             path: weights.path().to_owned(),
             problem: format!(
@@ -156,7 +167,8 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
             ),
         });
     }
-    let head = head_for(request, &config, architecture, &weights)?;
+    let wanted = Wanted { kind, arm, width: (architecture.width)(&config)? };
+    let head = head_for(request, &config, &wanted, &weights)?;
     report.head = head.origin;
     let initialiser = match request.fresh_head {
         FreshHead::Allowed { seed } => {
@@ -165,8 +177,14 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
         }
         FreshHead::Refused => None,
     };
-    let source =
-        CheckpointTensors { weights: &weights, architecture, names, head: head.plan, initialiser };
+    let source = CheckpointTensors {
+        weights: &weights,
+        architecture,
+        names,
+        head: head.plan,
+        output: kind.output,
+        initialiser,
+    };
     let mut parameters = Parameters {
         source: Source::Checkpoint(source),
         off_path: (architecture.off_path)(arm),
@@ -175,7 +193,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
         report,
     };
     let (dropout, classes) = (request.dropout, head.labels.len());
-    let build = Build { config: &config, dropout, arm, classes };
+    let build = Build { config: &config, dropout, arm, head: kind.name, classes };
     let model = (architecture.build)(&build, &mut parameters)?;
     let report = account(parameters, &weights)?;
     tracing::debug!(folder = %request.folder.display(), %report, "loaded");

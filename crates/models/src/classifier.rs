@@ -34,6 +34,9 @@ pub trait Classifier: Send + Sync {
     /// The inputs that this model reads.
     fn arm(&self) -> Arm;
 
+    /// The kind of head, as `mmc.json` says it.
+    fn head(&self) -> &'static str;
+
     /// How many classes the head has.
     fn classes(&self) -> usize;
 

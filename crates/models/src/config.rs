@@ -14,6 +14,8 @@ use crate::ModelError;
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigFile {
     path: PathBuf,
+    /// Before each key in errors: empty, or `text_config.` for a tower.
+    scope: String,
     object: Map<String, Value>,
 }
 
@@ -22,7 +24,7 @@ impl ConfigFile {
     pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
         match read_object(&path)? {
-            Some(object) => Ok(Self { path, object }),
+            Some(object) => Ok(Self { path, scope: String::new(), object }),
             None => Err(ModelError::NoFile {
                 folder: folder.to_owned(),
                 file: "`config.json`".to_owned(),
@@ -32,6 +34,21 @@ impl ConfigFile {
 
     pub(crate) fn object(&self) -> &Map<String, Value> {
         &self.object
+    }
+
+    /// The configuration of a tower such as `text`: the object `text_config`.
+    ///
+    /// Old files hold `text_config_dict` too. It wins, and for what it leaves out there are the
+    /// architecture's defaults, not `text_config`: so transformers reads them.
+    pub(crate) fn tower(&self, name: &str) -> Result<Self, ModelError> {
+        let keys = [format!("{name}_config_dict"), format!("{name}_config")];
+        let key = keys.iter().find(|key| self.get(key).is_some()).unwrap_or(&keys[1]);
+        let object = match self.get(key) {
+            None => Map::new(),
+            Some(Value::Object(object)) => object.clone(),
+            Some(_) => return Err(self.unsupported(key, "an object")),
+        };
+        Ok(Self { path: self.path.clone(), scope: format!("{}{key}.", self.scope), object })
     }
 
     /// The value of a key; absent and `null` are the same.
@@ -115,7 +132,7 @@ impl ConfigFile {
     pub(crate) fn unsupported(&self, key: &str, expected: &str) -> ModelError {
         ModelError::Value {
             path: self.path.clone(),
-            key: key.to_owned(),
+            key: format!("{}{key}", self.scope),
             value: self.get(key).map_or_else(|| "null".to_owned(), shown),
             expected: expected.to_owned(),
         }
@@ -152,5 +169,34 @@ pub(crate) fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, Mod
         Ok(Value::Object(object)) => Ok(Some(object)),
         Ok(_) => Err(malformed(1, "the file holds no JSON object".to_owned())),
         Err(error) => Err(malformed(error.line(), error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> ConfigFile {
+        let object = serde_json::from_str(text).unwrap();
+        ConfigFile { path: "config.json".into(), scope: String::new(), object }
+    }
+
+    #[test]
+    fn the_older_object_of_a_tower_wins() {
+        let old = r#"{"text_config": {"a": 1, "b": 2}, "text_config_dict": {"a": 3}}"#;
+        let tower = config(old).tower("text").unwrap();
+        assert_eq!(tower.count("a", 9).unwrap(), 3);
+        assert_eq!(tower.count("b", 9).unwrap(), 9);
+        let new = r#"{"text_config": {"a": 1}, "text_config_dict": null}"#;
+        assert_eq!(config(new).tower("text").unwrap().count("a", 9).unwrap(), 1);
+        assert_eq!(config("{}").tower("text").unwrap().count("a", 9).unwrap(), 9);
+    }
+
+    #[test]
+    fn a_key_is_named_with_its_tower() {
+        let tower = config(r#"{"text_config": {"a": "b"}}"#).tower("text").unwrap();
+        let error = tower.count("a", 1).unwrap_err().to_string();
+        assert_eq!(error, "config.json: `text_config.a` is `b`, expected a whole number above 0");
+        assert!(config(r#"{"text_config": 1}"#).tower("text").is_err());
     }
 }

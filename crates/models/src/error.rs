@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use mmc_data::Arm;
 
+use crate::hub::Repository;
+
 /// An error of this crate: what happened, where, what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -145,6 +147,16 @@ pub enum ModelError {
         /// The arms it has.
         expected: String,
     },
+    /// An architecture has no head of this name.
+    #[error("a `{architecture}` model has no head `{head}`, expected one of {}", listed(expected))]
+    UnknownHead {
+        /// The architecture.
+        architecture: String,
+        /// The head asked for.
+        head: String,
+        /// The heads it has.
+        expected: Vec<String>,
+    },
     /// A batch lacks an input that the arm needs.
     #[error("the batch has no {input}, which arm `{arm}` needs; prepare it with the same arm")]
     NoInput {
@@ -197,6 +209,17 @@ pub enum ModelError {
         /// What to do.
         remedy: String,
     },
+    /// The name of a repository is malformed.
+    #[error(
+        "`{given}` is no repository of the hub, expected `OWNER/NAME` or `OWNER/NAME@REVISION`"
+    )]
+    HubId {
+        /// What was given.
+        given: String,
+    },
+    /// The hub.
+    #[error(transparent)]
+    Hub(#[from] Box<HubError>),
     /// An operation.
     #[error(transparent)]
     Ops(#[from] mmc_ops::OpsError),
@@ -212,11 +235,56 @@ impl ModelError {
         matches!(
             self,
             Self::Arm { .. }
+                | Self::UnknownHead { .. }
                 | Self::UnknownPreset { .. }
                 | Self::NotTiny { .. }
                 | Self::Architecture { .. }
+                | Self::HubId { .. }
         )
     }
+}
+
+/// A repository of the hub, or a file of it, could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{repository}` at `{revision}`{}: {problem}; {remedy}", of_file(file.as_deref()))]
+#[non_exhaustive]
+pub struct HubError {
+    /// The repository's id.
+    pub repository: String,
+    /// The branch, tag or commit.
+    pub revision: String,
+    /// The file, where it is about one.
+    pub file: Option<String>,
+    /// The status of the server's answer, where it was that.
+    pub status: Option<u16>,
+    /// What happened.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl HubError {
+    pub(crate) fn new(repository: &Repository, problem: String, remedy: String) -> Self {
+        Self {
+            repository: repository.id().to_owned(),
+            revision: repository.revision().to_owned(),
+            file: None,
+            status: None,
+            problem,
+            remedy,
+        }
+    }
+}
+
+impl From<HubError> for ModelError {
+    fn from(error: HubError) -> Self {
+        Self::Hub(Box::new(error))
+    }
+}
+
+/// The file in a sentence about a repository.
+fn of_file(file: Option<&str>) -> String {
+    file.map_or_else(String::new, |file| format!(", `{file}`"))
 }
 
 /// Names in backticks, the first ten of many.

@@ -114,12 +114,22 @@ impl Sizes {
     /// Operations of the encoder's matrix products on a sequence of this length, whose last layer
     /// computes the first token alone.
     pub(crate) fn flops(&self, tokens: f64) -> f64 {
+        self.flops_of(tokens, 1.0)
+    }
+
+    /// The same where the last layer computes all tokens.
+    pub(crate) fn flops_of_all(&self, tokens: f64) -> f64 {
+        self.flops_of(tokens, tokens)
+    }
+
+    /// The last layer computes the first `last` tokens.
+    fn flops_of(&self, tokens: f64, last: f64) -> f64 {
         let (hidden, intermediate) = (self.hidden as f64, self.intermediate as f64);
         // Per query: query and output maps, scores and their sum over values, feed-forward.
         let query = 4.0 * hidden * hidden + 4.0 * tokens * hidden + 4.0 * hidden * intermediate;
         // Per token: key and value maps.
         let key = 4.0 * hidden * hidden;
-        let queries = (self.layers as f64 - 1.0).max(0.0) * tokens + 1.0;
+        let queries = (self.layers as f64 - 1.0).max(0.0) * tokens + last;
         queries * query + self.layers as f64 * tokens * key
     }
 }
@@ -140,12 +150,22 @@ impl SelfAttention {
         prefix: &str,
         sizes: &Sizes,
     ) -> Result<Self, ModelError> {
+        Self::named(parameters, prefix, ["query", "key", "value"], sizes)
+    }
+
+    /// Under `prefix`, the maps of these names: query, key, value.
+    pub(crate) fn named(
+        parameters: &mut Parameters<'_>,
+        prefix: &str,
+        [query, key, value]: [&str; 3],
+        sizes: &Sizes,
+    ) -> Result<Self, ModelError> {
         let mut map =
             |name| Linear::new(parameters, &format!("{prefix}.{name}"), sizes.hidden, sizes.hidden);
         Ok(Self {
-            query: map("query")?,
-            key: map("key")?,
-            value: map("value")?,
+            query: map(query)?,
+            key: map(key)?,
+            value: map(value)?,
             heads: sizes.heads,
             dropout: DropoutSite::new(prefix, sizes.attention_dropout),
         })
@@ -178,7 +198,7 @@ impl SelfAttention {
 
 /// What all blocks of a forward need beside the states.
 pub(crate) struct Context<'a> {
-    /// `[batch, tokens]`: 1 for tokens, 0 for padding.
+    /// `[batch, tokens]`, or `[batch, queries, tokens]`: 1 for tokens that are read, 0 for others.
     pub(crate) attention_mask: &'a Tensor,
     pub(crate) positions: &'a Positions,
     pub(crate) pass: &'a Pass,

@@ -6,18 +6,27 @@
 //!
 //! ```
 //! use candle_core::Device;
-//! use mmc_models::{FreshHead, LoadRequest, create, load, preset};
+//! use mmc_models::{CreateRequest, FreshHead, LoadRequest, create, load, preset};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let folder = folder.path().join("initial");
 //! let labels = ["no".to_owned(), "yes".to_owned()];
-//! create(preset("vilt-tiny")?, &["a red car", "a blue car"], &labels, 0, &folder)?;
+//! let request = CreateRequest {
+//!     preset: preset("vilt-tiny")?,
+//!     arm: None, // all that the model has
+//!     head: None, // its default
+//!     texts: &["a red car", "a blue car"],
+//!     labels: &labels,
+//!     seed: 0,
+//! };
+//! create(&request, &folder)?;
 //!
 //! let loaded = load(&LoadRequest {
 //!     folder: &folder,
 //!     labels: &labels,
-//!     arm: None, // all that the model has
+//!     arm: None,  // the folder's own
+//!     head: None, // the folder's own
 //!     fresh_head: FreshHead::Refused,
 //!     dropout: None, // the checkpoint's own
 //!     device: &Device::Cpu,
@@ -28,27 +37,39 @@
 //! # }
 //! ```
 //!
+//! [`hub`] fetches a checkpoint from the Hugging Face hub; nothing else uses the network.
+//!
 //! Not here: turning samples into batches (`mmc-preprocess`), the training loop (`mmc-train`), any
 //! data set.
 
 mod architecture;
 mod bert;
+mod bpe;
+mod byte_vocabulary;
 mod catalog;
 mod checkpoint;
 mod classifier;
+mod clip;
 mod config;
 mod error;
+mod flava;
+pub mod hub;
+mod interpolation;
 mod layers;
 mod locate;
 mod parameters;
 mod patches;
+mod post_norm;
+mod pre_norm;
+mod roberta;
 mod scratch;
+mod text;
 mod vilt;
 mod vocabulary;
 
 pub use catalog::{CATALOG, Defaults, Preset, preset};
 pub use checkpoint::{FreshHead, HeadOrigin, LoadReport, LoadRequest, Loaded, load, save};
 pub use classifier::{Classifier, Logits, Parameter, Pass};
-pub use error::ModelError;
+pub use error::{HubError, ModelError};
 pub use locate::{CheckpointSource, locate};
-pub use scratch::create;
+pub use scratch::{CreateRequest, create};

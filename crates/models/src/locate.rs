@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::architecture::Architecture;
 use crate::config::ConfigFile;
+use crate::hub::{self, Repository};
 use crate::{ModelError, Preset};
 
 /// Where a model's parameters come from.
@@ -15,20 +16,20 @@ pub enum CheckpointSource {
     FromScratch,
 }
 
-/// Finds the weights of a preset: `given` is a folder, a hub id or `none`; without it a tiny
-/// preset is made from scratch and any other is looked for in `$MMC_MODELS/PRESET`,
-/// `models/PRESET` and the hub's cache.
+/// Finds the weights of a preset: `given` is a folder, a hub id (`OWNER/NAME`, or
+/// `OWNER/NAME@REVISION`) or `none`; without it a tiny preset is made from scratch and any other is
+/// looked for in `$MMC_MODELS/PRESET`, `models/PRESET` and the hub's cache. Nothing is downloaded:
+/// [`hub::fetch`] does that.
 ///
 /// # Errors
 /// [`ModelError::NotFound`] with the places that were searched and how to get the weights;
 /// [`ModelError::NotTiny`] where `none` is given for a preset that is not tiny;
 /// [`ModelError::Architecture`] for a folder of another architecture.
 pub fn locate(preset: &Preset, given: Option<&str>) -> Result<CheckpointSource, ModelError> {
-    let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || path("HOME").map(|home| home.join(".cache/huggingface"));
-    let hub = path("HF_HUB_CACHE")
-        .or_else(|| path("HF_HOME").or_else(home).map(|folder| folder.join("hub")));
-    Places { models: path("MMC_MODELS"), here: PathBuf::from("models"), hub }.find(preset, given)
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let hub = hub::cache_folder(&variable);
+    let models = variable("MMC_MODELS").map(PathBuf::from);
+    Places { models, here: PathBuf::from("models"), hub }.find(preset, given)
 }
 
 /// Folders in which checkpoints may lie.
@@ -53,8 +54,8 @@ impl Places {
             }
             Some(given) => {
                 searched.push(format!("the folder `{given}`"));
-                if is_hub_id(given) {
-                    self.add_cached(given, &mut searched, &mut candidates);
+                if let Ok(repository) = given.parse() {
+                    self.add_cached(&repository, &mut searched, &mut candidates);
                 }
             }
             None => {
@@ -65,8 +66,8 @@ impl Places {
                 }
                 candidates.push(self.here.join(preset.name));
                 searched.extend(candidates.iter().map(|path| format!("`{}`", path.display())));
-                if let Some(id) = preset.hub_id {
-                    self.add_cached(id, &mut searched, &mut candidates);
+                if let Some(Ok(repository)) = preset.hub_id.map(str::parse) {
+                    self.add_cached(&repository, &mut searched, &mut candidates);
                 }
             }
         }
@@ -82,25 +83,33 @@ impl Places {
     }
 
     /// The snapshot of a repository in the hub's cache.
-    fn add_cached(&self, id: &str, searched: &mut Vec<String>, candidates: &mut Vec<PathBuf>) {
+    fn add_cached(
+        &self,
+        repository: &Repository,
+        searched: &mut Vec<String>,
+        candidates: &mut Vec<PathBuf>,
+    ) {
         let Some(hub) = &self.hub else { return };
-        let repository = hub.join(format!("models--{}", id.replace('/', "--")));
-        searched.push(format!("`{}`", repository.display()));
-        candidates.extend(snapshot(&repository));
+        let folder = hub::snapshot(hub, repository);
+        let whole = folder.filter(|folder| hub::is_whole(folder));
+        searched.push(format!("a whole copy of `{repository}` in `{}`", hub.display()));
+        candidates.extend(whole);
     }
 
     fn remedy(&self, preset: &Preset, given: Option<&str>) -> String {
-        let id = given.filter(|given| is_hub_id(given)).or(preset.hub_id);
+        let given = given.and_then(|given| given.parse::<Repository>().ok());
         let target = self.models.as_ref().unwrap_or(&self.here).join(preset.name);
-        match id {
-            Some(id) => format!(
-                "get the files of https://huggingface.co/{id} (`config.json`, the weights, the \
-                 tokenizer's and, if there is one, the image processor's files) and put them into \
-                 `{}`, or name their folder with `--checkpoint`",
-                target.display()
-            ),
-            None => "give a folder in Hugging Face layout, or `none`".to_owned(),
-        }
+        let (what, id) = match (&given, preset.hub_id) {
+            (Some(repository), _) => (repository.to_string(), repository.id()),
+            (None, Some(id)) => (preset.name.to_owned(), id),
+            (None, None) => return "give a folder in Hugging Face layout, or `none`".to_owned(),
+        };
+        format!(
+            "`mmc fetch {what}` gets them from https://huggingface.co/{id}; without a network put \
+             that repository's files (`config.json`, the weights, the tokenizer's and, if there is \
+             one, the image processor's) into `{}`, or name their folder with `--checkpoint`",
+            target.display()
+        )
     }
 }
 
@@ -129,28 +138,6 @@ fn from_scratch(preset: &Preset) -> Result<CheckpointSource, ModelError> {
     Err(ModelError::NotTiny { preset: preset.name.to_owned(), remedy })
 }
 
-/// `owner/name`, or a short name of old; not a path.
-fn is_hub_id(given: &str) -> bool {
-    let part = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
-    };
-    let mut parts = given.split('/');
-    parts.clone().count() <= 2 && parts.all(part)
-}
-
-/// The folder of a cached repository: the one that `refs/main` names, else the only one.
-fn snapshot(repository: &Path) -> Option<PathBuf> {
-    let snapshots = repository.join("snapshots");
-    if let Ok(commit) = std::fs::read_to_string(repository.join("refs/main")) {
-        return Some(snapshots.join(commit.trim()));
-    }
-    let mut folders: Vec<PathBuf> =
-        std::fs::read_dir(snapshots).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    if folders.len() == 1 { folders.pop() } else { None }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -172,6 +159,10 @@ mod tests {
         fs::write(folder.join("config.json"), config).unwrap();
     }
 
+    fn put_weights(folder: &Path) {
+        fs::write(folder.join("pytorch_model.bin"), "as many as there are").unwrap();
+    }
+
     #[test]
     fn places_are_searched_in_order() {
         let root = tempfile::tempdir().unwrap();
@@ -184,6 +175,9 @@ mod tests {
 
         let cached = "hub/models--google-bert--bert-base-uncased";
         put(&root.path().join(cached).join("snapshots/abc"), "bert");
+        let error = places.find(bert, None).unwrap_err().to_string();
+        assert!(error.contains("mmc fetch bert"), "a copy without weights is no copy: {error}");
+        put_weights(&root.path().join(cached).join("snapshots/abc"));
         assert_eq!(places.find(bert, None).unwrap(), folder(&format!("{cached}/snapshots/abc")));
         let id = Some("google-bert/bert-base-uncased");
         assert_eq!(places.find(bert, id).unwrap(), folder(&format!("{cached}/snapshots/abc")));
@@ -197,13 +191,19 @@ mod tests {
     fn the_snapshot_of_main_is_taken_among_several() {
         let root = tempfile::tempdir().unwrap();
         let repository = root.path().join("hub/models--a--b");
-        put(&repository.join("snapshots/one"), "vilt");
-        put(&repository.join("snapshots/two"), "vilt");
-        let find = || places(root.path()).find(preset("vilt").unwrap(), Some("a/b"));
-        assert!(find().is_err());
+        for commit in ["one", "two"] {
+            put(&repository.join("snapshots").join(commit), "vilt");
+            put_weights(&repository.join("snapshots").join(commit));
+        }
+        let find = |id| places(root.path()).find(preset("vilt").unwrap(), Some(id));
+        let two = CheckpointSource::Folder(repository.join("snapshots/two"));
+        let error = find("a/b").unwrap_err().to_string();
+        assert!(error.contains("`mmc fetch a/b`"), "{error}");
+        assert_eq!(find("a/b@two").unwrap(), two);
         fs::create_dir_all(repository.join("refs")).unwrap();
         fs::write(repository.join("refs/main"), "two\n").unwrap();
-        assert_eq!(find().unwrap(), CheckpointSource::Folder(repository.join("snapshots/two")));
+        assert_eq!(find("a/b").unwrap(), two);
+        assert!(find("a/b@v1").unwrap_err().to_string().contains("`mmc fetch a/b@v1`"));
     }
 
     #[test]

@@ -15,7 +15,12 @@ pub(crate) enum Kind {
     Bias,
     /// The scale of a norm: 1, does not decay.
     Scale,
+    /// The logarithm of the factor of contrastive logits, which no classifier uses: ln(1/0.07).
+    LogitScale,
 }
+
+/// ln(1/0.07), as transformers rounds it.
+const LOGIT_SCALE: f32 = 2.6592;
 
 /// How weights that are made are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,8 +62,8 @@ impl Parameters<'_> {
         self.list.push(Parameter {
             name: name.to_owned(),
             var,
-            decay: kind == Kind::Weight,
-            active: !self.off_path.contains(&name),
+            decay: matches!(kind, Kind::Weight | Kind::LogitScale),
+            active: !self.off_path.iter().any(|part| name.starts_with(part)),
         });
         Ok(handle)
     }
@@ -70,6 +75,7 @@ impl Initialiser {
         Ok(match kind {
             Kind::Bias => Tensor::zeros(shape, DType::F32, &Device::Cpu)?,
             Kind::Scale => Tensor::ones(shape, DType::F32, &Device::Cpu)?,
+            Kind::LogitScale => Tensor::full(LOGIT_SCALE, shape, &Device::Cpu)?,
             Kind::Weight => {
                 let random = &mut generator(self.seed, Purpose::Initialise, 0, name_index(name));
                 let one = |_| loop {

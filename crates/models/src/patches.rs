@@ -1,10 +1,11 @@
-//! Pictures as patches, for ViLT: projection, positions resized to each picture, mask.
+//! Pictures as patches, for ViLT and FLAVA: projection, positions resized to each picture, mask.
 
 use candle_core::{DType, Device, Tensor};
 use mmc_ops::linear;
 use mmc_preprocess::ImageInput;
 
 use crate::ModelError;
+use crate::interpolation::Interpolation;
 use crate::layers::Positions;
 use crate::parameters::{Kind, Parameters};
 
@@ -70,10 +71,31 @@ impl PatchGrid {
             .collect()
     }
 
+    /// Pixels `[batch, 3, height, width]` as `[batch, patches, 3 · patch²]`, a patch in the order
+    /// (channel, row, column).
+    pub(crate) fn cut(&self, pixels: &Tensor, patch: usize) -> Result<Tensor, ModelError> {
+        let (batch, channels, height, width) = pixels.dims4()?;
+        let (rows, columns) = (self.rows, self.columns);
+        let mut pixels = pixels.to_dtype(DType::F32)?;
+        if (height, width) != (rows * patch, columns * patch) {
+            pixels = pixels.narrow(2, 0, rows * patch)?.narrow(3, 0, columns * patch)?;
+        }
+        let patches = pixels
+            .reshape((batch, channels, rows, patch, columns * patch))?
+            .reshape(vec![batch, channels, rows, patch, columns, patch])?
+            .permute(vec![0, 2, 4, 1, 3, 5])?;
+        Ok(patches.reshape((batch, rows * columns, channels * patch * patch))?)
+    }
+
     /// For each picture, or once where all have the same size, the matrix
     /// `[patches of the batch, side²]` that resizes a square table of positions to the picture's
-    /// own patches: bilinear with aligned corners, 0 for padding.
-    fn interpolation(&self, side: usize, device: &Device) -> Result<Tensor, ModelError> {
+    /// own patches, 0 for padding.
+    pub(crate) fn interpolation(
+        &self,
+        side: usize,
+        kind: Interpolation,
+        device: &Device,
+    ) -> Result<Tensor, ModelError> {
         let same = self.real.windows(2).all(|pair| pair[0] == pair[1]);
         let shown = if same { &self.real[..1] } else { &self.real };
         let mut matrix = vec![0_f32; shown.len() * self.rows * self.columns * side * side];
@@ -83,11 +105,7 @@ impl PatchGrid {
                 for column in 0..self.columns {
                     let Some(weights) = rows.next() else { continue };
                     if row < real_rows && column < real_columns {
-                        for (y, by_row) in neighbours(row, real_rows, side) {
-                            for (x, by_column) in neighbours(column, real_columns, side) {
-                                weights[y * side + x] += (by_row * by_column) as f32;
-                            }
-                        }
+                        kind.add((row, real_rows), (column, real_columns), side, weights);
                     }
                 }
             }
@@ -95,15 +113,6 @@ impl PatchGrid {
         let shape = (shown.len(), self.rows * self.columns, side * side);
         Ok(Tensor::from_vec(matrix, shape, device)?)
     }
-}
-
-/// The two samples of `0..side` between which the `index`-th of `count` lies when the first and
-/// the last of both fall together, with their weights.
-fn neighbours(index: usize, count: usize, side: usize) -> [(usize, f64); 2] {
-    let place = if count > 1 { index as f64 * (side - 1) as f64 / (count - 1) as f64 } else { 0.0 };
-    let low = (place.floor() as usize).min(side - 1);
-    let part = place - low as f64;
-    [(low, 1.0 - part), ((low + 1).min(side - 1), part)]
 }
 
 /// The class token and the projected patches, with their positions.
@@ -114,18 +123,22 @@ pub(crate) struct PatchEmbeddings {
     bias: Tensor,        // [hidden]
     side: usize,
     patch: usize,
+    interpolation: Interpolation,
 }
 
 impl PatchEmbeddings {
-    /// `side`: patches along a side of the table of positions; `patch`: pixels of a patch's side.
+    /// `prefix.{cls_token,position_embeddings,patch_embeddings.projection}`. `side`: patches along
+    /// a side of the table of positions; `patch`: pixels of a patch's side.
     pub(crate) fn new(
         parameters: &mut Parameters<'_>,
+        prefix: &str,
         hidden: usize,
         side: usize,
         patch: usize,
+        interpolation: Interpolation,
     ) -> Result<Self, ModelError> {
         let mut take = |name: &str, shape: &[usize], kind| {
-            parameters.take(&format!("vilt.embeddings.{name}"), shape, kind)
+            parameters.take(&format!("{prefix}.{name}"), shape, kind)
         };
         Ok(Self {
             class_token: take("cls_token", &[1, 1, hidden], Kind::Weight)?,
@@ -138,6 +151,7 @@ impl PatchEmbeddings {
             bias: take("patch_embeddings.projection.bias", &[hidden], Kind::Bias)?,
             side,
             patch,
+            interpolation,
         })
     }
 
@@ -149,11 +163,11 @@ impl PatchEmbeddings {
     ) -> Result<Tensor, ModelError> {
         let hidden = self.bias.dim(0)?;
         let batch = image.pixel_values.dim(0)?;
-        let pixels = self.cut(&image.pixel_values, grid)?; // [batch, patches, 3 · patch²]
+        let pixels = grid.cut(&image.pixel_values, self.patch)?; // [batch, patches, 3 · patch²]
         let weight = self.weight.reshape((hidden, 3 * self.patch * self.patch))?;
         let patches = linear(&pixels, &weight, Some(&self.bias))?;
 
-        let interpolation = grid.interpolation(self.side, pixels.device())?;
+        let interpolation = grid.interpolation(self.side, self.interpolation, pixels.device())?;
         let (pictures, places, cells) = interpolation.dims3()?;
         let table = self.positions.narrow(1, 1, cells)?.squeeze(0)?; // [side², hidden]
         let positions = interpolation.reshape((pictures * places, cells))?.matmul(&table)?;
@@ -162,22 +176,6 @@ impl PatchEmbeddings {
         let class_token = (&self.class_token + self.positions.narrow(1, 0, 1)?)?;
         let class_token = class_token.broadcast_as((batch, 1, hidden))?;
         Ok(Tensor::cat(&[class_token, patches], 1)?)
-    }
-
-    /// Pixels `[batch, 3, height, width]` as `[batch, patches, 3 · patch²]`, a patch in the order
-    /// (channel, row, column).
-    fn cut(&self, pixels: &Tensor, grid: &PatchGrid) -> Result<Tensor, ModelError> {
-        let (batch, channels, height, width) = pixels.dims4()?;
-        let (rows, columns, patch) = (grid.rows, grid.columns, self.patch);
-        let mut pixels = pixels.to_dtype(DType::F32)?;
-        if (height, width) != (rows * patch, columns * patch) {
-            pixels = pixels.narrow(2, 0, rows * patch)?.narrow(3, 0, columns * patch)?;
-        }
-        let patches = pixels
-            .reshape((batch, channels, rows, patch, columns * patch))?
-            .reshape(vec![batch, channels, rows, patch, columns, patch])?
-            .permute(vec![0, 2, 4, 1, 3, 5])?;
-        Ok(patches.reshape((batch, rows * columns, channels * patch * patch))?)
     }
 }
 
@@ -208,19 +206,13 @@ mod tests {
         assert_eq!(*tall, [40, 41, 41 + 1024]);
     }
 
-    /// By hand: three samples of the line 0, 1 are 0, ½, 1; one sample is the first.
-    #[test]
-    fn corners_are_aligned() {
-        assert_eq!(neighbours(1, 3, 2), [(0, 0.5), (1, 0.5)]);
-        assert_eq!(neighbours(2, 3, 2), [(1, 1.0), (1, 0.0)]);
-        assert_eq!(neighbours(0, 1, 2), [(0, 1.0), (1, 0.0)]);
-    }
-
     #[test]
     fn a_table_of_the_right_size_is_kept() {
         let grid = PatchGrid::of(&input(&[(16, 16)], 16, 16), 8).unwrap();
-        let matrix = grid.interpolation(2, &Device::Cpu).unwrap().squeeze(0).unwrap();
         let identity = Tensor::eye(4, DType::F32, &Device::Cpu).unwrap();
-        assert_eq!(matrix.to_vec2::<f32>().unwrap(), identity.to_vec2::<f32>().unwrap());
+        for kind in [Interpolation::AlignedBilinear, Interpolation::Bicubic] {
+            let matrix = grid.interpolation(2, kind, &Device::Cpu).unwrap().squeeze(0).unwrap();
+            assert_eq!(matrix.to_vec2::<f32>().unwrap(), identity.to_vec2::<f32>().unwrap());
+        }
     }
 }

@@ -10,14 +10,13 @@ use mmc_data::Arm;
 use mmc_ops::gelu;
 use mmc_preprocess::Batch;
 
-use crate::bert::{TextEmbeddings, encoder_sizes, text_of};
 use crate::config::ConfigFile;
-use crate::layers::{
-    Context, DropoutSite, FeedForward, Linear, Norm, Pooler, Positions, SelfAttention, Sizes,
-    first_token,
-};
+use crate::interpolation::Interpolation;
+use crate::layers::{Context, DropoutSite, Linear, Norm, Pooler, Positions, Sizes};
 use crate::parameters::{Kind, Parameters};
 use crate::patches::{PatchEmbeddings, PatchGrid};
+use crate::pre_norm::Encoder;
+use crate::text::{TextEmbeddings, encoder_sizes, text_of};
 use crate::{Classifier, Logits, ModelError, Parameter, Pass};
 
 /// What the text arm leaves out: all that reads the picture. The modality table stays, since its
@@ -33,6 +32,9 @@ pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
         Arm::Both | Arm::Image => &[],
     }
 }
+
+/// The name of its head.
+pub(crate) const HEAD: &str = "mlp";
 
 /// The norm of the head keeps PyTorch's ε, whatever the configuration says.
 const HEAD_EPS: f64 = 1e-5;
@@ -92,7 +94,7 @@ pub(crate) struct Vilt {
     patches: PatchEmbeddings,
     patch_dropout: DropoutSite,
     modalities: Tensor, // [modalities, hidden]: row 0 text, row 1 picture
-    blocks: Vec<Block>,
+    encoder: Encoder,
     norm: Norm,
     pooler: Pooler,
     head: Head,
@@ -109,7 +111,14 @@ impl Vilt {
         let (sizes, hidden) = (config.sizes, config.sizes.hidden);
         let tables = [config.vocabulary, config.positions, config.segments];
         let text_prefix = "vilt.embeddings.text_embeddings";
-        let patches = PatchEmbeddings::new(parameters, hidden, config.grid, config.patch)?;
+        let patches = PatchEmbeddings::new(
+            parameters,
+            "vilt.embeddings",
+            hidden,
+            config.grid,
+            config.patch,
+            Interpolation::AlignedBilinear,
+        )?;
         let text = TextEmbeddings::new(parameters, text_prefix, tables, hidden)?;
         let text_norm =
             Norm::new(parameters, &format!("{text_prefix}.LayerNorm"), hidden, sizes.eps)?;
@@ -118,9 +127,7 @@ impl Vilt {
             &[config.modalities, hidden],
             Kind::Weight,
         )?;
-        let blocks = (0..sizes.layers)
-            .map(|layer| Block::new(parameters, &format!("vilt.encoder.layer.{layer}"), &sizes))
-            .collect::<Result<_, _>>()?;
+        let encoder = Encoder::new(parameters, "vilt.encoder", &sizes)?;
         Ok(Self {
             patches,
             text,
@@ -128,7 +135,7 @@ impl Vilt {
             text_dropout: DropoutSite::new(text_prefix, sizes.hidden_dropout),
             patch_dropout: DropoutSite::new("vilt.embeddings", sizes.hidden_dropout),
             modalities,
-            blocks,
+            encoder,
             norm: Norm::new(parameters, "vilt.layernorm", hidden, sizes.eps)?,
             pooler: Pooler::new(parameters, "vilt.pooler", hidden)?,
             head: Head::new(parameters, hidden, classes)?,
@@ -179,12 +186,9 @@ impl Classifier for Vilt {
     }
 
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
-        let (mut states, attention_mask, positions) = self.embed(batch, pass)?;
+        let (states, attention_mask, positions) = self.embed(batch, pass)?;
         let context = Context { attention_mask: &attention_mask, positions: &positions, pass };
-        let last = self.blocks.len() - 1;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            states = block.forward(&states, layer == last, &context)?; // [batch, queries, hidden]
-        }
+        let states = self.encoder.first_token(states, &context)?; // [batch, 1, hidden]
         self.pooler.forward(&self.norm.forward(&states)?)
     }
 
@@ -194,6 +198,10 @@ impl Classifier for Vilt {
 
     fn arm(&self) -> Arm {
         self.arm
+    }
+
+    fn head(&self) -> &'static str {
+        HEAD
     }
 
     fn classes(&self) -> usize {
@@ -219,69 +227,6 @@ impl Classifier for Vilt {
         } else {
             0
         }
-    }
-}
-
-/// A pre-norm block.
-struct Block {
-    norm_before: Norm,
-    attention: SelfAttention,
-    attention_output: Linear,
-    attention_dropout: DropoutSite,
-    norm_after: Norm,
-    feed_forward: FeedForward,
-    output_dropout: DropoutSite,
-}
-
-impl Block {
-    fn new(
-        parameters: &mut Parameters<'_>,
-        prefix: &str,
-        sizes: &Sizes,
-    ) -> Result<Self, ModelError> {
-        let hidden = sizes.hidden;
-        let output = format!("{prefix}.attention.output");
-        let core = format!("{prefix}.attention.attention");
-        Ok(Self {
-            attention: SelfAttention::new(parameters, &core, sizes)?,
-            attention_output: Linear::new(parameters, &format!("{output}.dense"), hidden, hidden)?,
-            attention_dropout: DropoutSite::new(&output, sizes.hidden_dropout),
-            feed_forward: FeedForward::new(parameters, prefix, sizes)?,
-            output_dropout: DropoutSite::new(&format!("{prefix}.output"), sizes.hidden_dropout),
-            norm_before: Norm::new(
-                parameters,
-                &format!("{prefix}.layernorm_before"),
-                hidden,
-                sizes.eps,
-            )?,
-            norm_after: Norm::new(
-                parameters,
-                &format!("{prefix}.layernorm_after"),
-                hidden,
-                sizes.eps,
-            )?,
-        })
-    }
-
-    /// The new states of `states` `[batch, tokens, hidden]`, or of the first token alone.
-    fn forward(
-        &self,
-        states: &Tensor,
-        first_only: bool,
-        context: &Context<'_>,
-    ) -> Result<Tensor, ModelError> {
-        let Context { positions, pass, .. } = context;
-        let normed = self.norm_before.forward(states)?;
-        let (states, queries) = if first_only {
-            (first_token(states)?, first_token(&normed)?)
-        } else {
-            (states.clone(), normed.clone())
-        };
-        let read = self.attention.forward(&queries, &normed, context)?;
-        let read = self.attention_output.forward(&read)?;
-        let states = (states + self.attention_dropout.forward(read, pass, positions)?)?;
-        let output = self.feed_forward.forward(&self.norm_after.forward(&states)?)?;
-        Ok((states + self.output_dropout.forward(output, pass, positions)?)?)
     }
 }
 

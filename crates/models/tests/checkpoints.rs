@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
-use mmc_models::{FreshHead, LoadRequest, Loaded, ModelError, load, preset, save};
+use candle_core::{DType, Device, Tensor};
+use mmc_models::{CreateRequest, FreshHead, LoadRequest, Loaded, ModelError, load, preset, save};
 use serde_json::{Value, json};
 
 fn fixtures() -> PathBuf {
@@ -24,6 +24,7 @@ fn load_plainly(folder: &Path) -> Result<Loaded, ModelError> {
         folder,
         labels: &[],
         arm: None,
+        head: None,
         fresh_head: FreshHead::Refused,
         dropout: None,
         device: &Device::Cpu,
@@ -70,6 +71,44 @@ fn pickles_of_old_give_the_same_parameters() {
     let new = load_plainly(&fixtures().join("bert")).unwrap();
     assert_eq!(values(&old), values(&new));
     assert_eq!(old.report.dropped, ["bert.embeddings.position_ids", "cls.predictions.bias"]);
+}
+
+/// No prefix, names of 2018, a buffer, and what some descendants of RoBERTa hold beside.
+#[test]
+fn the_pooler_and_the_language_model_of_roberta_are_dropped() {
+    let folder = changed(
+        "roberta",
+        |tensors| {
+            let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+            let added = [
+                ("roberta.pooler.dense.weight", zeros(&[32, 32])),
+                ("roberta.pooler.dense.bias", zeros(&[32])),
+                ("roberta.embeddings.position_ids", zeros(&[1, 18])),
+                ("lm_head.bias", zeros(&[328])),
+                ("lm_head.layer_norm.weight", zeros(&[32])),
+            ];
+            let all = tensors.drain().chain(added.map(|(name, value)| (name.to_owned(), value)));
+            let renamed = all.map(|(name, value)| {
+                let name = name.strip_prefix("roberta.").unwrap_or(&name);
+                let name = name.replace("LayerNorm.weight", "LayerNorm.gamma");
+                (name.replace("LayerNorm.bias", "LayerNorm.beta"), value)
+            });
+            *tensors = renamed.collect();
+        },
+        |_| (),
+    );
+    let old = load_plainly(folder.path()).unwrap();
+    let new = load_plainly(&fixtures().join("roberta")).unwrap();
+    assert_eq!(values(&old), values(&new));
+    let dropped = [
+        "embeddings.position_ids",
+        "lm_head.bias",
+        "lm_head.layer_norm.weight",
+        "pooler.dense.bias",
+        "pooler.dense.weight",
+    ];
+    assert_eq!(old.report.dropped, dropped);
+    assert!(old.report.left_over.is_empty() && old.report.fresh.is_empty(), "{}", old.report);
 }
 
 #[test]
@@ -131,7 +170,7 @@ fn another_architecture_is_an_error() {
     assert!(text.contains("no tensor is of a `vilt` model"), "{text}");
     let unknown = changed("bert", |_| (), |config| config["model_type"] = json!("gpt2"));
     let text = error(&unknown).to_string();
-    assert!(text.contains("`model_type` is `gpt2`, expected one of `bert`, `vilt`"), "{text}");
+    assert!(text.contains("`model_type` is `gpt2`, expected one of `bert`, `roberta`, "), "{text}");
 }
 
 #[test]
@@ -144,6 +183,8 @@ fn values_that_are_not_supported_are_named() {
         ("bert", "num_attention_heads", json!(5)),
         ("bert", "hidden_dropout_prob", json!(1.0)),
         ("bert", "id2label", json!({ "a": "b" })),
+        ("roberta", "pad_token_id", json!(0)),
+        ("roberta", "position_embedding_type", json!("relative_key_query")),
         ("vilt", "qkv_bias", json!(false)),
         ("vilt", "num_channels", json!(1)),
         ("vilt", "patch_size", json!([8, 4])),
@@ -200,6 +241,7 @@ fn a_head_for_other_classes_is_made_or_refused() {
         folder: &folder,
         labels: &labels,
         arm: None,
+        head: None,
         fresh_head,
         dropout: None,
         device: &Device::Cpu,
@@ -256,7 +298,10 @@ fn only_tiny_models_are_made_from_scratch() {
     let out = tempfile::tempdir().unwrap();
     let labels = ["a", "b"].map(str::to_owned);
     let make = |name: &str, labels: &[String]| {
-        mmc_models::create(preset(name).unwrap(), &["x"], labels, 0, &out.path().join(name))
+        let preset = preset(name).unwrap();
+        let texts = &["x"];
+        let request = CreateRequest { preset, arm: None, head: None, texts, labels, seed: 0 };
+        mmc_models::create(&request, &out.path().join(name))
     };
     assert!(matches!(make("bert", &labels), Err(ModelError::NotTiny { .. })));
     assert!(matches!(make("bert-tiny", &labels[..1]), Err(ModelError::Classes { .. })));

@@ -21,7 +21,14 @@ use mmc_ops::{Objective, Targets};
 use mmc_preprocess::{Batch, Padding, Processor, collate};
 use serde_json::Value;
 
-const ARCHITECTURES: [(&str, Arm); 2] = [("bert", Arm::Text), ("vilt", Arm::Both)];
+const ARCHITECTURES: &[(&str, Arm)] = &[
+    ("bert", Arm::Text),
+    ("roberta", Arm::Text),
+    ("clip", Arm::Both),
+    ("clip-open", Arm::Both),
+    ("flava", Arm::Both),
+    ("vilt", Arm::Both),
+];
 
 /// f32 against f64 is 2e-6 for such models, so this is ten roundings.
 const OUTPUTS: f32 = 2e-5;
@@ -52,6 +59,7 @@ fn loaded(folder: &Path) -> Loaded {
         folder,
         labels: &[],
         arm: None,
+        head: None,
         fresh_head: FreshHead::Refused,
         dropout: None,
         device: &Device::Cpu,
@@ -96,7 +104,7 @@ fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
 
 #[test]
 fn pooled_outputs_and_logits_are_those_of_transformers() {
-    for (name, arm) in ARCHITECTURES {
+    for (name, arm) in ARCHITECTURES.iter().copied() {
         let expected = expected(name);
         let Loaded { model, labels, report, .. } = loaded(&fixtures().join(name));
         assert_eq!(labels, words(&expected["labels"]));
@@ -121,7 +129,7 @@ fn pooled_outputs_and_logits_are_those_of_transformers() {
 /// arithmetic.
 #[test]
 fn gradients_are_those_of_pytorch() {
-    for (name, arm) in ARCHITECTURES {
+    for (name, arm) in ARCHITECTURES.iter().copied() {
         let expected = expected(name);
         let Loaded { model, labels, .. } = loaded(&fixtures().join(name));
         let batch = batch(name, arm, &labels);
@@ -136,15 +144,18 @@ fn gradients_are_those_of_pytorch() {
 
         let gradients = loss.backward().unwrap();
         let reference = expected["gradients"].as_object().unwrap();
-        assert_eq!(reference.len(), model.parameters().len());
-        for parameter in model.parameters() {
+        let active = || model.parameters().iter().filter(|parameter| parameter.active);
+        assert_eq!(reference.len(), active().count());
+        for parameter in active() {
             let found = values(gradients.get(&parameter.var).expect("a gradient"));
             let values = numbers(&reference[&parameter.name]["values"]);
             let norm = |values: &[f32]| {
                 values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
             };
             let error: Vec<f32> = found.iter().zip(&values).map(|(a, b)| a - b).collect();
-            let scale = if parameter.name.ends_with("key.bias") { 1e-2 } else { norm(&values) };
+            let is_key =
+                ["key.bias", "k_proj.bias"].iter().any(|end| parameter.name.ends_with(end));
+            let scale = if is_key { 1e-2 } else { norm(&values) };
             let relative = norm(&error) / scale;
             assert!(relative <= 1e-4, "{name}: {}: {relative}", parameter.name);
         }
@@ -162,6 +173,7 @@ fn classes_follow_their_names() {
         folder: &fixtures().join("bert"),
         labels: &sorted,
         arm: None,
+        head: None,
         fresh_head: FreshHead::Refused,
         dropout: None,
         device: &Device::Cpu,
@@ -182,7 +194,7 @@ fn classes_follow_their_names() {
 
 #[test]
 fn what_is_saved_is_what_was_loaded_bit_for_bit() {
-    for (name, _) in ARCHITECTURES {
+    for (name, _) in ARCHITECTURES.iter().copied() {
         let folder = fixtures().join(name);
         let first = loaded(&folder);
         let out = tempfile::tempdir().unwrap();
@@ -235,6 +247,7 @@ fn checkpoints_of_other_habits_load() {
         folder: out.path(),
         labels: &[],
         arm: Some(Arm::Text),
+        head: None,
         fresh_head,
         dropout: None,
         device: &Device::Cpu,

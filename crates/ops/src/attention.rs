@@ -12,8 +12,9 @@ use crate::real::contiguous;
 use crate::softmax::{masked_softmax, masked_softmax_composed};
 
 /// Attention of `query` `[batch, heads, queries, head_width]` to `key` and `value`
-/// `[batch, heads, tokens, head_width]`. `attention_mask` `[batch, tokens]`: 1 for keys that are
-/// read, 0 for padding. Result `[batch, heads, queries, head_width]`. Dropout takes the queries for
+/// `[batch, heads, tokens, head_width]`. `attention_mask` `[batch, tokens]`, or
+/// `[batch, queries, tokens]` where queries read different keys: 1 for keys that are read, 0 for
+/// padding and what comes later. Result `[batch, heads, queries, head_width]`. Dropout takes the queries for
 /// the first of the tokens.
 ///
 /// # Errors

@@ -20,9 +20,9 @@ pub fn softmax_last(x: &Tensor) -> Result<Tensor> {
     masked_softmax(x, 1.0, None)
 }
 
-/// Softmax over the last dimension of `scale · scores`, where keys that `keep` `[batch, keys]`
-/// marks with 0 get the smallest finite value, so that a row of none but masked keys is uniform
-/// and never NaN. `scores` `[batch, …, keys]`.
+/// Softmax over the last dimension of `scale · scores`, where keys that `keep` `[batch, keys]` or
+/// `[batch, queries, keys]` marks with 0 get the smallest finite value, so that a row of none but masked keys is uniform
+/// and never NaN. `scores` `[batch, …, queries, keys]`.
 pub(crate) fn masked_softmax(scores: &Tensor, scale: f64, keep: Option<&Tensor>) -> Result<Tensor> {
     check(scores, keep)?;
     if !are_native(&[scores]) {
@@ -55,6 +55,9 @@ pub(crate) fn masked_softmax_composed(
         let mut shape = vec![1; scores.rank()];
         shape[0] = scores.dim(0)?;
         shape[scores.rank() - 1] = scores.dim(D::Minus1)?;
+        if keep.rank() == 3 {
+            shape[scores.rank() - 2] = scores.dim(D::Minus2)?;
+        }
         scaled = scaled.broadcast_add(&bias.reshape(shape)?)?;
     }
     let highest = scaled.detach().max_keepdim(D::Minus1)?;
@@ -75,9 +78,15 @@ fn check(scores: &Tensor, keep: Option<&Tensor>) -> Result<()> {
     };
     match (wanted, keep) {
         (None, _) => error("scores", scores, "[…, keys], and at least one key".to_owned()),
-        (Some(wanted), Some(keep)) if keep.dims() != wanted => {
-            error("mask", keep, format!("{wanted:?}"))
-        }
+        (Some([batch, keys]), Some(keep)) => match (keep.dims(), scores.dims()) {
+            (&[rows, columns], _) if [rows, columns] == [batch, keys] => Ok(()),
+            (&[rows, each, columns], &[_, .., queries, _])
+                if scores.rank() > 2 && [rows, each, columns] == [batch, queries, keys] =>
+            {
+                Ok(())
+            }
+            _ => error("mask", keep, format!("[{batch}, {keys}] or [{batch}, queries, {keys}]")),
+        },
         _ => Ok(()),
     }
 }
@@ -90,7 +99,7 @@ fn keep_flags(keep: &Tensor) -> candle_core::Result<Vec<bool>> {
 
 struct Softmax {
     scale: f64,
-    /// `[batch, keys]`
+    /// `[batch, keys]` or `[batch, queries, keys]`
     keep: Option<Arc<[bool]>>,
 }
 
@@ -98,6 +107,8 @@ impl Softmax {
     fn forward<T: Real>(&self, scores: &[T], batch: usize, keys: usize) -> Vec<T> {
         let scale = T::of_f64(self.scale);
         let rows_per_item = (scores.len() / keys / batch.max(1)).max(1);
+        // Rows of the mask for an item: 1, or as many as queries, which are the inner dimension.
+        let masks = self.keep.as_ref().map_or(1, |keep| keep.len() / keys / batch.max(1)).max(1);
         let mut output = scores.to_vec();
         for_row_blocks(&mut output, keys, |first, block| {
             for (row, values) in block.chunks_exact_mut(keys).enumerate() {
@@ -105,7 +116,9 @@ impl Softmax {
                     *value *= scale;
                 }
                 if let Some(keep) = &self.keep {
-                    let keep = &keep[(first + row) / rows_per_item * keys..][..keys];
+                    let row = first + row;
+                    let mask = row / rows_per_item * masks + row % masks;
+                    let keep = &keep[mask * keys..][..keys];
                     for (value, keep) in values.iter_mut().zip(keep) {
                         *value = if *keep { *value } else { T::LOWEST };
                     }

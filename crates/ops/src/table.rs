@@ -92,6 +92,15 @@ pub const OPS: &[Operation] = &[
         composed: |x| attention::attention_composed(&x[0], &x[1], &x[2], Some(&mask(&x[0])?)),
     },
     Operation {
+        name: "attention with a mask for each query",
+        shapes: &[
+            &[&[3, 2, 5, 4], &[3, 2, 5, 4], &[3, 2, 5, 4]],
+            &[&[2, 3, 1, 4], &[2, 3, 5, 4], &[2, 3, 5, 4]],
+        ],
+        fast: |x| attention::attention(&x[0], &x[1], &x[2], Some(&causal(x)?), None),
+        composed: |x| attention::attention_composed(&x[0], &x[1], &x[2], Some(&causal(x)?)),
+    },
+    Operation {
         name: "embedding",
         shapes: &[&[&[4, 3]]],
         fast: |x| embedding::embedding(&Tensor::new(&EMBEDDED, &Device::Cpu)?, &x[0]),
@@ -108,6 +117,17 @@ pub const OPS: &[Operation] = &[
 
 /// Ids with a repetition and a row that is not used.
 const EMBEDDED: [[u32; 3]; 2] = [[0, 3, 3], [1, 0, 3]];
+
+/// Query i reads the keys up to i, and one more in every second row.
+fn causal(x: &[Tensor]) -> Result<Tensor> {
+    let (batch, _, queries, _) = x[0].dims4()?;
+    let keys = x[1].dim(2)?;
+    let flags: Vec<f32> = (0..batch * queries * keys)
+        .map(|index| (index / keys / queries, index / keys % queries, index % keys))
+        .map(|(row, query, key)| f32::from(u8::from(key <= query + row % 2)))
+        .collect();
+    Ok(Tensor::from_vec(flags, (batch, queries, keys), x[0].device())?.to_dtype(DType::F32)?)
+}
 
 /// Keys that differ from row to row: all, but the last, the first.
 fn mask(query: &Tensor) -> Result<Tensor> {

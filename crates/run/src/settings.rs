@@ -88,6 +88,8 @@ settings! {
     checkpoint: String => String, Result;
     /// What the model is shown: `both`, `text` or `image`.
     arm: Arm => Arm, Result;
+    /// What turns the model's representation into logits: `linear`, `mlp` or `fused`.
+    head: String => String, Result;
     /// Passes over the training split.
     epochs: u64 => u64, Result;
     /// Items in a batch.
@@ -185,7 +187,7 @@ impl PartialSettings {
     ///
     /// # Errors
     /// [`RunError::Settings`] with everything that is absent and has no default (`model`,
-    /// `dataset`, `data_root`, `checkpoint`, `arm`, `max_length`: the preset and the data set
+    /// `dataset`, `data_root`, `checkpoint`, `arm`, `head`, `max_length`: the preset and the data set
     /// know them) and every value that cannot be.
     pub fn resolve(self) -> Result<Settings, RunError> {
         let mut problems = Vec::new();
@@ -196,6 +198,7 @@ impl PartialSettings {
             data_root: required(self.data_root, "data_root", &mut problems),
             checkpoint: required(self.checkpoint, "checkpoint", &mut problems),
             arm: required(self.arm, "arm", &mut problems),
+            head: required(self.head, "head", &mut problems),
             epochs: self.epochs.unwrap_or(10),
             batch_size: self.batch_size.unwrap_or(16),
             grad_accumulation: self.grad_accumulation.unwrap_or(1),

@@ -19,6 +19,7 @@ fn config() -> RunConfig {
         data_root: Some("data/emoji".to_owned()),
         checkpoint: Some("none".to_owned()),
         arm: Some(Arm::Both),
+        head: Some("fused".to_owned()),
         max_length: Some(40),
         labels: Some(vec!["a".to_owned(), "b".to_owned()]),
         ..PartialSettings::default()

@@ -33,6 +33,7 @@ pub(crate) fn finish(
         folder: &checkpoint,
         labels: plan.classes(),
         arm: Some(plan.settings.arm),
+        head: Some(&plan.settings.head),
         fresh_head: FreshHead::Refused,
         dropout: None,
         device: &Device::Cpu,

@@ -66,6 +66,7 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
     };
     let settings = preset_defaults(preset).merge(asked).merge(known).resolve()?;
     check_arm(preset, settings.arm)?;
+    check_head(preset, &settings.head)?;
     let metric = mmc_metrics::metric(dataset.primary_metric)?;
 
     let mut notes = Vec::new();
@@ -122,6 +123,7 @@ fn preset_defaults(preset: &Preset) -> PartialSettings {
     let defaults = &preset.defaults;
     PartialSettings {
         arm: Some(preset.default_arm()),
+        head: preset.heads().first().map(|&head| head.to_owned()),
         max_length: Some(defaults.max_length),
         batch_size: Some(defaults.batch_size),
         learning_rate: Some(defaults.learning_rate),
@@ -295,6 +297,19 @@ fn check_arm(preset: &Preset, arm: Arm) -> Result<(), TrainError> {
         known.join(", ")
     );
     Err(TrainError::setting("arm", problem))
+}
+
+fn check_head(preset: &Preset, head: &str) -> Result<(), TrainError> {
+    let heads = preset.heads();
+    if heads.contains(&head) {
+        return Ok(());
+    }
+    let problem = format!(
+        "`{}` has no head `{head}`, expected `{}`; change `--head` or `--model`",
+        preset.name,
+        heads.join("`, `")
+    );
+    Err(TrainError::setting("head", problem))
 }
 
 fn read_options(settings: &Settings) -> ReadOptions {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use candle_core::Device;
 use mmc_models::{
-    CheckpointSource, Classifier, FreshHead, LoadReport, LoadRequest, Loaded, Parameter,
+    CheckpointSource, Classifier, CreateRequest, FreshHead, LoadReport, LoadRequest, Loaded,
+    Parameter,
 };
 use mmc_preprocess::Processor;
 use mmc_run::{Keep, RunError, RunFolder, RunLock};
@@ -127,9 +128,16 @@ fn starting_point(plan: &Plan, folder: &RunFolder) -> Result<PathBuf, TrainError
             place::recover(&folder.state(), &initial)?;
             if !initial.is_dir() {
                 let texts: Vec<&str> = plan.train.iter().map(|item| item.text.as_str()).collect();
-                let (classes, seed) = (plan.classes(), plan.settings.seed);
                 place::replace(&folder.state(), &initial, |made| {
-                    Ok(mmc_models::create(plan.preset, &texts, classes, seed, made)?)
+                    let request = CreateRequest {
+                        preset: plan.preset,
+                        arm: Some(plan.settings.arm),
+                        head: Some(&plan.settings.head),
+                        texts: &texts,
+                        labels: plan.classes(),
+                        seed: plan.settings.seed,
+                    };
+                    Ok(mmc_models::create(&request, made)?)
                 })?;
             }
             Ok(initial)
@@ -168,6 +176,7 @@ fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
         folder: source,
         labels: plan.classes(),
         arm: Some(plan.settings.arm),
+        head: Some(&plan.settings.head),
         fresh_head: FreshHead::Allowed { seed: plan.settings.seed },
         dropout: plan.settings.dropout,
         device: &Device::Cpu,

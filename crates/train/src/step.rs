@@ -171,6 +171,9 @@ mod tests {
         fn arm(&self) -> Arm {
             Arm::Image
         }
+        fn head(&self) -> &'static str {
+            "linear"
+        }
         fn classes(&self) -> usize {
             2
         }

@@ -41,6 +41,7 @@ fn load(plan: &Plan, folder: &RunFolder) -> (Loaded, Arc<Processor>) {
         folder: &checkpoint,
         labels: plan.classes(),
         arm: None,
+        head: None,
         fresh_head: FreshHead::Refused,
         dropout: None,
         device: &Device::Cpu,

@@ -18,14 +18,15 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models")
 }
 
-/// `model` is both the preset and the name of the fixture.
-fn check(model: &str, arm: Arm) {
-    let text = std::fs::read_to_string(fixtures().join(format!("{model}.json"))).unwrap();
+/// `fixture` begins with the preset's name; no head: the preset's default.
+fn check(fixture: &str, arm: Arm, head: Option<&str>) {
+    let model = fixture.split('-').next().unwrap();
+    let text = std::fs::read_to_string(fixtures().join(format!("{fixture}.json"))).unwrap();
     let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
     let asked = PartialSettings {
         model: Some(model.to_owned()),
         arm: Some(arm),
-        checkpoint: Some(fixtures().join(model).display().to_string()),
+        checkpoint: Some(fixtures().join(fixture).display().to_string()),
         dataset: Some("table".to_owned()),
         data_root: Some(fixtures().join("data").display().to_string()),
         max_steps: Some(50),
@@ -36,6 +37,7 @@ fn check(model: &str, arm: Arm) {
         warmup_ratio: Some(0.0),
         weight_decay: Some(0.01),
         dropout: Some(0.0),
+        head: head.map(str::to_owned),
         ..PartialSettings::default()
     };
     // Shards of three cut each batch in three: the sum is that of the whole.
@@ -59,10 +61,26 @@ fn check(model: &str, arm: Arm) {
 
 #[test]
 fn bert_learns_as_in_pytorch() {
-    check("bert", Arm::Text);
+    check("bert", Arm::Text, None);
+}
+
+#[test]
+fn roberta_learns_as_in_pytorch() {
+    check("roberta", Arm::Text, None);
 }
 
 #[test]
 fn vilt_learns_as_in_pytorch() {
-    check("vilt", Arm::Both);
+    check("vilt", Arm::Both, None);
+}
+
+#[test]
+fn flava_learns_as_in_pytorch() {
+    check("flava", Arm::Both, None);
+}
+
+#[test]
+fn clip_learns_as_in_pytorch() {
+    check("clip", Arm::Both, Some("fused"));
+    check("clip-open", Arm::Both, Some("mlp"));
 }

@@ -70,6 +70,16 @@ Example:
 
 Writes report.md, runs.csv and verdict.json into the folder and prints the verdict.";
 
+pub(super) const AFTER_FETCH: &str = "\
+Examples:
+  mmc fetch vilt
+  mmc fetch google-bert/bert-large-uncased
+  mmc fetch dccuchile/bert-base-spanish-wwm-cased@main
+
+The files go into the cache that Python's libraries use, where mmc train finds them. Stopped? The
+same command goes on. HF_HOME or HF_HUB_CACHE moves the cache, HF_TOKEN opens gated repositories,
+HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 forbids the network.";
+
 pub(super) const AFTER_DATA: &str = "\
 Examples:
   mmc data info

@@ -23,6 +23,10 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "ARM", help_heading = "What is trained")]
     #[arg(value_parser = one_of::<Arm>(&["both", "text", "image"]))]
     pub(crate) arm: Option<Arm>,
+    /// What turns the model's representation into logits [default: the model's first]
+    #[arg(long, value_name = "HEAD", help_heading = "What is trained")]
+    #[arg(value_parser = ["linear", "mlp", "fused"])]
+    pub(crate) head: Option<String>,
     /// The dropout of all layers [default: the checkpoint's own]
     #[arg(long, value_name = "X", help_heading = "What is trained")]
     pub(crate) dropout: Option<f64>,
@@ -136,6 +140,7 @@ impl SettingFlags {
             model: self.model,
             checkpoint: self.checkpoint,
             arm: self.arm,
+            head: self.head,
             dropout: self.dropout,
             dataset: self.dataset,
             data_root: self.data_root,

@@ -1,10 +1,12 @@
 //! Whose head: classes are matched by name, never by luck.
 
+use mmc_data::Arm;
+
 use super::source::HeadPlan;
 use super::weights::WeightFiles;
 use super::{FreshHead, HeadOrigin, LoadRequest};
 use crate::ModelError;
-use crate::architecture::Architecture;
+use crate::architecture::{HEAD, Head as Kind, HeadSize};
 use crate::config::ConfigFile;
 
 /// The classes of the model and where its head comes from.
@@ -14,28 +16,53 @@ pub(crate) struct Head {
     pub(crate) origin: HeadOrigin,
 }
 
+/// The head that the model shall have.
+pub(crate) struct Wanted {
+    pub(crate) kind: &'static Kind,
+    pub(crate) arm: Arm,
+    /// Of one representation that it reads.
+    pub(crate) width: usize,
+}
+
+impl Wanted {
+    /// Whether the checkpoint's head has the shapes of this one.
+    fn fits(&self, weights: &WeightFiles, classes: usize) -> bool {
+        let size = HeadSize { width: self.width, arm: self.arm, classes };
+        (self.kind.shapes)(&size).iter().all(|(name, shape)| weights.shape(name) == Some(shape))
+    }
+
+    /// Classes of the checkpoint's head, where it has one of this kind.
+    fn rows(&self, weights: &WeightFiles) -> Option<usize> {
+        weights.shape(&format!("{}weight", self.kind.output))?.first().copied()
+    }
+}
+
 /// Decides on the head: the checkpoint's if it has the right shape and its classes are those asked
 /// for by name, or have no names; else a fresh one, where that is allowed.
 pub(crate) fn head_for(
     request: &LoadRequest<'_>,
     config: &ConfigFile,
-    architecture: &Architecture,
+    wanted: &Wanted,
     weights: &WeightFiles,
 ) -> Result<Head, ModelError> {
     let named = config.classes()?;
-    let found = rows(architecture, weights);
+    let found = wanted.rows(weights);
     let labels = if request.labels.is_empty() {
         own_labels(named.as_deref(), found)
     } else {
         request.labels.to_vec()
     };
     check_labels(&labels)?;
-    let hidden = config.count("hidden_size", 768)?;
     let matched = match found {
+        None if weights.names().any(|name| name.starts_with(HEAD)) => {
+            Err("its own is of another kind".to_owned())
+        }
         None => Err("it has none at all".to_owned()),
-        Some(_) if !fits(architecture, weights, hidden, labels.len()) => Err(match &named {
-            Some(names) => format!("its own is for `{}`", shortened(names)),
-            None => "its own has another shape".to_owned(),
+        Some(_) if !wanted.fits(weights, labels.len()) => Err(match &named {
+            Some(names) if names.len() != labels.len() => {
+                format!("its own is for `{}`", shortened(names))
+            }
+            _ => "its own has another shape".to_owned(),
         }),
         Some(_) => order_of(named.as_deref(), &labels),
     };
@@ -48,17 +75,6 @@ pub(crate) fn head_for(
             Err(ModelError::Head { folder: request.folder.to_owned(), classes: labels, problem })
         }
     }
-}
-
-/// Classes of the checkpoint's head, where it has one.
-fn rows(architecture: &Architecture, weights: &WeightFiles) -> Option<usize> {
-    weights.shape(&format!("{}weight", architecture.output))?.first().copied()
-}
-
-fn fits(architecture: &Architecture, weights: &WeightFiles, hidden: usize, classes: usize) -> bool {
-    (architecture.head_shapes)(hidden, classes)
-        .iter()
-        .all(|(name, shape)| weights.shape(name) == Some(shape))
 }
 
 /// The checkpoint's own classes: their names, else `LABEL_0`, `LABEL_1`, …

@@ -11,12 +11,13 @@ use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::architecture::Architecture;
+use super::weights::{HEAD_FILE, WHOLE};
+use crate::architecture::{Architecture, HEAD};
 use crate::config::{ConfigFile, read_object};
 use crate::{Classifier, ModelError, Parameter};
 
 /// Files of a checkpoint's tokenizer and processor, carried over as they are.
-const CARRIED: &[&str] = &[
+pub(crate) const CARRIED: &[&str] = &[
     "added_tokens.json",
     "merges.txt",
     "preprocessor_config.json",
@@ -52,7 +53,8 @@ impl Notes {
 }
 
 /// Writes a model as a folder in Hugging Face layout: `config.json`, `model.safetensors` (f32), the
-/// tokenizer's and processor's files of `source`, and `mmc.json`.
+/// tokenizer's and processor's files of `source`, and `mmc.json`. The head of an architecture that
+/// transformers knows without one is in `mmc_head.safetensors`.
 ///
 /// The folder is written aside and then put in the place of `destination`, so that it is whole or
 /// not there.
@@ -78,7 +80,7 @@ pub fn save(
     let notes = Notes {
         preset: preset.to_owned(),
         arm: model.arm(),
-        head: architecture.head.to_owned(),
+        head: model.head().to_owned(),
         classes: labels.to_vec(),
     };
     write_folder(destination, |folder| {
@@ -92,7 +94,7 @@ pub fn save(
         }
         write_json(&folder.join("config.json"), &object)?;
         write_json(&folder.join("mmc.json"), &notes)?;
-        write_weights(&folder.join("model.safetensors"), model.parameters())
+        write_parameters(folder, architecture, model.parameters())
     })
 }
 
@@ -207,9 +209,27 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Mode
     write_file(path, &bytes)
 }
 
+/// Writes the backbone and, in a file of its own where transformers has no class for it, the head.
+pub(crate) fn write_parameters(
+    folder: &Path,
+    architecture: &Architecture,
+    parameters: &[Parameter],
+) -> Result<(), ModelError> {
+    let whole = folder.join(WHOLE);
+    if !architecture.head_apart {
+        return write_weights(&whole, parameters.iter());
+    }
+    let is_head = |parameter: &&Parameter| parameter.name.starts_with(HEAD);
+    write_weights(&whole, parameters.iter().filter(|parameter| !is_head(parameter)))?;
+    write_weights(&folder.join(HEAD_FILE), parameters.iter().filter(is_head))
+}
+
 /// Writes parameters as safetensors, f32, with the metadata that transformers asks for.
-pub(crate) fn write_weights(path: &Path, parameters: &[Parameter]) -> Result<(), ModelError> {
-    let mut tensors = Vec::with_capacity(parameters.len());
+fn write_weights<'a>(
+    path: &Path,
+    parameters: impl Iterator<Item = &'a Parameter>,
+) -> Result<(), ModelError> {
+    let mut tensors = Vec::new();
     for Parameter { name, var, .. } in parameters {
         let values = var.flatten_all()?.to_vec1::<f32>()?;
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();

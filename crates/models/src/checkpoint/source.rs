@@ -25,6 +25,8 @@ pub(crate) struct CheckpointTensors<'a> {
     pub(crate) names: BTreeMap<String, String>,
     /// What the head is made of.
     pub(crate) head: HeadPlan,
+    /// The head's layer whose rows are the classes.
+    pub(crate) output: &'static str,
     /// For what the checkpoint lacks; `None`: nothing may be made.
     pub(crate) initialiser: Option<Initialiser>,
 }
@@ -60,7 +62,7 @@ impl CheckpointTensors<'_> {
     fn read(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, ModelError> {
         let order = match &self.head {
             HeadPlan::Fresh if name.starts_with(HEAD) => return Ok(None),
-            HeadPlan::Taken { order } if name.starts_with(self.architecture.output) => Some(order),
+            HeadPlan::Taken { order } if name.starts_with(self.output) => Some(order),
             _ => None,
         };
         let Some(raw) = self.names.get(name) else {
@@ -88,7 +90,8 @@ impl CheckpointTensors<'_> {
     }
 }
 
-/// Beginnings of names that a classifier has no use for: heads of language models.
+/// Beginnings of names that a classifier has no use for: heads of language models and of
+/// pretraining, and the pooler that RoBERTa's classifier does not read.
 const DROPPED: &[&str] = &[
     "cls.predictions.",
     "cls.seq_relationship.",
@@ -96,6 +99,13 @@ const DROPPED: &[&str] = &[
     "mlm_score.",
     "itm_score.",
     "rank_output.",
+    "roberta.pooler.",
+    "image_codebook.",
+    "mim_head.",
+    "mlm_head.",
+    "itm_head.",
+    "mmm_image_head.",
+    "mmm_text_head.",
 ];
 
 /// Ends of names of buffers that old files hold.
@@ -109,22 +119,23 @@ pub(crate) fn model_names(
 ) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for raw in weights.names() {
-        if DROPPED.iter().any(|part| raw.starts_with(part))
-            || BUFFERS.iter().any(|part| raw.ends_with(part))
-        {
-            report.dropped.push(raw.clone());
-            continue;
-        }
         // Names of 2018: the scale and the shift of a norm.
         let name = raw
             .replace("LayerNorm.gamma", "LayerNorm.weight")
             .replace("LayerNorm.beta", "LayerNorm.bias");
+        let name = name.strip_prefix(architecture.outer).unwrap_or(&name).to_owned();
         let name = if architecture.parts.iter().any(|part| name.starts_with(part)) {
             format!("{}{name}", architecture.prefix)
         } else {
             name
         };
-        let known = name.starts_with(architecture.prefix) || name.starts_with(HEAD);
+        if DROPPED.iter().any(|part| name.starts_with(part))
+            || BUFFERS.iter().any(|part| name.ends_with(part))
+        {
+            report.dropped.push(raw.clone());
+            continue;
+        }
+        let known = architecture.has(&name) || name.starts_with(HEAD);
         if known && !names.contains_key(&name) {
             names.insert(name, raw.clone());
         } else {

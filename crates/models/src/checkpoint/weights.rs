@@ -25,16 +25,22 @@ enum Format {
 }
 
 /// What a folder may hold, in the order of preference.
-const WHOLE: &str = "model.safetensors";
+pub(crate) const WHOLE: &str = "model.safetensors";
 const PARTS: &str = "model.safetensors.index.json";
 const OLD_WHOLE: &str = "pytorch_model.bin";
 const OLD_PARTS: &str = "pytorch_model.bin.index.json";
 
+/// All of them.
+pub(crate) const WEIGHTS: [&str; 4] = [WHOLE, PARTS, OLD_WHOLE, OLD_PARTS];
+
+/// A head that transformers has no class for, beside the backbone.
+pub(crate) const HEAD_FILE: &str = "mmc_head.safetensors";
+
 impl WeightFiles {
     /// Opens `model.safetensors`, its parts, `pytorch_model.bin` or its parts, the first that is
-    /// there.
+    /// there; with the first two also `mmc_head.safetensors`, if there is one.
     pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
-        for name in [WHOLE, PARTS, OLD_WHOLE, OLD_PARTS] {
+        for name in WEIGHTS {
             let path = folder.join(name);
             if !path.is_file() {
                 continue;
@@ -42,6 +48,8 @@ impl WeightFiles {
             let in_parts = name == PARTS || name == OLD_PARTS;
             let files = if in_parts { parts(folder, &path)? } else { vec![path.clone()] };
             return if name == WHOLE || name == PARTS {
+                let head = Some(folder.join(HEAD_FILE)).filter(|head| head.is_file());
+                let files: Vec<_> = files.into_iter().chain(head).collect();
                 Self::safetensors(path, &files)
             } else {
                 Self::pickles(path, &files)
@@ -113,6 +121,20 @@ impl WeightFiles {
 
 /// Files that an index names, each once, in order of bytes.
 fn parts(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let mut files = Vec::new();
+    for file in part_names(index)? {
+        let path = folder.join(&file);
+        if !path.is_file() {
+            let (folder, file) = (folder.to_owned(), format!("`{file}`"));
+            return Err(ModelError::NoFile { folder, file });
+        }
+        files.push(path);
+    }
+    Ok(files)
+}
+
+/// The names of files in an index, each once, in order of bytes.
+pub(crate) fn part_names(index: &Path) -> Result<Vec<String>, ModelError> {
     let problem = |problem: &str| ModelError::Weights {
         path: index.to_owned(),
         problem: format!("{problem}; take a new copy of the checkpoint"),
@@ -126,12 +148,7 @@ fn parts(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
         if Path::new(file).file_name().and_then(|name| name.to_str()) != Some(file) {
             return Err(problem(&format!("`{file}` is no file beside it")));
         }
-        let path = folder.join(file);
-        if !path.is_file() {
-            let (folder, file) = (folder.to_owned(), format!("`{file}`"));
-            return Err(ModelError::NoFile { folder, file });
-        }
-        files.push(path);
+        files.push(file.to_owned());
     }
     files.sort();
     files.dedup();

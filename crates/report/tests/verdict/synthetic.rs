@@ -166,6 +166,7 @@ impl Synthetic {
             data_root: Some("data/hateful_memes".to_owned()),
             checkpoint: Some("none".to_owned()),
             arm: Some(truth.arm),
+            head: Some("linear".to_owned()),
             max_length: Some(40),
             seed: Some(seed),
             ..PartialSettings::default()

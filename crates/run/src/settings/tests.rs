@@ -7,6 +7,7 @@ fn asked() -> PartialSettings {
         data_root: Some("data/emoji".to_owned()),
         checkpoint: Some("none".to_owned()),
         arm: Some(Arm::Text),
+        head: Some("linear".to_owned()),
         max_length: Some(32),
         ..PartialSettings::default()
     }
@@ -37,7 +38,7 @@ fn the_upper_layer_wins_where_it_speaks() {
 #[test]
 fn everything_missing_and_everything_impossible_is_named() {
     let message = PartialSettings::default().resolve().unwrap_err().to_string();
-    assert_eq!(message.lines().count(), 6);
+    assert_eq!(message.lines().count(), 7);
     assert!(message.contains("`data_root` is not set; give `--data-root`"), "{message}");
 
     let wrong = PartialSettings {

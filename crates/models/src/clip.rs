@@ -1,0 +1,240 @@
+//! CLIP (Radford et al., 2021) as a classifier: two towers that never see each other, and a head
+//! of our own over what they project.
+//!
+//! A text is the state of its end token and a picture that of its class token, each projected to
+//! `projection_dim` numbers `t` and `v` without being normalised: the features that transformers'
+//! `get_text_features` and `get_image_features` give. The head is described in
+//! [`head`]. An arm computes its own tower alone.
+
+pub(crate) mod head;
+mod tiny;
+mod towers;
+
+use candle_core::{Device, Tensor};
+use mmc_data::Arm;
+use mmc_preprocess::Batch;
+
+use self::head::{ClipHead, Features};
+pub(crate) use self::tiny::blueprint;
+use self::towers::{Activation, TextTower, VisionTower};
+use crate::config::ConfigFile;
+use crate::layers::Sizes;
+use crate::parameters::{Kind, Parameters};
+use crate::text::text_of;
+use crate::{Classifier, Logits, ModelError, Parameter, Pass};
+
+/// The factor of contrastive logits, which no classifier uses, and the tower that an arm lacks.
+pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
+    match arm {
+        Arm::Both => &["logit_scale"],
+        Arm::Text => &["logit_scale", "vision_model.", "visual_projection."],
+        Arm::Image => &["logit_scale", "text_model.", "text_projection."],
+    }
+}
+
+/// What `config.json` says, with transformers' defaults.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClipConfig {
+    /// The width of both projections.
+    pub(crate) projection: usize,
+    pub(crate) text: TextConfig,
+    pub(crate) vision: VisionConfig,
+}
+
+/// The text tower's part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TextConfig {
+    pub(crate) sizes: Sizes,
+    pub(crate) activation: Activation,
+    pub(crate) vocabulary: usize,
+    pub(crate) positions: usize,
+    /// The end token; published files say 2, which no text holds.
+    pub(crate) end: u32,
+}
+
+/// The picture tower's part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VisionConfig {
+    pub(crate) sizes: Sizes,
+    pub(crate) activation: Activation,
+    /// Patches along a side of the position table.
+    pub(crate) grid: usize,
+    pub(crate) patch: usize,
+}
+
+impl ClipConfig {
+    pub(crate) fn read(file: &ConfigFile, dropout: Option<f64>) -> Result<Self, ModelError> {
+        let (text, vision) = (file.tower("text")?, file.tower("vision")?);
+        if vision.count("num_channels", 3)? != 3 {
+            return Err(vision.unsupported("num_channels", "3"));
+        }
+        let (side, patch) = (vision.side("image_size", 224)?, vision.side("patch_size", 32)?);
+        if side < patch {
+            return Err(vision.unsupported("patch_size", &format!("at most `image_size`, {side}")));
+        }
+        let end = text.count("eos_token_id", 49_407)?;
+        Ok(Self {
+            projection: projection(file)?,
+            text: TextConfig {
+                sizes: sizes(&text, [512, 8, 2048], dropout)?,
+                activation: activation(&text)?,
+                vocabulary: text.count("vocab_size", 49_408)?,
+                positions: text.count("max_position_embeddings", 77)?,
+                end: u32::try_from(end).map_err(|_too_large| {
+                    text.unsupported("eos_token_id", "a token of the vocabulary")
+                })?,
+            },
+            vision: VisionConfig {
+                sizes: sizes(&vision, [768, 12, 3072], dropout)?,
+                activation: activation(&vision)?,
+                grid: side / patch,
+                patch,
+            },
+        })
+    }
+}
+
+/// The width of what each tower gives the head.
+pub(crate) fn projection(file: &ConfigFile) -> Result<usize, ModelError> {
+    file.count("projection_dim", 512)
+}
+
+/// The sizes of a tower; `defaults`: hidden width, heads, width inside feed-forward layers.
+fn sizes(
+    tower: &ConfigFile,
+    [hidden, heads, intermediate]: [usize; 3],
+    dropout: Option<f64>,
+) -> Result<Sizes, ModelError> {
+    let attention_dropout = tower.dropout("attention_dropout", 0.0)?;
+    let sizes = Sizes {
+        hidden: tower.count("hidden_size", hidden)?,
+        layers: tower.count("num_hidden_layers", 12)?,
+        heads: tower.count("num_attention_heads", heads)?,
+        intermediate: tower.count("intermediate_size", intermediate)?,
+        eps: tower.number("layer_norm_eps", 1e-5)?,
+        hidden_dropout: 0.0, // it has none
+        attention_dropout: dropout.unwrap_or(attention_dropout),
+    };
+    if sizes.hidden.is_multiple_of(sizes.heads) {
+        Ok(sizes)
+    } else {
+        Err(tower.unsupported("num_attention_heads", &format!("a divisor of {}", sizes.hidden)))
+    }
+}
+
+fn activation(tower: &ConfigFile) -> Result<Activation, ModelError> {
+    match tower.word("hidden_act")? {
+        None | Some("quick_gelu") => Ok(Activation::QuickGelu),
+        Some("gelu") => Ok(Activation::Gelu),
+        Some(_) => Err(tower.unsupported("hidden_act", "`quick_gelu` or `gelu`")),
+    }
+}
+
+/// A CLIP classifier.
+pub(crate) struct Clip {
+    config: ClipConfig,
+    arm: Arm,
+    classes: usize,
+    parameters: Vec<Parameter>,
+    device: Device,
+    text: TextTower,
+    vision: VisionTower,
+    head: ClipHead,
+}
+
+impl Clip {
+    /// Builds the model from `parameters`, whose list it keeps; `head` is the name of its head.
+    pub(crate) fn new(
+        config: ClipConfig,
+        arm: Arm,
+        head: &'static str,
+        classes: usize,
+        parameters: &mut Parameters<'_>,
+    ) -> Result<Self, ModelError> {
+        parameters.take("logit_scale", &[], Kind::LogitScale)?;
+        let text = TextTower::new(parameters, config.text, config.projection)?;
+        let vision = VisionTower::new(parameters, config.vision, config.projection)?;
+        Ok(Self {
+            text,
+            vision,
+            head: ClipHead::new(parameters, head, config.projection, arm, classes)?,
+            config,
+            arm,
+            classes,
+            device: parameters.device.clone(),
+            parameters: std::mem::take(&mut parameters.list),
+        })
+    }
+
+    /// The projections that the arm shows, each `[batch, projection]`.
+    fn features(&self, batch: &Batch, pass: &Pass) -> Result<Features, ModelError> {
+        let text = if self.arm.uses_text() {
+            Some(self.text.forward(text_of(batch, self.arm)?, pass)?)
+        } else {
+            None
+        };
+        let image = if self.arm.uses_image() {
+            let image = batch
+                .image
+                .as_ref()
+                .ok_or(ModelError::NoInput { input: "picture", arm: self.arm })?;
+            Some(self.vision.forward(image, pass)?)
+        } else {
+            None
+        };
+        Ok(Features { text, image })
+    }
+}
+
+impl Classifier for Clip {
+    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
+        Ok(Logits(self.head.forward(&self.features(batch, pass)?)?)) // [batch, classes]
+    }
+
+    fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
+        self.features(batch, pass)?.joined() // the text's projection, then the picture's
+    }
+
+    fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    fn arm(&self) -> Arm {
+        self.arm
+    }
+
+    fn head(&self) -> &'static str {
+        self.head.name()
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn flops(&self, text_tokens: f64, image_tokens: f64) -> f64 {
+        let ClipConfig { projection, text, vision } = &self.config;
+        let projected = |sizes: &Sizes| 2.0 * (sizes.hidden * projection) as f64;
+        let mut operations = self.head.flops();
+        if self.arm.uses_text() {
+            operations += text.sizes.flops(text_tokens) + projected(&text.sizes);
+        }
+        if self.arm.uses_image() {
+            let patch = 2.0 * (3 * vision.patch * vision.patch * vision.sizes.hidden) as f64;
+            operations += vision.sizes.flops(image_tokens) + projected(&vision.sizes);
+            operations += patch * (image_tokens - 1.0).max(0.0);
+        }
+        operations
+    }
+
+    fn image_tokens(&self, height: usize, width: usize) -> usize {
+        if self.arm.uses_image() {
+            1 + (height / self.config.vision.patch) * (width / self.config.vision.patch)
+        } else {
+            0
+        }
+    }
+}

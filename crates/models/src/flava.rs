@@ -1,0 +1,326 @@
+//! FLAVA (Singh et al., 2022) with a linear head on the multimodal encoder's own token.
+//!
+//! A text tower and an image tower run alone; the multimodal encoder then reads its own token, the
+//! picture's states and the text's, each through a projection. These states are the towers' last,
+//! *before* the towers' final norms. An arm leaves out a tower, never the multimodal encoder. All
+//! blocks are pre-norm. Nothing but the towers' positions tells the tokens of the multimodal
+//! encoder apart.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use mmc_data::Arm;
+use mmc_preprocess::Batch;
+
+use self::config::{FlavaConfig, ImageConfig, TextConfig};
+use crate::interpolation::Interpolation;
+use crate::layers::{Context, DropoutSite, Linear, Norm, Pooler, Positions};
+use crate::parameters::{Kind, Parameters};
+use crate::patches::{PatchEmbeddings, PatchGrid};
+use crate::pre_norm::Encoder;
+use crate::text::{TextEmbeddings, text_of};
+use crate::{Classifier, Logits, ModelError, Parameter, Pass};
+
+pub(crate) mod config;
+mod tiny;
+
+pub(crate) use self::tiny::blueprint;
+
+/// The name of its head.
+pub(crate) const HEAD: &str = "linear";
+
+/// What serves pretraining alone, and what reads an input that the arm does not show.
+pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
+    match arm {
+        Arm::Both => &[
+            "text_model.layernorm.",
+            "text_model.pooler.",
+            "image_model.embeddings.mask_token",
+            "image_model.layernorm.",
+            "image_model.pooler.",
+            "multimodal_model.pooler.",
+            "text_projection.",
+            "image_projection.",
+            "logit_scale",
+        ],
+        Arm::Text => &[
+            "text_model.layernorm.",
+            "text_model.pooler.",
+            "image_model.",
+            "multimodal_model.pooler.",
+            "text_projection.",
+            "image_projection.",
+            "image_to_mm_projection.",
+            "logit_scale",
+        ],
+        Arm::Image => &[
+            "text_model.",
+            "image_model.embeddings.mask_token",
+            "image_model.layernorm.",
+            "image_model.pooler.",
+            "multimodal_model.pooler.",
+            "text_projection.",
+            "text_to_mm_projection.",
+            "image_projection.",
+            "logit_scale",
+        ],
+    }
+}
+
+/// A FLAVA classifier.
+pub(crate) struct Flava {
+    config: FlavaConfig,
+    arm: Arm,
+    classes: usize,
+    parameters: Vec<Parameter>,
+    device: Device,
+    text: TextTower,
+    image: ImageTower,
+    own_token: Tensor, // [1, 1, hidden]
+    encoder: Encoder,
+    norm: Norm,
+    head_dropout: DropoutSite,
+    head: Linear,
+}
+
+impl Flava {
+    /// Builds the model from `parameters`, whose list it keeps.
+    pub(crate) fn new(
+        config: FlavaConfig,
+        arm: Arm,
+        classes: usize,
+        parameters: &mut Parameters<'_>,
+    ) -> Result<Self, ModelError> {
+        let sizes = config.multimodal;
+        let hidden = sizes.hidden;
+        let text = TextTower::new(parameters, &config.text, hidden)?;
+        let image = ImageTower::new(parameters, &config.image, hidden)?;
+        let prefix = "multimodal_model";
+        let own_token =
+            parameters.take(&format!("{prefix}.cls_token"), &[1, 1, hidden], Kind::Weight)?;
+        let encoder = Encoder::new(parameters, &format!("{prefix}.encoder"), &sizes)?;
+        let norm = Norm::new(parameters, &format!("{prefix}.layernorm"), hidden, sizes.eps)?;
+        // Off the path of every arm: kept to be saved as they are.
+        Pooler::new(parameters, &format!("{prefix}.pooler"), hidden)?;
+        let (text_width, image_width) = (config.text.sizes.hidden, config.image.sizes.hidden);
+        Linear::new(parameters, "text_projection", text_width, config.projection)?;
+        Linear::new(parameters, "image_projection", image_width, config.projection)?;
+        parameters.take("logit_scale", &[], Kind::LogitScale)?;
+        Ok(Self {
+            text,
+            image,
+            own_token,
+            encoder,
+            norm,
+            head_dropout: DropoutSite::new("classifier", config.head_dropout),
+            head: Linear::new(parameters, "classifier", hidden, classes)?,
+            config,
+            arm,
+            classes,
+            device: parameters.device.clone(),
+            parameters: std::mem::take(&mut parameters.list),
+        })
+    }
+}
+
+/// What the multimodal encoder reads of one input.
+struct Part {
+    states: Tensor, // [batch, tokens, hidden]
+    mask: Tensor,   // [batch, tokens]
+    positions: Positions,
+}
+
+impl Part {
+    /// Parts one behind the other.
+    fn join(parts: &[Self]) -> Result<Self, ModelError> {
+        let states: Vec<&Tensor> = parts.iter().map(|part| &part.states).collect();
+        let masks: Vec<&Tensor> = parts.iter().map(|part| &part.mask).collect();
+        let positions = parts.iter().flat_map(|part| part.positions.iter().copied());
+        Ok(Self {
+            states: Tensor::cat(&states, 1)?,
+            mask: Tensor::cat(&masks, 1)?,
+            positions: positions.collect(),
+        })
+    }
+}
+
+impl Classifier for Flava {
+    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
+        let pooled = self.encode(batch, pass)?; // [batch, hidden]
+        let pooled = self.head_dropout.forward(pooled, pass, &Arc::from([0]))?;
+        Ok(Logits(self.head.forward(&pooled)?)) // [batch, classes]
+    }
+
+    fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
+        let (rows, hidden) = (batch.rows(), self.config.multimodal.hidden);
+        let mut parts = vec![Part {
+            states: self.own_token.broadcast_as((rows, 1, hidden))?,
+            mask: Tensor::ones((rows, 1), DType::F32, &self.device)?,
+            positions: Arc::from([0]),
+        }];
+        if self.arm.uses_image() {
+            // Behind all that a text could have.
+            let first = 1 + self.config.text.positions as u32;
+            parts.push(self.image.forward(batch, self.arm, first, pass)?);
+        }
+        if self.arm.uses_text() {
+            parts.push(self.text.forward(batch, self.arm, 1, pass)?);
+        }
+        let Part { states, mask, positions } = Part::join(&parts)?;
+        let context = Context { attention_mask: &mask, positions: &positions, pass };
+        let states = self.encoder.first_token(states, &context)?; // [batch, 1, hidden]
+        Ok(self.norm.forward(&states)?.squeeze(1)?)
+    }
+
+    fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    fn arm(&self) -> Arm {
+        self.arm
+    }
+
+    fn head(&self) -> &'static str {
+        HEAD
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn flops(&self, text_tokens: f64, image_tokens: f64) -> f64 {
+        let FlavaConfig { text, image, multimodal, .. } = &self.config;
+        let hidden = multimodal.hidden as f64;
+        let (mut tokens, mut operations) = (1.0, 2.0 * hidden * self.classes as f64);
+        if self.arm.uses_text() {
+            tokens += text_tokens;
+            let projection = 2.0 * text_tokens * text.sizes.hidden as f64 * hidden;
+            operations += text.sizes.flops_of_all(text_tokens) + projection;
+        }
+        if self.arm.uses_image() {
+            tokens += image_tokens;
+            let (width, pixels) = (image.sizes.hidden as f64, (3 * image.patch.pow(2)) as f64);
+            let patches = 2.0 * pixels * width * (image_tokens - 1.0).max(0.0);
+            let projection = 2.0 * image_tokens * width * hidden;
+            operations += image.sizes.flops_of_all(image_tokens) + patches + projection;
+        }
+        operations + multimodal.flops(tokens)
+    }
+
+    fn image_tokens(&self, height: usize, width: usize) -> usize {
+        let patch = self.config.image.patch;
+        if self.arm.uses_image() { 1 + (height / patch) * (width / patch) } else { 0 }
+    }
+}
+
+/// The text tower and its way into the multimodal encoder.
+struct TextTower {
+    embeddings: TextEmbeddings,
+    embedding_norm: Norm,
+    embedding_dropout: DropoutSite,
+    encoder: Encoder,
+    projection: Linear,
+}
+
+impl TextTower {
+    fn new(
+        parameters: &mut Parameters<'_>,
+        config: &TextConfig,
+        outputs: usize,
+    ) -> Result<Self, ModelError> {
+        let (sizes, prefix) = (config.sizes, "text_model.embeddings");
+        let tables = [config.vocabulary, config.positions, config.segments];
+        let norm = format!("{prefix}.LayerNorm");
+        let tower = Self {
+            embeddings: TextEmbeddings::new(parameters, prefix, tables, sizes.hidden)?,
+            embedding_norm: Norm::new(parameters, &norm, sizes.hidden, sizes.eps)?,
+            embedding_dropout: DropoutSite::new(prefix, sizes.hidden_dropout),
+            encoder: Encoder::new(parameters, "text_model.encoder", &sizes)?,
+            projection: Linear::new(parameters, "text_to_mm_projection", sizes.hidden, outputs)?,
+        };
+        Norm::new(parameters, "text_model.layernorm", sizes.hidden, sizes.eps)?;
+        Pooler::new(parameters, "text_model.pooler", sizes.hidden)?;
+        Ok(tower)
+    }
+
+    /// The text's part, whose positions in the multimodal encoder begin with `first`.
+    fn forward(
+        &self,
+        batch: &Batch,
+        arm: Arm,
+        first: u32,
+        pass: &Pass,
+    ) -> Result<Part, ModelError> {
+        let text = text_of(batch, arm)?;
+        let positions: Positions = (first..first + text.token_ids.dim(1)? as u32).collect();
+        let states = self.embedding_norm.forward(&self.embeddings.forward(text)?)?;
+        let states = self.embedding_dropout.forward(states, pass, &positions)?;
+        let context = Context { attention_mask: &text.attention_mask, positions: &positions, pass };
+        let states = self.encoder.all_tokens(states, &context)?;
+        let states = self.projection.forward(&states)?;
+        Ok(Part { states, mask: text.attention_mask.clone(), positions })
+    }
+}
+
+/// The image tower and its way into the multimodal encoder.
+struct ImageTower {
+    patch: usize,
+    embeddings: PatchEmbeddings,
+    embedding_dropout: DropoutSite,
+    encoder: Encoder,
+    projection: Linear,
+}
+
+impl ImageTower {
+    fn new(
+        parameters: &mut Parameters<'_>,
+        config: &ImageConfig,
+        outputs: usize,
+    ) -> Result<Self, ModelError> {
+        let (sizes, prefix) = (config.sizes, "image_model.embeddings");
+        let tower = Self {
+            patch: config.patch,
+            embeddings: PatchEmbeddings::new(
+                parameters,
+                prefix,
+                sizes.hidden,
+                config.grid,
+                config.patch,
+                Interpolation::Bicubic,
+            )?,
+            embedding_dropout: DropoutSite::new(prefix, sizes.hidden_dropout),
+            encoder: Encoder::new(parameters, "image_model.encoder", &sizes)?,
+            projection: Linear::new(parameters, "image_to_mm_projection", sizes.hidden, outputs)?,
+        };
+        if config.mask_token {
+            let name = format!("{prefix}.mask_token");
+            parameters.take(&name, &[1, 1, sizes.hidden], Kind::Weight)?;
+        }
+        Norm::new(parameters, "image_model.layernorm", sizes.hidden, sizes.eps)?;
+        Pooler::new(parameters, "image_model.pooler", sizes.hidden)?;
+        Ok(tower)
+    }
+
+    /// The picture's part, whose positions in the multimodal encoder begin with `first`.
+    fn forward(
+        &self,
+        batch: &Batch,
+        arm: Arm,
+        first: u32,
+        pass: &Pass,
+    ) -> Result<Part, ModelError> {
+        let image = batch.image.as_ref().ok_or(ModelError::NoInput { input: "picture", arm })?;
+        let grid = PatchGrid::of(image, self.patch)?;
+        let positions = grid.positions(first);
+        let mask = grid.mask(image.pixel_values.device())?;
+        let states = self.embeddings.forward(image, &grid)?; // [batch, 1 + patches, hidden]
+        let states = self.embedding_dropout.forward(states, pass, &positions)?;
+        let context = Context { attention_mask: &mask, positions: &positions, pass };
+        let states = self.encoder.all_tokens(states, &context)?;
+        Ok(Part { states: self.projection.forward(&states)?, mask, positions })
+    }
+}
