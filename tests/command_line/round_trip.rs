@@ -1,10 +1,11 @@
 //! train → evaluate → predict → embed → compare, through files alone.
 
 use std::fmt::Write as _;
+use std::fs;
 
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::place::{Place, workspace};
 
 const TRAIN: &str = "train --dataset table --data-root data --batch-size 8 --learning-rate 0.005 \
                      --workers 1";
@@ -118,6 +119,34 @@ fn inputs_get_predictions_and_vectors_in_their_order() {
 }
 
 /// What a copied checkpoint says of itself is enough: neither texts nor shards are cut otherwise.
+#[test]
+fn a_pretrained_checkpoint_gives_vectors_and_no_classes() {
+    let place = Place::with_table();
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        let from = workspace().join("tests/fixtures/models/bert").join(file);
+        place.write(&format!("bare/{file}"), fs::read(from).unwrap());
+    }
+    // As published: all but the head.
+    let whole = fs::read(workspace().join("tests/fixtures/models/bert/model.safetensors")).unwrap();
+    let write = |without: &[&str]| {
+        let tensors = safetensors::SafeTensors::deserialize(&whole).unwrap();
+        let kept = |name: &str| !without.iter().any(|part| name.contains(part));
+        let kept: Vec<_> = tensors.iter().filter(|(name, _)| kept(name)).collect();
+        place.write("bare/model.safetensors", safetensors::serialize(kept, None).unwrap());
+    };
+    write(&["classifier."]);
+    place.mmc("embed --checkpoint bare --input data/test.csv --out bare.safetensors").done();
+    let refused = place.mmc("predict --checkpoint bare --input data/test.csv --out p.jsonl");
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("has no head"), "{}", refused.stderr);
+
+    write(&["classifier.", "pooler."]);
+    let refused = place.mmc("embed --checkpoint bare --input data/test.csv --out more.safetensors");
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("bert.pooler.dense."), "{}", refused.stderr);
+    assert!(!place.path("more.safetensors").exists());
+}
+
 #[test]
 fn a_copied_checkpoint_gives_the_scores_of_its_run() {
     let place = Place::with_table();

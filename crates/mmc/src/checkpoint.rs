@@ -29,6 +29,15 @@ pub(crate) struct Checkpoint {
     pub(crate) rows: Option<usize>,
 }
 
+/// What a checkpoint is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// Classes: it must have a head.
+    Classes,
+    /// Vectors: the head is not read, so a pretrained checkpoint without one will do.
+    Vectors,
+}
+
 /// What `mmc.json` says of how a model was trained to read, and its classes.
 #[derive(Deserialize, Default)]
 struct Recorded {
@@ -82,7 +91,11 @@ impl Recorded {
 impl Checkpoint {
     /// Opens a folder, with the classes in its own order. Texts are cut to `max_length`, else as
     /// the folder says, else as the run was told that it lies in, else as its preset says.
-    pub(crate) fn open(folder: &Path, max_length: Option<usize>) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        folder: &Path,
+        max_length: Option<usize>,
+        wanted: For,
+    ) -> Result<Self, Failure> {
         if !folder.is_dir() {
             return Err(Failure::work(format!(
                 "{}: no such folder; give a trained checkpoint, such as RUN_DIR/checkpoint",
@@ -96,11 +109,14 @@ impl Checkpoint {
                 folder.join("checkpoint").display()
             )));
         }
-        let loaded = load_as(folder, &[])?;
+        let loaded = match wanted {
+            For::Classes => load_as(folder, &[])?,
+            For::Vectors => load_without_head(folder)?,
+        };
         let recorded = Recorded::read(folder)?;
         recorded.check_classes(folder)?;
         let processor = Processor::from_folder(folder, loaded.model.arm())?;
-        let wanted = match (max_length, recorded.max_length) {
+        let tokens = match (max_length, recorded.max_length) {
             (Some(asked), _) => asked,
             (None, Some(trained)) => trained,
             (None, None) => preset(&loaded.preset)?.defaults.max_length,
@@ -114,7 +130,7 @@ impl Checkpoint {
                 folder.display()
             )));
         }
-        let tokens = most.map_or(wanted, |most| wanted.min(most));
+        let tokens = most.map_or(tokens, |most| tokens.min(most));
         let padding = match recorded.pad {
             Some(Pad::Max) => Padding::Max(tokens),
             _ => Padding::Longest,
@@ -159,12 +175,30 @@ impl Checkpoint {
 }
 
 fn load_as(folder: &Path, labels: &[String]) -> Result<Loaded, Failure> {
+    load_with(folder, labels, FreshHead::Refused)
+}
+
+/// A model of which all is there that its vectors rest on; its head may be any.
+fn load_without_head(folder: &Path) -> Result<Loaded, Failure> {
+    let loaded = load_with(folder, &[], FreshHead::Allowed { seed: 0 })?;
+    // Heads are named `classifier.…` in every architecture.
+    match loaded.report.fresh.iter().find(|name| !name.starts_with("classifier.")) {
+        None => Ok(loaded),
+        Some(name) => Err(Failure::work(format!(
+            "{}: the checkpoint has no `{name}`, so its vectors would be random; train on it \
+             first, and embed with the run's `checkpoint`",
+            folder.display()
+        ))),
+    }
+}
+
+fn load_with(folder: &Path, labels: &[String], fresh_head: FreshHead) -> Result<Loaded, Failure> {
     Ok(load(&LoadRequest {
         folder,
         labels,
         arm: None,
         head: None,
-        fresh_head: FreshHead::Refused,
+        fresh_head,
         dropout: None,
         device: &Device::Cpu,
     })?)

@@ -9,6 +9,7 @@ use mmc_train::{Embeddings, embed};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use crate::checkpoint::For;
 use crate::cli::EmbedArgs;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
@@ -19,7 +20,7 @@ use crate::progress;
 pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
     check_out(&typed.out, &["safetensors"])?;
     check_out(&ids_path(&typed.out), &["jsonl"])?;
-    let inputs = Inputs::read(&typed.input)?;
+    let inputs = Inputs::read(&typed.input, For::Vectors)?;
     let checkpoint = &inputs.checkpoint;
     let split = Arc::new(inputs.split.clone());
     let bar = progress::rows(split.len(), "embed");

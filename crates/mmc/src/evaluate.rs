@@ -8,7 +8,7 @@ use mmc_metrics::{Evaluation, METRICS, evaluate};
 use mmc_run::Predictions;
 use mmc_train::predict;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, For};
 use crate::cli::EvaluateArgs;
 use crate::compare::{items, positive};
 use crate::failure::Failure;
@@ -59,7 +59,7 @@ fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure
     };
     let dataset = dataset(name)?;
     let split_name = dataset.split_name(split)?;
-    let checkpoint = Checkpoint::open(folder, None)?;
+    let checkpoint = Checkpoint::open(folder, None, For::Classes)?;
     let options = ReadOptions {
         arm: checkpoint.arm(),
         // A table's classes are what the model was trained on; other sets know their own.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mmc_data::{Split, read_inputs};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, For};
 use crate::cli::InputArgs;
 use crate::failure::Failure;
 
@@ -19,9 +19,9 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Opens the checkpoint and reads the rows. Pictures are looked for and not opened.
-    pub(crate) fn read(typed: &InputArgs) -> Result<Self, Failure> {
+    pub(crate) fn read(typed: &InputArgs, wanted: For) -> Result<Self, Failure> {
         let image_root = typed.image_root.clone().unwrap_or_else(|| folder_of(&typed.input));
-        let checkpoint = Checkpoint::open(&typed.checkpoint, typed.max_length)?;
+        let checkpoint = Checkpoint::open(&typed.checkpoint, typed.max_length, wanted)?;
         let arm = checkpoint.arm();
         let samples = read_inputs(&typed.input, &image_root, arm)?;
         let bare = samples.iter().find(|sample| sample.image.is_none());

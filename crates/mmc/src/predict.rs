@@ -5,6 +5,7 @@ use std::path::Path;
 use mmc_run::Predictions;
 use mmc_train::{Predicted, predict};
 
+use crate::checkpoint::For;
 use crate::cli::PredictArgs;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
@@ -21,7 +22,7 @@ pub(crate) fn run(typed: &PredictArgs) -> Result<(), Failure> {
     if !resumed {
         check_out(&typed.out, &["jsonl", "csv", "parquet"])?;
     }
-    let inputs = Inputs::read(&typed.input)?;
+    let inputs = Inputs::read(&typed.input, For::Classes)?;
     if resumed {
         check_complete(&typed.out, &inputs)?;
         return print(&format!("{}: complete already, nothing changed", typed.out.display()));
