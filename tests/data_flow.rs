@@ -16,7 +16,7 @@ use image::{Rgb, RgbImage};
 use mmc_data::{Arm, ReadOptions, Target, dataset};
 use mmc_metrics::{Items, evaluate};
 use mmc_models::{CreateRequest, FreshHead, LoadRequest, Pass, create, load, preset};
-use mmc_preprocess::{Padding, Processor, collate};
+use mmc_preprocess::{Padding, Processor, TextInput, collate};
 use mmc_train::{PredictOptions, predict};
 
 const ROWS: [&str; 3] = [
@@ -95,10 +95,7 @@ fn walk(name: &str, place: &Path, order: [usize; 3]) -> BTreeMap<String, String>
     let logits = loaded.model.forward(&batch, &Pass::evaluate()).unwrap().0;
     assert_eq!(logits.dims(), [3, 2]);
     if name == "bert-tiny" {
-        assert_close(
-            &logits,
-            &by_candle_transformers(&folder, &text.token_ids, &text.attention_mask),
-        );
+        assert_close(&logits, &by_candle_transformers(&folder, text));
     }
 
     // 5. Logits become predictions, whatever the size of the batches.
@@ -145,14 +142,14 @@ fn write_files(place: &Path, order: [usize; 3]) {
 }
 
 /// The same logits by candle-transformers' BERT, with pooler and classifier worked out here.
-fn by_candle_transformers(folder: &Path, token_ids: &Tensor, mask: &Tensor) -> Tensor {
+fn by_candle_transformers(folder: &Path, text: &TextInput) -> Tensor {
     let config: Config =
         serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap();
     let weights = fs::read(folder.join("model.safetensors")).unwrap();
     let weights = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu).unwrap();
     let bert = BertModel::load(weights.pp("bert"), &config).unwrap();
-    let type_ids = token_ids.zeros_like().unwrap();
-    let hidden = bert.forward(token_ids, &type_ids, Some(mask)).unwrap(); // [batch, tokens, hidden]
+    let TextInput { token_ids, type_ids, attention_mask, .. } = text;
+    let hidden = bert.forward(token_ids, type_ids, Some(attention_mask)).unwrap(); // [batch, tokens, hidden]
     let first = hidden.narrow(1, 0, 1).unwrap().squeeze(1).unwrap(); // [batch, hidden]
     let dense = |input: &Tensor, name: &str| {
         let weight = weights.get_unchecked(&format!("{name}.weight")).unwrap();

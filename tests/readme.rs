@@ -28,6 +28,26 @@ fn commands_of_the_readme_run() {
     }
 }
 
+/// The `rust` block of README.md stands here word for word, and runs.
+#[test]
+fn the_snippet_of_the_readme_runs() -> Result<(), mmc_metrics::MetricError> {
+    let hateful = [false, true, false, true, true, false];
+    let text = [0.4, 0.3, 0.2, 0.7, 0.6, 0.5];
+    let both = [0.1, 0.8, 0.7, 0.9, 0.6, 0.2];
+    let gain = mmc_metrics::auroc(&both, &hateful)? - mmc_metrics::auroc(&text, &hateful)?;
+    let test = mmc_metrics::delong_paired(&text, &both, &hateful)?;
+    assert!((test.difference - gain).abs() < 1e-12 && test.p_value > 0.05); // six items decide nothing
+
+    let here = include_str!("readme.rs");
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let block = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(block.lines().count() >= 6);
+    for line in block.lines() {
+        assert!(here.contains(line), "README.md shows `{line}`, which is not run here");
+    }
+    Ok(())
+}
+
 /// The lines after `$ ` in the `console` blocks, in order.
 fn commands() -> Vec<String> {
     let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
