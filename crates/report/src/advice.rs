@@ -54,7 +54,8 @@ pub(crate) fn advice(
     Advice { meaning, decorative, short: cheapest(&contenders, best.or(text), rule) }
 }
 
-/// The cheapest of the contenders that is shown not worse than the reference by the margin.
+/// The cheapest of the contenders, by the operations of a forward, that is shown not worse than the
+/// reference by the margin.
 fn cheapest(contenders: &[&ArmRuns], reference: Option<&ArmRuns>, rule: &Rule) -> String {
     let Some(reference) = reference else {
         return "no model to measure others by has a complete run".to_owned();
@@ -76,10 +77,11 @@ fn cheapest(contenders: &[&ArmRuns], reference: Option<&ArmRuns>, rule: &Rule) -
     }
     match cheapest {
         Some((arm, _)) => {
-            format!("use {}, shown to be within the margin of {}", arm.model, reference.model)
+            let (model, best) = (arm.model, reference.model);
+            format!("use {model}, of fewer operations and shown to be within the margin of {best}")
         }
         None => format!(
-            "use {}; no cheaper model is shown to be within the margin of it",
+            "use {}; no model of fewer operations is shown to be within the margin of it",
             reference.model
         ),
     }

@@ -76,7 +76,7 @@ fn a_large_gain_is_multimodal_and_comes_from_the_picture() {
     assert!((cost.wall_seconds.value - 31.0).abs() < 1e-9);
     assert!(verdict.advice.meaning.starts_with("use vilt-tiny"));
     assert!(verdict.advice.decorative.starts_with("use bert-tiny"));
-    assert!(verdict.advice.short.contains("no cheaper model is shown"));
+    assert!(verdict.advice.short.contains("no model of fewer operations is shown"));
 }
 
 #[test]
