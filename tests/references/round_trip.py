@@ -18,6 +18,7 @@ import torch
 import transformers
 from PIL import Image
 from safetensors.torch import load_file
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.flava.image_processing_pil_flava import FlavaImageProcessorPil
 from transformers.models.vilt.image_processing_pil_vilt import ViltImageProcessorPil
 
@@ -25,7 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures/models"
 DATA = FIXTURES / "data"
 MAX_LENGTH = 12
-MODELS = ["bert", "roberta", "vilt", "bert-tiny", "roberta-tiny", "vilt-tiny", "flava", "flava-tiny"]
+MODELS = ["bert", "roberta", "vilt", "bert-tiny", "roberta-tiny", "vilt-tiny", "flava", "flava-tiny", "clip",
+          "clip-tiny"]
 TOLERANCE = 1e-4
 
 
@@ -63,6 +65,21 @@ def flava(folder, rows):
     return model.config.id2label, torch.nn.functional.linear(states, head["classifier.weight"], head["classifier.bias"])
 
 
+def clip(folder, rows):
+    """As FLAVA; the head reads the projections as they are, and their product."""
+    model, report = transformers.CLIPModel.from_pretrained(folder, output_loading_info=True)
+    if any(report.values()):
+        raise SystemExit(f"CLIPModel does not take the backbone as it is: {report}")
+    head = load_file(folder / "mmc_head.safetensors")
+    linear = lambda x, layer: torch.nn.functional.linear(
+        x, head[f"classifier.{layer}.weight"], head[f"classifier.{layer}.bias"])
+    inputs = inputs_of(folder, rows, CLIPImageProcessorPil)
+    text = model.eval().get_text_features(inputs["input_ids"], attention_mask=inputs["attention_mask"]).pooler_output
+    image = model.get_image_features(inputs["pixel_values"]).pooler_output
+    inner = torch.nn.functional.gelu(linear(torch.cat([text, image, text * image], 1), 0))
+    return model.config.id2label, linear(inner, 2)
+
+
 def native(name, folder, rows):
     if name.startswith("vilt"):
         model = transformers.AutoModelForVisualQuestionAnswering.from_pretrained(folder)
@@ -75,7 +92,8 @@ def native(name, folder, rows):
 
 @torch.no_grad()
 def reload(name, folder, rows):
-    names, logits = flava(folder, rows) if name.startswith("flava") else native(name, folder, rows)
+    apart = {"flava": flava, "clip": clip}.get(name.removesuffix("-tiny"))
+    names, logits = apart(folder, rows) if apart else native(name, folder, rows)
     return {row["id"]: {names[i]: value for i, value in enumerate(values)} for row, values in zip(rows, logits.tolist())}
 
 
