@@ -151,7 +151,9 @@ impl Confusion {
         if predicted == 0 || support == 0 {
             return 0.0;
         }
-        (hits * total - cross) as f64 / ((predicted as f64).sqrt() * (support as f64).sqrt())
+        let mcc =
+            (hits * total - cross) as f64 / ((predicted as f64).sqrt() * (support as f64).sqrt());
+        mcc.clamp(-1.0, 1.0) // two rounded roots may overshoot by a last digit
     }
 
     fn average(&self, weight: impl Fn(usize) -> f64) -> ClassScores {

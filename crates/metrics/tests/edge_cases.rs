@@ -7,7 +7,7 @@ use mmc_metrics::correction::{benjamini_hochberg, benjamini_yekutieli, bonferron
 use mmc_metrics::delong::Placements;
 use mmc_metrics::emap::emap;
 use mmc_metrics::interval::{clopper_pearson, unanimous_bound, wilson};
-use mmc_metrics::labels::vqa_soft_accuracy;
+use mmc_metrics::labels::{Confusion, vqa_soft_accuracy};
 use mmc_metrics::paired::paired_permutation;
 use mmc_metrics::two_way::{Pairing, Runs, items_only, two_way};
 use mmc_metrics::{MetricError, auroc, average_precision, delong_paired, holm};
@@ -168,4 +168,11 @@ fn numbers_that_are_none_err() {
     assert!(wilson(3.0, 2.0, 0.95).is_err() && wilson(0.0, 0.0, 0.95).is_err());
     assert!(wilson(1.0, 2.0, 1.0).is_err() && clopper_pearson(1, 2, 0.0).is_err());
     assert!(vqa_soft_accuracy("yes", &["yes"]).is_err());
+}
+
+/// The product of the roots of 6 and 6 is a last digit below 6.
+#[test]
+fn mcc_of_all_wrong_is_not_below_minus_one() {
+    let confusion = Confusion::new(&[1, 0, 1, 1], &[0, 1, 0, 0], 2).unwrap();
+    assert!((-1.0..-0.999_999).contains(&confusion.mcc()), "{}", confusion.mcc());
 }
