@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mmc_metrics::compare::Method;
 use mmc_metrics::{Comparison, Contrast, Decision, Items, Metric, compare, metric};
 use mmc_run::{Predictions, ScoredRows, paired};
 
@@ -130,6 +131,10 @@ fn decision(comparison: &Comparison) -> String {
         Decision::Candidate if margin > 0.0 => format!(
             "candidate: it is better, and the estimate of its gain is at least the margin {margin}"
         ),
+        // One file a side tells nothing about other seeds, so nothing about the models.
+        Decision::Candidate if comparison.method == Method::ItemsOnly => {
+            "candidate: this file is better than the baseline's, seeds aside".to_owned()
+        }
         Decision::Candidate => "candidate: it is better than the baseline".to_owned(),
         Decision::Baseline if margin > 0.0 => {
             format!("baseline: the candidate's gain is shown to lie below the margin {margin}")
