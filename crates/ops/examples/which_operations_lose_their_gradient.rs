@@ -3,7 +3,7 @@
 //!     cargo run -p mmc-ops --example which_operations_lose_their_gradient
 
 use candle_core::{Device, Tensor, Var};
-use mmc_ops::OPS;
+use mmc_ops::{Gradients, OPS};
 
 #[allow(clippy::print_stdout, reason = "an example prints its answer")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|shape| Var::from_tensor(&ramp(shape)?))
             .collect::<Result<_, _>>()?;
         let inputs: Vec<Tensor> = variables.iter().map(|var| var.as_tensor().clone()).collect();
-        let gradients = (operation.fast)(&inputs)?.sqr()?.sum_all()?.backward()?;
+        let mut gradients = Gradients::of(&inputs);
+        gradients.add(&(operation.apply)(&inputs)?.sqr()?.sum_all()?)?;
         let reached = inputs.iter().filter(|input| gradients.get(input).is_some()).count();
         let norm = match gradients.get(&inputs[0]) {
             Some(gradient) => gradient.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! gelu(x)       = x Φ(x) = x/2 (1 + erf(x/√2))        gelu'(x) = Φ(x) + x φ(x)
-//! quick_gelu(x) = x σ(1.702 x)
+//! quick_gelu(x) = x σ(1.702 x)                        quick_gelu'(x) = σ + 1.702 x σ (1 − σ)
 //! tanh
 //! ```
 //!
@@ -13,18 +13,87 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 
 use crate::error::Result;
 use crate::real::{Real, are_native, contiguous, elements, read, tensor_of, with_type};
-use crate::threads::for_row_blocks;
+use crate::recording::applied1;
+use crate::threads::{for_row_block_pairs, for_row_blocks};
+use crate::vector::vectorised;
+
+/// What stands between the two linear maps of a feed-forward layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// [`gelu`].
+    Gelu,
+    /// [`quick_gelu`].
+    QuickGelu,
+}
+
+impl Activation {
+    /// The activation of `x`, elementwise.
+    ///
+    /// # Errors
+    /// A type without fractions.
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Gelu => gelu(x),
+            Self::QuickGelu => quick_gelu(x),
+        }
+    }
+
+    /// The activation and its derivative.
+    #[inline(always)]
+    fn both<T: Real>(self, x: T) -> (T, T) {
+        match self {
+            Self::Gelu => {
+                let (cumulative, density) = x.normal();
+                (x * cumulative, cumulative + x * density)
+            }
+            Self::QuickGelu => {
+                let factor = T::of_f64(1.702);
+                let sigmoid = (factor * x).sigmoid();
+                let slope = factor * x * sigmoid * (T::of_f64(1.0) - sigmoid);
+                (x * sigmoid, sigmoid + slope)
+            }
+        }
+    }
+
+    /// The activation of rows of `x + bias`, into `output`.
+    pub(crate) fn of_rows<T: Real>(self, x: &[T], bias: &[T], output: &mut [T]) {
+        let width = bias.len();
+        for_row_blocks(output, width, |first, block| {
+            vectorised(|| {
+                let rows = x[first * width..].chunks_exact(width);
+                for (output, x) in block.chunks_exact_mut(width).zip(rows) {
+                    for ((output, &x), &bias) in output.iter_mut().zip(x).zip(bias) {
+                        *output = self.both(x + bias).0;
+                    }
+                }
+            });
+        });
+    }
+
+    /// The same, and the derivative at `x + bias` in the place of `x`.
+    pub(crate) fn of_rows_with_slope<T: Real>(self, x: &mut [T], bias: &[T], output: &mut [T]) {
+        let width = bias.len();
+        for_row_block_pairs(x, output, width, |x, output| {
+            vectorised(|| {
+                let rows = x.chunks_exact_mut(width).zip(output.chunks_exact_mut(width));
+                for (x, output) in rows {
+                    for ((x, output), &bias) in x.iter_mut().zip(output).zip(bias) {
+                        (*output, *x) = self.both(*x + bias);
+                    }
+                }
+            });
+        });
+    }
+}
 
 /// `x Φ(x)`, elementwise: the exact GELU, not its tanh approximation.
 ///
 /// # Errors
 /// A type without fractions.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    if are_native(&[x]) { Ok(contiguous(x)?.apply_op1(Gelu)?) } else { gelu_composed(x) }
-}
-
-/// [`gelu`] from candle's own operations, whose `erf` has an exact gradient.
-pub(crate) fn gelu_composed(x: &Tensor) -> Result<Tensor> {
+    if are_native(&[x]) {
+        return Ok(applied1(&contiguous(x)?, Elementwise(Activation::Gelu))?);
+    }
     let cumulative = ((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? * 0.5)?;
     Ok((x * (cumulative + 0.5)?)?)
 }
@@ -34,6 +103,9 @@ pub(crate) fn gelu_composed(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// A type without fractions.
 pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
+    if are_native(&[x]) {
+        return Ok(applied1(&contiguous(x)?, Elementwise(Activation::QuickGelu))?);
+    }
     // σ(z) = (1 + tanh(z/2)) / 2, which cannot overflow.
     Ok((x * (((x * (1.702 / 2.0))?.tanh()? + 1.0)? * 0.5)?)?)
 }
@@ -46,37 +118,25 @@ pub fn tanh(x: &Tensor) -> Result<Tensor> {
     Ok(x.tanh()?)
 }
 
-struct Gelu;
-
-/// Φ(x), the standard normal distribution function.
-#[inline]
-fn cumulative<T: Real>(x: T) -> T {
-    T::of_f64(0.5) * (T::of_f64(1.0) + (x * T::of_f64(std::f64::consts::FRAC_1_SQRT_2)).erf())
-}
-
-/// φ(x), the standard normal density.
-#[inline]
-fn density<T: Real>(x: T) -> T {
-    const PEAK: f64 = 0.398_942_280_401_432_7; // 1/√(2π)
-    T::of_f64(PEAK) * (T::of_f64(-0.5) * x * x).exp()
-}
+struct Elementwise(Activation);
 
 /// Elements that count as a row where there are none.
 const RUN: usize = 64;
 
-impl CustomOp1 for Gelu {
+impl CustomOp1 for Elementwise {
     fn name(&self) -> &'static str {
-        "gelu"
+        "activation"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let output = with_type!(x, T => {
-            let x = elements::<T>(x, layout)?;
-            let mut output = x.to_vec();
+            let mut output = elements::<T>(x, layout)?.to_vec();
             for_row_blocks(&mut output, RUN, |_, block| {
-                for x in block.iter_mut() {
-                    *x *= cumulative(*x);
-                }
+                vectorised(|| {
+                    for x in block.iter_mut() {
+                        *x = self.0.both(*x).0;
+                    }
+                });
             });
             T::storage(output)
         });
@@ -94,9 +154,11 @@ impl CustomOp1 for Gelu {
                 let x = elements::<T>(x, x_layout)?;
                 let mut output = elements::<T>(gradient, layout)?.to_vec();
                 for_row_blocks(&mut output, RUN, |first, block| {
-                    for (gradient, &x) in block.iter_mut().zip(&x[first * RUN..]) {
-                        *gradient *= cumulative(x) + x * density(x);
-                    }
+                    vectorised(|| {
+                        for (gradient, &x) in block.iter_mut().zip(&x[first * RUN..]) {
+                            *gradient *= self.0.both(x).1;
+                        }
+                    });
                 });
                 T::storage(output)
             }))

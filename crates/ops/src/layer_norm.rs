@@ -4,11 +4,14 @@
 //! `x` `[…, width]`, `γ`, `β` `[width]`. Backward, with `x̂ = (x − mean)/σ` and `h = g γ`:
 //! `dx = (h − mean(h) − x̂ mean(h x̂)) / σ`, `dγ = Σ g x̂`, `dβ = Σ g` over rows.
 
-use candle_core::{CpuStorage, CustomOp3, D, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Shape, Tensor};
 
 use crate::error::{OpsError, Result};
-use crate::real::{Real, are_native, contiguous, elements, read, sum, tensor_of, with_type};
+use crate::gradients::gradient_of;
+use crate::real::{Real, are_native, contiguous, elements, hold, sum, tensor_of, with_type};
+use crate::recording::applied3;
 use crate::threads::{for_row_blocks, sum_over_rows};
+use crate::vector::vectorised;
 
 /// Normalises the last dimension of `x` `[…, width]`, then scales by `weight` and shifts by
 /// `bias`, both `[width]`.
@@ -19,19 +22,13 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     check(x, weight, bias)?;
     if are_native(&[x, weight, bias]) {
         let (x, weight, bias) = (contiguous(x)?, contiguous(weight)?, contiguous(bias)?);
-        return Ok(x.apply_op3(&weight, &bias, LayerNorm { eps })?);
+        return Ok(applied3(&x, &weight, &bias, LayerNorm { eps })?);
     }
     layer_norm_composed(x, weight, bias, eps)
 }
 
 /// [`layer_norm`] from candle's own operations.
-pub(crate) fn layer_norm_composed(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    eps: f64,
-) -> Result<Tensor> {
-    check(x, weight, bias)?;
+fn layer_norm_composed(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
     Ok(centred.broadcast_div(&deviation)?.broadcast_mul(weight)?.broadcast_add(bias)?)
@@ -52,66 +49,111 @@ fn check(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<()> {
     Ok(())
 }
 
+/// Mean and 1 / σ of a row.
+#[inline(always)]
+fn statistics<T: Real>(row: &[T], eps: f64) -> (T, T) {
+    let count = T::of_f64(row.len() as f64);
+    let mean = sum(row.len(), |i| row[i]) / count;
+    let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) / count;
+    (mean, T::of_f64(1.0) / (variance + T::of_f64(eps)).sqrt())
+}
+
+/// The normalised rows of `x`, into `output`.
+pub(crate) fn forward<T: Real>(
+    x: &[T],
+    (weight, bias): (&[T], &[T]),
+    eps: f64,
+    output: &mut [T],
+) {
+    let width = weight.len();
+    for_row_blocks(output, width, |first, block| {
+        vectorised(|| {
+            for (row, output) in block.chunks_exact_mut(width).enumerate() {
+                let x = &x[(first + row) * width..][..width];
+                let (mean, inverse) = statistics(x, eps);
+                for i in 0..width {
+                    output[i] = (x[i] - mean) * inverse * weight[i] + bias[i];
+                }
+            }
+        });
+    });
+}
+
+/// The gradient by `x`, into `by_x`, which holds that by the result.
+pub(crate) fn backward_in_place<T: Real>(x: &[T], weight: &[T], eps: f64, by_x: &mut [T]) {
+    let width = weight.len();
+    let count = T::of_f64(width as f64);
+    for_row_blocks(by_x, width, |first, block| {
+        vectorised(|| {
+            for (row, output) in block.chunks_exact_mut(width).enumerate() {
+                let x = &x[(first + row) * width..][..width];
+                let (mean, inverse) = statistics(x, eps);
+                let level = sum(width, |i| output[i] * weight[i]) / count;
+                let tilt =
+                    sum(width, |i| output[i] * weight[i] * ((x[i] - mean) * inverse)) / count;
+                for i in 0..width {
+                    let normal = (x[i] - mean) * inverse;
+                    output[i] = inverse * (output[i] * weight[i] - level - normal * tilt);
+                }
+            }
+        });
+    });
+}
+
+/// The gradients by `γ` and `β`, one behind the other, given that by the result.
+pub(crate) fn parameter_gradients<T: Real>(
+    x: &[T],
+    gradient: &[T],
+    width: usize,
+    eps: f64,
+) -> Vec<T> {
+    let rows = x.len() / width.max(1);
+    sum_over_rows(rows, 2 * width, T::default(), |rows, sums| {
+        vectorised(|| {
+            let (by_weight, by_bias) = sums.split_at_mut(width);
+            for row in rows {
+                let (x, gradient) = (&x[row * width..][..width], &gradient[row * width..][..width]);
+                let (mean, inverse) = statistics(x, eps);
+                for i in 0..width {
+                    by_weight[i] += gradient[i] * ((x[i] - mean) * inverse);
+                    by_bias[i] += gradient[i];
+                }
+            }
+        });
+    })
+}
+
 struct LayerNorm {
     eps: f64,
 }
 
 impl LayerNorm {
-    /// Mean and 1 / σ of a row.
-    #[inline]
-    fn statistics<T: Real>(&self, row: &[T]) -> (T, T) {
-        let count = T::of_f64(row.len() as f64);
-        let mean = sum(row.len(), |i| row[i]) / count;
-        let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) / count;
-        (mean, T::of_f64(1.0) / (variance + T::of_f64(self.eps)).sqrt())
-    }
-
-    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
-        let width = weight.len();
-        let mut output = vec![T::default(); x.len()];
-        for_row_blocks(&mut output, width, |first, block| {
-            for (row, output) in block.chunks_exact_mut(width).enumerate() {
-                let x = &x[(first + row) * width..][..width];
-                let (mean, inverse) = self.statistics(x);
-                for (i, output) in output.iter_mut().enumerate() {
-                    *output = (x[i] - mean) * inverse * weight[i] + bias[i];
-                }
-            }
-        });
-        output
-    }
-
-    /// dx, dγ, dβ.
-    fn backward<T: Real>(&self, x: &[T], weight: &[T], gradient: &[T]) -> [Vec<T>; 3] {
-        let width = weight.len();
-        let count = T::of_f64(width as f64);
-        let rows = x.len() / width;
-        let mut by_x = vec![T::default(); x.len()];
-        for_row_blocks(&mut by_x, width, |first, block| {
-            for (row, output) in block.chunks_exact_mut(width).enumerate() {
-                let start = (first + row) * width;
-                let (x, gradient) = (&x[start..][..width], &gradient[start..][..width]);
-                let (mean, inverse) = self.statistics(x);
-                let normal = |i: usize| (x[i] - mean) * inverse;
-                let scaled = |i: usize| gradient[i] * weight[i];
-                let level = sum(width, scaled) / count;
-                let tilt = sum(width, |i| scaled(i) * normal(i)) / count;
-                for (i, output) in output.iter_mut().enumerate() {
-                    *output = inverse * (scaled(i) - level - normal(i) * tilt);
-                }
-            }
-        });
-        let mut sums = sum_over_rows(rows, 2 * width, T::default(), |row, sums| {
-            let (x, gradient) = (&x[row * width..][..width], &gradient[row * width..][..width]);
-            let (mean, inverse) = self.statistics(x);
-            let (by_weight, by_bias) = sums.split_at_mut(width);
-            for i in 0..width {
-                by_weight[i] += gradient[i] * ((x[i] - mean) * inverse);
-                by_bias[i] += gradient[i];
-            }
-        });
-        let by_bias = sums.split_off(width);
-        [by_x, sums, by_bias]
+    fn backward<T: Real>(
+        &self,
+        [x, weight, bias]: [&Tensor; 3],
+        gradient: &[T],
+    ) -> candle_core::Result<[Option<Tensor>; 3]> {
+        let (held_x, held_weight) = (hold(x), hold(weight));
+        let (values, scales) = (held_x.values::<T>()?, held_weight.values::<T>()?);
+        let width = scales.len();
+        let by_x = if x.track_op() {
+            let mut output = gradient.to_vec();
+            backward_in_place(values, scales, self.eps, &mut output);
+            Some(tensor_of(T::storage(output), x.shape())?)
+        } else {
+            None
+        };
+        if !weight.track_op() && !bias.track_op() {
+            return Ok([by_x, None, None]);
+        }
+        let sums = parameter_gradients(values, gradient, width, self.eps);
+        let by_weight = gradient_of(weight, |output: &mut [T]| {
+            output.copy_from_slice(&sums[..width]);
+        })?;
+        let by_bias = gradient_of(bias, |output: &mut [T]| {
+            output.copy_from_slice(&sums[width..]);
+        })?;
+        Ok([by_x, by_weight, by_bias])
     }
 }
 
@@ -129,11 +171,13 @@ impl CustomOp3 for LayerNorm {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let output = with_type!(x, T => T::storage(self.forward::<T>(
-            elements(x, x_layout)?,
-            elements(weight, weight_layout)?,
-            elements(bias, bias_layout)?,
-        )));
+        let output = with_type!(x, T => {
+            let x = elements::<T>(x, x_layout)?;
+            let affine = (elements(weight, weight_layout)?, elements(bias, bias_layout)?);
+            let mut output = vec![T::default(); x.len()];
+            forward(x, affine, self.eps, &mut output);
+            T::storage(output)
+        });
         Ok((output, x_layout.shape().clone()))
     }
 
@@ -145,16 +189,12 @@ impl CustomOp3 for LayerNorm {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradients = read([x, weight, gradient], |[(x, xl), (weight, wl), (gradient, gl)]| {
-            Ok(with_type!(x, T => self
-                .backward::<T>(elements(x, xl)?, elements(weight, wl)?, elements(gradient, gl)?)
-                .map(T::storage)))
-        })?;
-        let [by_x, by_weight, by_bias] = gradients;
-        Ok((
-            Some(tensor_of(by_x, x.shape())?),
-            Some(tensor_of(by_weight, weight.shape())?),
-            Some(tensor_of(by_bias, bias.shape())?),
-        ))
+        let gradient = contiguous(gradient)?;
+        let held = hold(&gradient);
+        let [by_x, by_weight, by_bias] = match gradient.dtype() {
+            DType::F64 => self.backward::<f64>([x, weight, bias], held.values()?)?,
+            _ => self.backward::<f32>([x, weight, bias], held.values()?)?,
+        };
+        Ok((by_x, by_weight, by_bias))
     }
 }

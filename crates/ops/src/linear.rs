@@ -3,13 +3,15 @@
 //! `x` `[…, in]`, `W` `[out, in]`, `b` `[out]`, `y` `[…, out]`. Backward: `dx = g W`, `dW = gᵀ x`,
 //! `db` = the sum of `g` over rows.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 
 use crate::error::{OpsError, Result};
-use crate::real::Real;
-use crate::real::{are_native, contiguous, elements, read, tensor_of, with_type};
+use crate::gradients::gradient_of;
+use crate::matrix::{Into, Matrix, MatrixMut, product};
+use crate::real::{Real, are_native, contiguous, elements, hold, tensor_of, with_type};
+use crate::recording::{applied2, applied3};
 use crate::threads::{for_row_blocks, sum_over_rows};
+use crate::vector::vectorised;
 
 /// `x Wᵀ + b` over the last dimension: `x` `[…, in]`, `weight` `[out, in]`, `bias` `[out]`;
 /// result `[…, out]`.
@@ -21,22 +23,17 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     match bias {
         Some(bias) if are_native(&[x, weight, bias]) => {
             let (x, weight, bias) = (contiguous(x)?, contiguous(weight)?, contiguous(bias)?);
-            Ok(x.apply_op3(&weight, &bias, Linear)?)
+            Ok(applied3(&x, &weight, &bias, Linear)?)
         }
         None if are_native(&[x, weight]) => {
-            Ok(contiguous(x)?.apply_op2(&contiguous(weight)?, Linear)?)
+            Ok(applied2(&contiguous(x)?, &contiguous(weight)?, Linear)?)
         }
         _ => linear_composed(x, weight, bias),
     }
 }
 
 /// [`linear`] from candle's own operations.
-pub(crate) fn linear_composed(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-) -> Result<Tensor> {
-    check(x, weight, bias)?;
+fn linear_composed(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (outputs, inputs) = weight.dims2()?;
     let mut shape = x.dims().to_vec();
     shape.pop();
@@ -67,64 +64,108 @@ fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
     }
 }
 
-struct Linear;
-
-/// `x Wᵀ`, with the shape of the result.
-fn product(
-    x: &CpuStorage,
-    x_layout: &Layout,
-    weight: &CpuStorage,
-    weight_layout: &Layout,
-) -> candle_core::Result<(CpuStorage, Shape)> {
-    let (outputs, inputs) = weight_layout.shape().dims2()?;
-    let mut shape = x_layout.dims().to_vec();
-    let rows = x_layout.shape().elem_count() / inputs;
-    if let Some(last) = shape.last_mut() {
-        *last = outputs;
-    }
-    let flat = Layout::contiguous_with_offset((rows, inputs), x_layout.start_offset());
-    let transposed = weight_layout.transpose(0, 1)?;
-    let product = x.matmul(weight, (1, rows, outputs, inputs), &flat, &transposed)?;
-    Ok((product, Shape::from(shape)))
+/// Adds a bias to each row.
+pub(crate) fn add_bias<T: Real>(rows: &mut [T], bias: &[T]) {
+    for_row_blocks(rows, bias.len(), |_, block| {
+        vectorised(|| {
+            for row in block.chunks_exact_mut(bias.len()) {
+                for (value, bias) in row.iter_mut().zip(bias) {
+                    *value += *bias;
+                }
+            }
+        });
+    });
 }
 
-/// The gradients by `x`, where it is tracked, and by the weight.
-fn product_gradients(
-    x: &Tensor,
-    weight: &Tensor,
-    gradient: &Tensor, // [rows, out]
-) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-    let (_, inputs) = weight.dims2()?;
-    let by_x = if x.track_op() { Some(gradient.matmul(weight)?.reshape(x.dims())?) } else { None };
-    let by_weight = if weight.track_op() {
-        let x = x.reshape((x.elem_count() / inputs, inputs))?;
-        Some(gradient.t()?.matmul(&x)?)
-    } else {
-        None
-    };
-    Ok((by_x, by_weight))
-}
-
-fn rows_of(gradient: &Tensor, weight: &Tensor) -> candle_core::Result<Tensor> {
-    let outputs = weight.dim(0)?;
-    contiguous(gradient)?.reshape((gradient.elem_count() / outputs.max(1), outputs))
-}
-
-/// The sum over the rows of a matrix `[rows, columns]`.
-fn column_sums(matrix: &Tensor) -> candle_core::Result<Tensor> {
-    let (rows, columns) = matrix.dims2()?;
-    let sums = read([matrix], |[(storage, layout)]| {
-        with_type!(storage, T => {
-            let values = elements::<T>(storage, layout)?;
-            let sums = sum_over_rows(rows, columns, T::default(), |row, sums| {
-                for (sum, value) in sums.iter_mut().zip(&values[row * columns..]) {
+/// The sums over the rows of a matrix `[rows, columns]`, into `sums` `[columns]`.
+pub(crate) fn column_sums<T: Real>(matrix: &[T], sums: &mut [T]) {
+    let columns = sums.len();
+    let rows = matrix.len() / columns.max(1);
+    let total = sum_over_rows(rows, columns, T::default(), |rows, sums| {
+        vectorised(|| {
+            for row in matrix[rows.start * columns..rows.end * columns].chunks_exact(columns) {
+                for (sum, value) in sums.iter_mut().zip(row) {
                     *sum += *value;
                 }
-            });
-            Ok(T::storage(sums))
-        })
-    })?;
-    tensor_of(sums, &Shape::from(columns))
+            }
+        });
+    });
+    sums.copy_from_slice(&total);
+}
+
+struct Linear;
+
+impl Linear {
+    fn forward(
+        x: (&CpuStorage, &Layout),
+        weight: (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (outputs, inputs) = weight.1.shape().dims2()?;
+        let rows = x.1.shape().elem_count() / inputs;
+        let mut shape = x.1.dims().to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = outputs;
+        }
+        let output = with_type!(x.0, T => {
+            let mut output = vec![T::default(); rows * outputs];
+            product(
+                MatrixMut::new(&mut output, rows, outputs),
+                Matrix::new(elements::<T>(x.0, x.1)?, rows, inputs),
+                Matrix::new(elements::<T>(weight.0, weight.1)?, outputs, inputs).t(),
+                Into::Replace,
+            );
+            if let Some((bias, layout)) = bias {
+                add_bias(&mut output, elements::<T>(bias, layout)?);
+            }
+            T::storage(output)
+        });
+        Ok((output, Shape::from(shape)))
+    }
+
+    /// The gradients by `x`, weight and bias that candle's own backward is to take.
+    fn backward<T: Real>(
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        gradient: &[T],
+    ) -> candle_core::Result<[Option<Tensor>; 3]> {
+        let (outputs, inputs) = weight.dims2()?;
+        let rows = x.elem_count() / inputs;
+        let (held_x, held_weight) = (hold(x), hold(weight));
+        let by_rows = Matrix::new(gradient, rows, outputs);
+        let by_x = if x.track_op() {
+            let mut output = vec![T::default(); rows * inputs];
+            let weight = Matrix::new(held_weight.values::<T>()?, outputs, inputs);
+            product(MatrixMut::new(&mut output, rows, inputs), by_rows, weight, Into::Replace);
+            Some(tensor_of(T::storage(output), x.shape())?)
+        } else {
+            None
+        };
+        let x = Matrix::new(held_x.values::<T>()?, rows, inputs);
+        let by_weight = gradient_of(weight, |output| {
+            product(MatrixMut::new(output, outputs, inputs), by_rows.t(), x, Into::Replace);
+        })?;
+        let by_bias = match bias {
+            Some(bias) => gradient_of(bias, |sums| column_sums(gradient, sums))?,
+            None => None,
+        };
+        Ok([by_x, by_weight, by_bias])
+    }
+
+    fn gradients(
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        gradient: &Tensor,
+    ) -> candle_core::Result<[Option<Tensor>; 3]> {
+        let gradient = contiguous(gradient)?;
+        let held = hold(&gradient);
+        match gradient.dtype() {
+            DType::F64 => Self::backward::<f64>(x, weight, bias, held.values()?),
+            _ => Self::backward::<f32>(x, weight, bias, held.values()?),
+        }
+    }
 }
 
 impl CustomOp2 for Linear {
@@ -139,7 +180,7 @@ impl CustomOp2 for Linear {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        product(x, x_layout, weight, weight_layout)
+        Self::forward((x, x_layout), (weight, weight_layout), None)
     }
 
     fn bwd(
@@ -149,7 +190,8 @@ impl CustomOp2 for Linear {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        product_gradients(x, weight, &rows_of(gradient, weight)?)
+        let [by_x, by_weight, _] = Self::gradients(x, weight, None, gradient)?;
+        Ok((by_x, by_weight))
     }
 }
 
@@ -167,13 +209,7 @@ impl CustomOp3 for Linear {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (mut storage, shape) = product(x, x_layout, weight, weight_layout)?;
-        match &mut storage {
-            CpuStorage::F32(values) => add_rows(values, elements(bias, bias_layout)?),
-            CpuStorage::F64(values) => add_rows(values, elements(bias, bias_layout)?),
-            _ => bail!("expected f32 or f64"),
-        }
-        Ok((storage, shape))
+        Self::forward((x, x_layout), (weight, weight_layout), Some((bias, bias_layout)))
     }
 
     fn bwd(
@@ -184,19 +220,7 @@ impl CustomOp3 for Linear {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradient = rows_of(gradient, weight)?;
-        let (by_x, by_weight) = product_gradients(x, weight, &gradient)?;
-        let by_bias = if bias.track_op() { Some(column_sums(&gradient)?) } else { None };
+        let [by_x, by_weight, by_bias] = Self::gradients(x, weight, Some(bias), gradient)?;
         Ok((by_x, by_weight, by_bias))
     }
-}
-
-fn add_rows<T: Real>(values: &mut [T], bias: &[T]) {
-    for_row_blocks(values, bias.len(), |_, block| {
-        for row in block.chunks_exact_mut(bias.len()) {
-            for (value, bias) in row.iter_mut().zip(bias) {
-                *value += *bias;
-            }
-        }
-    });
 }

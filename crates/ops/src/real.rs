@@ -1,11 +1,19 @@
 //! The two types that hand-written CPU forms work on, and access to tensors as slices of them.
 
+use std::ops::Deref;
+use std::sync::Mutex;
+
 use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
+
+use crate::buffer::Pool;
+use crate::recording::is_composing;
+use crate::vector::{exp_f32, normal_f32, sigmoid_f32};
 
 /// `f32` or `f64`.
 pub(crate) trait Real:
     Copy
     + Default
+    + 'static
     + Send
     + Sync
     + PartialOrd
@@ -22,29 +30,54 @@ pub(crate) trait Real:
     fn of_f64(value: f64) -> Self;
     fn exp(self) -> Self;
     fn sqrt(self) -> Self;
-    fn erf(self) -> Self;
+    /// Φ(x) and φ(x), the standard normal distribution function and density.
+    fn normal(self) -> (Self, Self);
+    /// 1/(1 + e⁻ˣ).
+    fn sigmoid(self) -> Self;
+    /// The number where `bit` is 1, 0 where it is 0.
+    fn kept(self, bit: u32) -> Self;
+    fn pool() -> &'static Mutex<Pool<Self>>;
     fn storage(values: Vec<Self>) -> CpuStorage;
     fn slice(storage: &CpuStorage) -> Option<&[Self]>;
+    fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
 }
 
 macro_rules! real {
-    ($type:ident, $variant:ident, $erf:ident) => {
+    ($type:ident, $variant:ident, $bits:ident, $exp:expr, $normal:expr, $sigmoid:expr) => {
         impl Real for $type {
             const LOWEST: Self = $type::MIN;
+            #[inline(always)]
             fn as_f64(self) -> f64 {
                 f64::from(self)
             }
+            #[inline(always)]
             fn of_f64(value: f64) -> Self {
                 value as $type
             }
+            #[inline(always)]
             fn exp(self) -> Self {
-                $type::exp(self)
+                $exp(self)
             }
+            #[inline(always)]
             fn sqrt(self) -> Self {
                 $type::sqrt(self)
             }
-            fn erf(self) -> Self {
-                candle_core::cpu::erf::$erf(self)
+            #[inline(always)]
+            fn normal(self) -> (Self, Self) {
+                $normal(self)
+            }
+            #[inline(always)]
+            fn sigmoid(self) -> Self {
+                $sigmoid(self)
+            }
+            #[inline(always)]
+            fn kept(self, bit: u32) -> Self {
+                let all = $bits::from(bit).wrapping_neg();
+                Self::from_bits(self.to_bits() & all)
+            }
+            fn pool() -> &'static Mutex<Pool<Self>> {
+                static POOL: Mutex<Pool<$type>> = Mutex::new(Pool::new());
+                &POOL
             }
             fn storage(values: Vec<Self>) -> CpuStorage {
                 CpuStorage::$variant(values)
@@ -55,15 +88,28 @@ macro_rules! real {
                     _ => None,
                 }
             }
+            fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
+                match storage {
+                    CpuStorage::$variant(values) => Some(values),
+                    _ => None,
+                }
+            }
         }
     };
 }
-real!(f32, F32, erf_f32);
-real!(f64, F64, erf_f64);
+real!(f32, F32, u32, exp_f32, normal_f32, sigmoid_f32);
+real!(f64, F64, u64, f64::exp, normal_f64, |x: f64| 1.0 / (1.0 + (-x).exp()));
+
+/// Φ(x) and φ(x) by the library's error function.
+fn normal_f64(x: f64) -> (f64, f64) {
+    let erf = candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2);
+    let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    (0.5 * (1.0 + erf), density)
+}
 
 /// The sum of `term(i)` for `i` in `0..count`, in eight interleaved parts, so that rounding errors
 /// stay small and the compiler can use vector instructions.
-#[inline]
+#[inline(always)]
 pub(crate) fn sum<T: Real>(count: usize, term: impl Fn(usize) -> T) -> T {
     let mut parts = [T::default(); 8];
     let whole = count / 8 * 8;
@@ -81,11 +127,34 @@ pub(crate) fn sum<T: Real>(count: usize, term: impl Fn(usize) -> T) -> T {
 
 /// Whether the hand-written forms take these tensors: all f32 or all f64, on the CPU.
 pub(crate) fn are_native(tensors: &[&Tensor]) -> bool {
-    tensors.iter().all(|tensor| {
+    !is_composing()
+        && tensors.iter().all(|tensor| {
         matches!(tensor.device(), Device::Cpu)
             && matches!(tensor.dtype(), DType::F32 | DType::F64)
             && tensor.dtype() == tensors[0].dtype()
     })
+}
+
+/// A contiguous tensor on the CPU, held for reading by a guard of its storage.
+pub(crate) struct Held<'a, G> {
+    storage: G,
+    layout: &'a Layout,
+}
+
+/// Holds a tensor for reading.
+pub(crate) fn hold(tensor: &Tensor) -> Held<'_, impl Deref<Target = Storage>> {
+    let (storage, layout) = tensor.storage_and_layout();
+    Held { storage, layout }
+}
+
+impl<G: Deref<Target = Storage>> Held<'_, G> {
+    /// Its elements.
+    pub(crate) fn values<T: Real>(&self) -> Result<&[T]> {
+        match &*self.storage {
+            Storage::Cpu(storage) => elements(storage, self.layout),
+            _ => bail!("an operand is not on the CPU"),
+        }
+    }
 }
 
 /// The tensor with its elements side by side; itself where they are, so that no node is added.

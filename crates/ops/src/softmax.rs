@@ -1,41 +1,32 @@
-//! Softmax over the last dimension: `p = exp(s − max s) / Σ exp(s − max s)`, with
-//! `s = scale · x + mask`.
+//! Softmax over the last dimension: `p = exp(x − max x) / Σ exp(x − max x)`.
 //!
-//! Backward: `dx = scale · p (g − Σ g p)`. candle-nn's `softmax_last_dim` has none: its result is
-//! cut from the graph.
-
-use std::sync::Arc;
+//! Backward: `dx = p (g − Σ g p)`. candle-nn's `softmax_last_dim` has none: its result is cut from
+//! the graph.
 
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
 
+use crate::attention::normalise;
 use crate::error::{OpsError, Result};
 use crate::real::{Real, are_native, contiguous, elements, read, sum, tensor_of, with_type};
+use crate::recording::applied1;
 use crate::threads::for_row_blocks;
+use crate::vector::vectorised;
 
 /// Softmax over the last dimension of `x`, with its graph.
 ///
 /// # Errors
-/// A scalar, or a type without fractions.
+/// A scalar, no elements, or a type without fractions.
 pub fn softmax_last(x: &Tensor) -> Result<Tensor> {
-    masked_softmax(x, 1.0, None)
-}
-
-/// Softmax over the last dimension of `scale · scores`, where keys that `keep` `[batch, keys]` or
-/// `[batch, queries, keys]` marks with 0 get the smallest finite value, so that a row of none but masked keys is uniform
-/// and never NaN. `scores` `[batch, …, queries, keys]`.
-pub(crate) fn masked_softmax(scores: &Tensor, scale: f64, keep: Option<&Tensor>) -> Result<Tensor> {
-    check(scores, keep)?;
-    if !are_native(&[scores]) {
-        return masked_softmax_composed(scores, scale, keep);
+    check(x, None)?;
+    if are_native(&[x]) {
+        return Ok(applied1(&contiguous(x)?, Softmax)?);
     }
-    let keep = match keep {
-        Some(keep) => Some(Arc::from(keep_flags(keep)?)),
-        None => None,
-    };
-    Ok(contiguous(scores)?.apply_op1(Softmax { scale, keep })?)
+    masked_softmax_composed(x, 1.0, None)
 }
 
-/// [`masked_softmax`] from candle's own operations.
+/// Softmax over the last dimension of `scale · scores` from candle's own operations, where keys that
+/// `keep` `[batch, keys]` or `[batch, queries, keys]` marks with 0 get the smallest finite value, so
+/// that a row of none but masked keys is uniform and never NaN. `scores` `[batch, …, queries, keys]`.
 pub(crate) fn masked_softmax_composed(
     scores: &Tensor,
     scale: f64,
@@ -91,74 +82,31 @@ fn check(scores: &Tensor, keep: Option<&Tensor>) -> Result<()> {
     }
 }
 
-/// Which entries of a mask are not 0.
-fn keep_flags(keep: &Tensor) -> candle_core::Result<Vec<bool>> {
-    let values = keep.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-    Ok(values.into_iter().map(|value| value > 0.0).collect())
+struct Softmax;
+
+fn forward<T: Real>(x: &[T], width: usize) -> Vec<T> {
+    let mut output = x.to_vec();
+    for_row_blocks(&mut output, width, |_, block| {
+        vectorised(|| block.chunks_exact_mut(width).for_each(normalise));
+    });
+    output
 }
 
-struct Softmax {
-    scale: f64,
-    /// `[batch, keys]` or `[batch, queries, keys]`
-    keep: Option<Arc<[bool]>>,
-}
-
-impl Softmax {
-    fn forward<T: Real>(&self, scores: &[T], batch: usize, keys: usize) -> Vec<T> {
-        let scale = T::of_f64(self.scale);
-        let rows_per_item = (scores.len() / keys / batch.max(1)).max(1);
-        // Rows of the mask for an item: 1, or as many as queries, which are the inner dimension.
-        let masks = self.keep.as_ref().map_or(1, |keep| keep.len() / keys / batch.max(1)).max(1);
-        let mut output = scores.to_vec();
-        for_row_blocks(&mut output, keys, |first, block| {
-            for (row, values) in block.chunks_exact_mut(keys).enumerate() {
-                for value in values.iter_mut() {
-                    *value *= scale;
-                }
-                if let Some(keep) = &self.keep {
-                    let row = first + row;
-                    let mask = row / rows_per_item * masks + row % masks;
-                    let keep = &keep[mask * keys..][..keys];
-                    for (value, keep) in values.iter_mut().zip(keep) {
-                        *value = if *keep { *value } else { T::LOWEST };
-                    }
-                }
-                normalise(values);
-            }
-        });
-        output
-    }
-
-    fn backward<T: Real>(&self, p: &[T], gradient: &[T], keys: usize) -> Vec<T> {
-        let scale = T::of_f64(self.scale);
-        let mut output = vec![T::default(); p.len()];
-        for_row_blocks(&mut output, keys, |first, block| {
-            for (row, output) in block.chunks_exact_mut(keys).enumerate() {
-                let start = (first + row) * keys;
-                let (p, gradient) = (&p[start..][..keys], &gradient[start..][..keys]);
-                let mean = sum(keys, |i| p[i] * gradient[i]);
+fn backward<T: Real>(p: &[T], gradient: &[T], width: usize) -> Vec<T> {
+    let mut output = vec![T::default(); p.len()];
+    for_row_blocks(&mut output, width, |first, block| {
+        vectorised(|| {
+            for (row, output) in block.chunks_exact_mut(width).enumerate() {
+                let start = (first + row) * width;
+                let (p, gradient) = (&p[start..][..width], &gradient[start..][..width]);
+                let mean = sum(width, |i| p[i] * gradient[i]);
                 for (i, output) in output.iter_mut().enumerate() {
-                    *output = scale * p[i] * (gradient[i] - mean);
+                    *output = p[i] * (gradient[i] - mean);
                 }
             }
         });
-        output
-    }
-}
-
-#[inline]
-fn normalise<T: Real>(values: &mut [T]) {
-    let mut highest = T::LOWEST;
-    for &value in &*values {
-        highest = if value > highest { value } else { highest };
-    }
-    for value in values.iter_mut() {
-        *value = (*value - highest).exp();
-    }
-    let inverse = T::of_f64(1.0) / sum(values.len(), |i| values[i]);
-    for value in values.iter_mut() {
-        *value *= inverse;
-    }
+    });
+    output
 }
 
 impl CustomOp1 for Softmax {
@@ -168,31 +116,28 @@ impl CustomOp1 for Softmax {
 
     fn cpu_fwd(
         &self,
-        scores: &CpuStorage,
+        x: &CpuStorage,
         layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let dims = layout.dims();
-        let (batch, keys) = (if dims.len() > 1 { dims[0] } else { 1 }, dims[dims.len() - 1]);
-        let output = with_type!(scores, T => T::storage(
-            self.forward::<T>(elements(scores, layout)?, batch, keys)
-        ));
+        let width = layout.dims().last().copied().unwrap_or(1);
+        let output = with_type!(x, T => T::storage(forward::<T>(elements(x, layout)?, width)));
         Ok((output, layout.shape().clone()))
     }
 
     fn bwd(
         &self,
-        scores: &Tensor,
+        x: &Tensor,
         result: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<Option<Tensor>> {
-        let keys = scores.dim(D::Minus1)?;
+        let width = x.dim(D::Minus1)?;
         let storage = read([result, gradient], |[(p, p_layout), (gradient, layout)]| {
-            Ok(with_type!(p, T => T::storage(self.backward::<T>(
+            Ok(with_type!(p, T => T::storage(backward::<T>(
                 elements(p, p_layout)?,
                 elements(gradient, layout)?,
-                keys,
+                width,
             ))))
         })?;
-        tensor_of(storage, scores.shape()).map(Some)
+        tensor_of(storage, x.shape()).map(Some)
     }
 }

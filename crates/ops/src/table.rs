@@ -1,21 +1,23 @@
 //! The table of operations, from which their suite of tests is made.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use crate::error::Result;
-use crate::{activation, attention, embedding, layer_norm, linear, softmax};
+use crate::{
+    Activation, Affine, AttentionPlan, EncoderLayer, Norms, Sequences, StateDropouts, attention,
+    embedding, gelu, layer_norm, linear, quick_gelu, softmax_last, tanh,
+};
 
-/// One row of [`OPS`]: an operation in its two forms.
+/// One row of [`OPS`]: an operation and what to try it on.
 #[derive(Clone, Copy)]
 pub struct Operation {
     /// Its name.
     pub name: &'static str,
     /// Shapes of the differentiable inputs to try, a list for each trial.
     pub shapes: &'static [&'static [&'static [usize]]],
-    /// The form that models use.
-    pub fast: fn(&[Tensor]) -> Result<Tensor>,
-    /// The form made of candle's own operations: the reference, and what other devices use.
-    pub composed: fn(&[Tensor]) -> Result<Tensor>,
+    /// The operation. [`with_composed_forms`](crate::with_composed_forms) makes it one of candle's
+    /// own operations: the reference, and what other devices use.
+    pub apply: fn(&[Tensor]) -> Result<Tensor>,
 }
 
 /// Every operation that has a gradient. The suite checks each row: both forms agree, forward and
@@ -30,115 +32,149 @@ pub const OPS: &[Operation] = &[
             &[&[1, 1], &[1, 1], &[1]],
             &[&[3, 37, 9], &[13, 9], &[13]],
         ],
-        fast: |x| linear::linear(&x[0], &x[1], Some(&x[2])),
-        composed: |x| linear::linear_composed(&x[0], &x[1], Some(&x[2])),
+        apply: |x| linear(&x[0], &x[1], Some(&x[2])),
     },
     Operation {
         name: "linear without bias",
         shapes: &[&[&[5, 3], &[7, 3]], &[&[2, 5, 3], &[4, 3]]],
-        fast: |x| linear::linear(&x[0], &x[1], None),
-        composed: |x| linear::linear_composed(&x[0], &x[1], None),
+        apply: |x| linear(&x[0], &x[1], None),
     },
     Operation {
         name: "layer_norm",
         shapes: &[&[&[5, 7], &[7], &[7]], &[&[2, 19, 17], &[17], &[17]], &[&[1, 2], &[2], &[2]]],
-        fast: |x| layer_norm::layer_norm(&x[0], &x[1], &x[2], 1e-5),
-        composed: |x| layer_norm::layer_norm_composed(&x[0], &x[1], &x[2], 1e-5),
+        apply: |x| layer_norm(&x[0], &x[1], &x[2], 1e-5),
     },
     Operation {
         name: "gelu",
         shapes: &[&[&[5, 7]], &[&[1]], &[&[2, 65, 3]]],
-        fast: |x| activation::gelu(&x[0]),
-        composed: |x| activation::gelu_composed(&x[0]),
+        apply: |x| gelu(&x[0]),
     },
     Operation {
         name: "quick_gelu",
-        shapes: &[&[&[5, 7]]],
-        fast: |x| activation::quick_gelu(&x[0]),
-        composed: |x| {
-            let sigmoid = ((&x[0] * -1.702)?.exp()? + 1.0)?.recip()?;
-            Ok((&x[0] * sigmoid)?)
-        },
+        shapes: &[&[&[5, 7]], &[&[1]], &[&[2, 65, 3]]],
+        apply: |x| quick_gelu(&x[0]),
     },
-    Operation {
-        name: "tanh",
-        shapes: &[&[&[5, 7]]],
-        fast: |x| activation::tanh(&x[0]),
-        composed: |x| {
-            let power = (&x[0] * 2.0)?.exp()?;
-            Ok(((&power - 1.0)? / (&power + 1.0)?)?)
-        },
-    },
+    Operation { name: "tanh", shapes: &[&[&[5, 7]]], apply: |x| tanh(&x[0]) },
     Operation {
         name: "softmax_last",
         shapes: &[&[&[5, 7]], &[&[2, 3, 1]], &[&[2, 3, 35, 11]]],
-        fast: |x| softmax::softmax_last(&x[0]),
-        composed: |x| softmax::masked_softmax_composed(&x[0], 1.0, None),
+        apply: |x| softmax_last(&x[0]),
     },
     Operation {
         name: "attention",
         shapes: &[
-            &[&[2, 3, 5, 4], &[2, 3, 5, 4], &[2, 3, 5, 4]],
-            &[&[1, 1, 1, 1], &[1, 1, 1, 1], &[1, 1, 1, 1]],
-            &[&[2, 3, 1, 4], &[2, 3, 5, 4], &[2, 3, 5, 4]],
+            &[&[9, 12], &[9, 12], &[9, 12]],
+            &[&[9, 3], &[9, 3], &[9, 3]],
+            &[&[9, 51], &[9, 51], &[9, 51]],
         ],
-        fast: |x| attention::attention(&x[0], &x[1], &x[2], None, None),
-        composed: |x| attention::attention_composed(&x[0], &x[1], &x[2], None),
+        apply: |x| attention(&x[0], &x[1], &x[2], &plan(&x[0])?),
     },
     Operation {
-        name: "attention with padding",
-        shapes: &[&[&[3, 2, 5, 4], &[3, 2, 5, 4], &[3, 2, 5, 4]]],
-        fast: |x| attention::attention(&x[0], &x[1], &x[2], Some(&mask(&x[0])?), None),
-        composed: |x| attention::attention_composed(&x[0], &x[1], &x[2], Some(&mask(&x[0])?)),
+        name: "attention of one token each",
+        shapes: &[&[&[3, 12], &[9, 12], &[9, 12]]],
+        apply: |x| attention(&x[0], &x[1], &x[2], &plan(&x[0])?.read_by(READERS.to_vec())?),
     },
     Operation {
-        name: "attention with a mask for each query",
-        shapes: &[
-            &[&[3, 2, 5, 4], &[3, 2, 5, 4], &[3, 2, 5, 4]],
-            &[&[2, 3, 1, 4], &[2, 3, 5, 4], &[2, 3, 5, 4]],
-        ],
-        fast: |x| attention::attention(&x[0], &x[1], &x[2], Some(&causal(x)?), None),
-        composed: |x| attention::attention_composed(&x[0], &x[1], &x[2], Some(&causal(x)?)),
+        name: "attention to what stands before",
+        shapes: &[&[&[9, 12], &[9, 12], &[9, 12]]],
+        apply: |x| attention(&x[0], &x[1], &x[2], &plan(&x[0])?.causal()),
+    },
+    Operation {
+        name: "attention of one token each to what stands before",
+        shapes: &[&[&[3, 12], &[9, 12], &[9, 12]]],
+        apply: |x| {
+            attention(&x[0], &x[1], &x[2], &plan(&x[0])?.causal().read_by(READERS.to_vec())?)
+        },
+    },
+    Operation {
+        name: "encoder layer, norms after",
+        shapes: &[LAYER],
+        apply: |x| {
+            let layer = layer(x, Norms::After, Activation::Gelu);
+            layer.forward(&x[0], &plan(&x[0])?, StateDropouts::default())
+        },
+    },
+    Operation {
+        name: "encoder layer, norms before",
+        shapes: &[LAYER],
+        apply: |x| {
+            let layer = layer(x, Norms::Before, Activation::QuickGelu);
+            layer.forward(&x[0], &plan(&x[0])?.causal(), StateDropouts::default())
+        },
+    },
+    Operation {
+        name: "encoder layer of one token each, norms after",
+        shapes: &[LAYER],
+        apply: |x| {
+            let (layer, plan) = (layer(x, Norms::After, Activation::QuickGelu), plan(&x[0])?);
+            layer.forward(&x[0], &plan.read_by(READERS.to_vec())?, StateDropouts::default())
+        },
+    },
+    Operation {
+        name: "encoder layer of one token each, norms before",
+        shapes: &[LAYER],
+        apply: |x| {
+            let (layer, plan) = (layer(x, Norms::Before, Activation::Gelu), plan(&x[0])?);
+            layer.forward(&x[0], &plan.read_by(READERS.to_vec())?, StateDropouts::default())
+        },
     },
     Operation {
         name: "embedding",
         shapes: &[&[&[4, 3]]],
-        fast: |x| embedding::embedding(&Tensor::new(&EMBEDDED, &Device::Cpu)?, &x[0]),
-        composed: |x| {
-            // A product with rows of the identity.
-            let one_hot = EMBEDDED
-                .map(|row| row.map(|id| [0_u32, 1, 2, 3].map(|n| f64::from(u8::from(n == id)))));
-            let one_hot = Tensor::new(&one_hot, &Device::Cpu)?.to_dtype(x[0].dtype())?;
-            let width = x[0].dim(1)?;
-            Ok(one_hot.reshape((6, 4))?.matmul(&x[0])?.reshape((2, 3, width))?)
-        },
+        apply: |x| embedding(&Tensor::new(&EMBEDDED, &Device::Cpu)?, &x[0]),
     },
 ];
 
 /// Ids with a repetition and a row that is not used.
 const EMBEDDED: [[u32; 3]; 2] = [[0, 3, 3], [1, 0, 3]];
 
-/// Query i reads the keys up to i, and one more in every second row.
-fn causal(x: &[Tensor]) -> Result<Tensor> {
-    let (batch, _, queries, _) = x[0].dims4()?;
-    let keys = x[1].dim(2)?;
-    let flags: Vec<f32> = (0..batch * queries * keys)
-        .map(|index| (index / keys / queries, index / keys % queries, index % keys))
-        .map(|(row, query, key)| f32::from(u8::from(key <= query + row % 2)))
-        .collect();
-    Ok(Tensor::from_vec(flags, (batch, queries, keys), x[0].device())?.to_dtype(DType::F32)?)
+/// Three sequences of nine tokens in all.
+const LENGTHS: [usize; 3] = [4, 1, 4];
+
+/// A token of each.
+const READERS: [u32; 3] = [0, 4, 7];
+
+/// States and the parameters of a layer, as [`layer`] takes them.
+const LAYER: &[&[usize]] = &[
+    &[9, 6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6],
+    &[6],
+    &[7, 6],
+    &[7],
+    &[6, 7],
+    &[6],
+    &[6],
+    &[6],
+];
+
+/// Three heads within each of the three sequences.
+fn plan(x: &Tensor) -> Result<AttentionPlan> {
+    let width = x.dim(1)? / 3;
+    Ok(AttentionPlan::new(&Sequences::new(&LENGTHS), 3, width))
 }
 
-/// Keys that differ from row to row: all, but the last, the first.
-fn mask(query: &Tensor) -> Result<Tensor> {
-    let (batch, _, keys, _) = query.dims4()?;
-    let kept = |row: usize| match row % 3 {
-        0 => keys,
-        1 => keys - 1,
-        _ => 1,
-    };
-    let flags: Vec<f32> = (0..batch * keys)
-        .map(|index| if index % keys < kept(index / keys) { 1.0 } else { 0.0 })
-        .collect();
-    Ok(Tensor::from_vec(flags, (batch, keys), query.device())?.to_dtype(DType::F32)?)
+/// A layer whose parameters are the tensors behind the first.
+fn layer(x: &[Tensor], norms: Norms, activation: Activation) -> EncoderLayer {
+    let pair = |at: usize| Affine { weight: x[at].clone(), bias: x[at + 1].clone() };
+    EncoderLayer {
+        query: pair(1),
+        key: pair(3),
+        value: pair(5),
+        attention_output: pair(7),
+        attention_norm: pair(9),
+        inner: pair(11),
+        output: pair(13),
+        output_norm: pair(15),
+        eps: 1e-5,
+        norms,
+        activation,
+    }
 }

@@ -9,6 +9,26 @@ const BLOCK_ROWS: usize = 32;
 /// Elements below which threads cost more than they gain.
 const WORTH_THREADS: usize = 64 * 1024;
 
+/// Elements that one task adds.
+const RUN: usize = 16 * 1024;
+
+/// Adds `addends` to `sums`, element by element.
+pub(crate) fn add_slices<T>(sums: &mut [T], addends: &[T])
+where
+    T: Copy + Send + Sync + std::ops::AddAssign,
+{
+    let add = |(sums, addends): (&mut [T], &[T])| {
+        for (sum, addend) in sums.iter_mut().zip(addends) {
+            *sum += *addend;
+        }
+    };
+    if sums.len() < WORTH_THREADS {
+        add((sums, addends));
+    } else {
+        sums.par_chunks_mut(RUN).zip(addends.par_chunks(RUN)).for_each(add);
+    }
+}
+
 /// Calls `fill(first row, block)` for every block of rows of `output`, rows of `width` elements.
 pub(crate) fn for_row_blocks<T: Send>(
     output: &mut [T],
@@ -29,22 +49,38 @@ pub(crate) fn for_row_blocks<T: Send>(
     }
 }
 
-/// The sum over all rows of what `add(row, sums)` adds to `width` sums: by blocks, then over the
+/// Calls `fill(block of a, block of b)` for every block of rows of two outputs of one shape.
+pub(crate) fn for_row_block_pairs<T: Send>(
+    a: &mut [T],
+    b: &mut [T],
+    width: usize,
+    fill: impl Fn(&mut [T], &mut [T]) + Sync,
+) {
+    if width == 0 || a.is_empty() {
+        return;
+    }
+    let length = BLOCK_ROWS * width;
+    if a.len() < WORTH_THREADS {
+        a.chunks_mut(length).zip(b.chunks_mut(length)).for_each(|(a, b)| fill(a, b));
+    } else {
+        a.par_chunks_mut(length).zip(b.par_chunks_mut(length)).for_each(|(a, b)| fill(a, b));
+    }
+}
+
+/// The sum over all rows of what `add(rows, sums)` adds to `width` sums: by blocks, then over the
 /// blocks in order.
 pub(crate) fn sum_over_rows<T>(
     rows: usize,
     width: usize,
     zero: T,
-    add: impl Fn(usize, &mut [T]) + Sync,
+    add: impl Fn(std::ops::Range<usize>, &mut [T]) + Sync,
 ) -> Vec<T>
 where
     T: Copy + Send + Sync + std::ops::AddAssign,
 {
     let block = |number: usize| {
         let mut sums = vec![zero; width];
-        for row in number * BLOCK_ROWS..rows.min((number + 1) * BLOCK_ROWS) {
-            add(row, &mut sums);
-        }
+        add(number * BLOCK_ROWS..rows.min((number + 1) * BLOCK_ROWS), &mut sums);
         sums
     };
     let blocks = rows.div_ceil(BLOCK_ROWS);
@@ -81,9 +117,11 @@ mod tests {
 
     #[test]
     fn sums_are_the_same_on_any_number_of_threads() {
-        let term = |row: usize, sums: &mut [f32]| {
-            for (column, sum) in sums.iter_mut().enumerate() {
-                *sum += ((row * 7 + column) as f32).sin();
+        let term = |rows: std::ops::Range<usize>, sums: &mut [f32]| {
+            for row in rows {
+                for (column, sum) in sums.iter_mut().enumerate() {
+                    *sum += ((row * 7 + column) as f32).sin();
+                }
             }
         };
         let on = |threads| {

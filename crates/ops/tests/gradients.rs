@@ -9,7 +9,10 @@
 )]
 
 use candle_core::{DType, Device, Tensor, Var};
-use mmc_ops::{Dropout, OPS, Objective, Operation, OpsError, Targets};
+use mmc_ops::{
+    Activation, Affine, AttentionPlan, Dropout, EncoderLayer, Gradients, Norms, OPS, Objective,
+    Operation, OpsError, Sequences, StateDropouts, Targets, with_composed_forms,
+};
 use mmc_random::{Purpose, generator, standard_normal};
 use proptest::prelude::*;
 
@@ -42,10 +45,10 @@ fn projected(function: Function<'_>, inputs: &[Tensor]) -> Tensor {
 fn evaluate(function: Function<'_>, inputs: &[Tensor]) -> (Vec<f64>, Vec<Vec<f64>>) {
     let variables: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(input).unwrap()).collect();
     let tensors: Vec<Tensor> = variables.iter().map(|var| var.as_tensor().clone()).collect();
-    let store = projected(function, &tensors).backward().unwrap();
-    let gradients = tensors
-        .iter()
-        .map(|tensor| values(store.get(tensor).expect("every input gets a gradient")))
+    let mut sums = Gradients::of(&tensors);
+    sums.add(&projected(function, &tensors)).unwrap();
+    let gradients = (0..tensors.len())
+        .map(|index| values(sums.sum(index).expect("every input gets a gradient")))
         .collect();
     (values(&function(&tensors).unwrap()), gradients)
 }
@@ -85,8 +88,10 @@ fn rows() -> impl Iterator<Item = (&'static Operation, Vec<Tensor>)> {
 #[test]
 fn gradients_are_those_of_finite_differences() {
     for (row, inputs) in rows().filter(|(_, inputs)| inputs[0].elem_count() < 600) {
-        check_differences(row.name, &row.fast, &inputs);
-        check_differences(&format!("{} (composed)", row.name), &row.composed, &inputs);
+        check_differences(row.name, &row.apply, &inputs);
+        with_composed_forms(|| {
+            check_differences(&format!("{} (composed)", row.name), &row.apply, &inputs);
+        });
     }
 }
 
@@ -96,8 +101,9 @@ fn both_forms_agree_in_f32_and_f64() {
         for (dtype, tolerance) in [(DType::F32, 2e-6), (DType::F64, 1e-12)] {
             let inputs: Vec<Tensor> =
                 inputs.iter().map(|input| input.to_dtype(dtype).unwrap()).collect();
-            let (fast, fast_gradients) = evaluate(&row.fast, &inputs);
-            let (composed, composed_gradients) = evaluate(&row.composed, &inputs);
+            let (fast, fast_gradients) = evaluate(&row.apply, &inputs);
+            let (composed, composed_gradients) =
+                with_composed_forms(|| evaluate(&row.apply, &inputs));
             close(&fast, &composed, tolerance, row.name);
             for (fast, composed) in fast_gradients.iter().zip(&composed_gradients) {
                 close(fast, composed, 10.0 * tolerance, &format!("gradient of {}", row.name));
@@ -124,9 +130,9 @@ fn neither_inputs_nor_gradients_need_be_contiguous() {
     for (row, inputs) in rows() {
         let strided = |inputs: &[Tensor]| {
             let views: Vec<Tensor> = inputs.iter().map(restrided).collect::<Result<_, _>>()?;
-            restrided(&(row.fast)(&views)?)
+            restrided(&(row.apply)(&views)?)
         };
-        let (expected, expected_gradients) = evaluate(&row.fast, &inputs);
+        let (expected, expected_gradients) = evaluate(&row.apply, &inputs);
         let (found, gradients) = evaluate(&strided, &inputs);
         close(&found, &expected, 1e-12, row.name);
         for (found, expected) in gradients.iter().zip(&expected_gradients) {
@@ -135,22 +141,69 @@ fn neither_inputs_nor_gradients_need_be_contiguous() {
     }
 }
 
+fn here(layer: &str) -> Dropout {
+    Dropout { probability: 0.4, seed: 1, step: 2, layer: Dropout::layer(layer), first_row: 3 }
+}
+
+/// Both forms drop the same elements, and the gradients are right.
 #[test]
 fn dropout_has_the_gradient_of_finite_differences() {
-    let positions: Vec<u32> = (0..5).collect();
-    let settings = Dropout {
-        probability: 0.4,
-        seed: 1,
-        step: 2,
-        layer: Dropout::layer("here"),
-        first_row: 3,
-        positions: positions.into(),
+    let sequences = Sequences::new(&[4, 1, 4]);
+    let plan = AttentionPlan::new(&sequences, 3, 2).with_dropout(here("attention")).unwrap();
+    let states = |x: &[Tensor]| mmc_ops::dropout(&x[0], &here("states"), &sequences);
+    let attention = |x: &[Tensor]| mmc_ops::attention(&x[0], &x[1], &x[2], &plan);
+    let dropouts = StateDropouts {
+        attention_output: Some(here("attention output")),
+        output: Some(here("output")),
     };
-    let states = |x: &[Tensor]| mmc_ops::dropout(&x[0], &settings);
-    check_differences("dropout", &states, &inputs(&[&[2, 5, 3]]));
-    let attention = |x: &[Tensor]| mmc_ops::attention(&x[0], &x[1], &x[2], None, Some(&settings));
-    let shapes: [&[usize]; 3] = [&[2, 2, 5, 3], &[2, 2, 5, 3], &[2, 2, 5, 3]];
-    check_differences("attention with dropout", &attention, &inputs(&shapes));
+    let layers = [Norms::Before, Norms::After].map(|norms| {
+        let (plan, readers) = (plan.clone(), plan.clone().read_by(vec![3, 4, 5]).unwrap());
+        move |x: &[Tensor]| {
+            let layer = layer(x, norms);
+            let states = layer.forward(&x[0], &plan, dropouts)?;
+            layer.forward(&states, &readers, dropouts)
+        }
+    });
+    let states_shapes: &[&[usize]] = &[&[9, 35]];
+    let cases: [(&str, Function<'_>, &[&[usize]]); 4] = [
+        ("dropout", &states, states_shapes),
+        ("attention with dropout", &attention, &[&[9, 6], &[9, 6], &[9, 6]]),
+        ("layers with dropout, norms before", &layers[0], LAYER),
+        ("layers with dropout, norms after", &layers[1], LAYER),
+    ];
+    for (name, function, shapes) in cases {
+        let inputs = inputs(shapes);
+        check_differences(name, function, &inputs);
+        let fast = evaluate(function, &inputs);
+        let composed = with_composed_forms(|| evaluate(function, &inputs));
+        close(&fast.0, &composed.0, 1e-12, name);
+        for (fast, composed) in fast.1.iter().zip(&composed.1) {
+            close(fast, composed, 1e-11, name);
+        }
+    }
+}
+
+const LAYER: &[&[usize]] = &[
+    &[9, 6], &[6, 6], &[6], &[6, 6], &[6], &[6, 6], &[6], &[6, 6], &[6], &[6], &[6], &[7, 6],
+    &[7], &[6, 7], &[6], &[6], &[6],
+];
+
+/// A layer whose parameters are the tensors behind the first.
+fn layer(x: &[Tensor], norms: Norms) -> EncoderLayer {
+    let pair = |at: usize| Affine { weight: x[at].clone(), bias: x[at + 1].clone() };
+    EncoderLayer {
+        query: pair(1),
+        key: pair(3),
+        value: pair(5),
+        attention_output: pair(7),
+        attention_norm: pair(9),
+        inner: pair(11),
+        output: pair(13),
+        output_norm: pair(15),
+        eps: 1e-5,
+        norms,
+        activation: Activation::Gelu,
+    }
 }
 
 /// Sizes at which work is shared among threads.
@@ -166,9 +219,112 @@ fn results_do_not_depend_on_the_number_of_threads() {
         let row = OPS.iter().find(|row| row.name == name).expect("a row of this name");
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| evaluate(&row.fast, &inputs(shapes)))
+            pool.install(|| evaluate(&row.apply, &inputs(shapes)))
         };
         assert!(on(1) == on(4), "{name}");
+    }
+    for norms in [Norms::Before, Norms::After] {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| large_layer(norms))
+        };
+        assert!(on(1) == on(3), "{norms:?}");
+    }
+}
+
+/// States and gradients of a layer of 64 heads' elements on 300 tokens, in f32, with dropout.
+fn large_layer(norms: Norms) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let lengths = [100, 3, 150, 47];
+    let (hidden, inner) = (96, 200);
+    let square: &[usize] = &[hidden, hidden];
+    let wide: [&[usize]; 3] = [&[inner, hidden], &[hidden, inner], &[inner]];
+    let flat: &[usize] = &[hidden];
+    let shapes = [
+        &[300, hidden], square, flat, square, flat, square, flat, square, flat, flat, flat, wide[0],
+        wide[2], wide[1], flat, flat, flat,
+    ];
+    let inputs: Vec<Tensor> = inputs(&shapes)
+        .iter()
+        .map(|input| (input.to_dtype(DType::F32).unwrap() * 0.1).unwrap())
+        .collect();
+    let plan = AttentionPlan::new(&Sequences::new(&lengths), 4, hidden / 4);
+    let plan = plan.with_dropout(here("attention")).unwrap();
+    let dropouts = StateDropouts { attention_output: Some(here("a")), output: Some(here("b")) };
+    evaluate(&|x: &[Tensor]| layer(x, norms).forward(&x[0], &plan, dropouts), &inputs)
+}
+
+/// A batch's rows are what they are alone.
+#[test]
+fn sequences_do_not_see_each_other() {
+    let inputs = inputs(LAYER);
+    let layer = layer(&inputs, Norms::After);
+    let forward = |x: &Tensor, lengths: &[usize]| {
+        let plan = AttentionPlan::new(&Sequences::new(lengths), 3, 2);
+        values(&layer.forward(x, &plan, StateDropouts::default()).unwrap())
+    };
+    let all = forward(&inputs[0], &[4, 1, 4]);
+    let last = forward(&inputs[0].narrow(0, 5, 4).unwrap(), &[4]);
+    close(&all[5 * 6..], &last, 1e-14, "the last sequence");
+}
+
+#[test]
+fn gradients_are_summed_over_passes() {
+    let weight = Var::new(&[[1.0_f64, 2.0]], &Device::Cpu).unwrap();
+    let table = Var::new(&[[1.0_f64], [2.0]], &Device::Cpu).unwrap();
+    let unused = Var::new(&[1.0_f64], &Device::Cpu).unwrap();
+    let mut sums = Gradients::of([weight.as_tensor(), table.as_tensor(), unused.as_tensor()]);
+    let loss = |first: f64, id: u32| {
+        let x = Tensor::new(&[[first, 1.0]], &Device::Cpu).unwrap();
+        let product = mmc_ops::linear(&x, &weight, None).unwrap();
+        let ids = Tensor::new(&[id], &Device::Cpu).unwrap();
+        (product + mmc_ops::embedding(&ids, &table).unwrap()).unwrap().sum_all().unwrap()
+    };
+    for step in 0..2 {
+        sums.reset();
+        assert!(sums.sum(0).is_none());
+        sums.add(&loss(3.0, 1)).unwrap();
+        sums.add(&loss(4.0, 1)).unwrap();
+        close(&values(sums.sum(0).unwrap()), &[7.0, 2.0], 0.0, &format!("step {step}"));
+        close(&values(sums.get(&table).unwrap()), &[0.0, 2.0], 0.0, &format!("step {step}"));
+        assert_eq!(sums.unreached(), Some(2));
+        assert!(sums.sum(2).is_none() && sums.sum(3).is_none());
+    }
+}
+
+/// Gradients that nobody sums would be lost: that is an error, not silence.
+#[test]
+fn a_layer_refuses_a_backward_that_would_lose_gradients() {
+    let variables: Vec<Var> =
+        inputs(LAYER).iter().map(|input| Var::from_tensor(input).unwrap()).collect();
+    let tensors: Vec<Tensor> = variables.iter().map(|var| var.as_tensor().clone()).collect();
+    let plan = AttentionPlan::new(&Sequences::new(&[4, 5]), 3, 2);
+    let layer = layer(&tensors, Norms::After);
+    let loss = || {
+        let states = layer.forward(&tensors[0], &plan, StateDropouts::default()).unwrap();
+        states.sum_all().unwrap()
+    };
+    let error = loss().backward().unwrap_err().to_string();
+    assert!(error.contains("Gradients::add"), "{error}");
+    // Parameters that are not asked for get none, and cost nothing.
+    let mut only_states = Gradients::of([&tensors[0]]);
+    only_states.add(&loss()).unwrap();
+    assert!(only_states.sum(0).is_some());
+    let untracked = mmc_ops::without_gradient(|| loss());
+    assert!(!untracked.track_op());
+}
+
+/// Other types take the composed forms.
+#[test]
+fn half_precision_is_near() {
+    for (row, inputs) in rows() {
+        for (dtype, tolerance) in [(DType::F16, 0.05), (DType::BF16, 0.3)] {
+            let cast = |dtype| -> Vec<Tensor> {
+                inputs.iter().map(|input| input.to_dtype(dtype).unwrap()).collect()
+            };
+            let (half, exact) = (evaluate(&row.apply, &cast(dtype)), evaluate(&row.apply, &inputs));
+            close(&half.0, &exact.0, tolerance, row.name);
+            assert_eq!(half.1.len(), exact.1.len());
+        }
     }
 }
 
@@ -184,16 +340,6 @@ fn shapes_that_do_not_fit_are_errors() {
     ] {
         assert!(matches!(error, OpsError::Shape { .. }), "{error}");
     }
-}
-
-/// A row whose keys are all masked is uniform, not NaN.
-#[test]
-fn attention_to_nothing_is_finite() {
-    let x = normal(&[1, 1, 3, 2], 0).to_dtype(DType::F32).unwrap();
-    let nothing = Tensor::zeros((1, 3), DType::F32, &Device::Cpu).unwrap();
-    let output = mmc_ops::attention(&x, &x, &x, Some(&nothing), None).unwrap();
-    let mean = values(&x.mean_keepdim(2).unwrap().broadcast_as((1, 1, 3, 2)).unwrap());
-    close(&values(&output), &mean, 1e-6, "uniform attention");
 }
 
 const CROSS_ENTROPY: Objective =

@@ -1,0 +1,355 @@
+//! Matrix products on slices, by the `gemm` crate, shared among threads.
+//!
+//! An element's sum runs over the inner dimension in an order that depends on that dimension
+//! alone, so neither the number of threads nor the other rows and columns change it.
+
+use std::marker::PhantomData;
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use crate::real::Real;
+
+/// Multiply-adds that are worth a thread.
+const WORTH_A_THREAD: usize = 1 << 20;
+
+/// No part of a product is cut narrower than this: `gemm` takes other ways for small matrices.
+const NARROWEST: usize = 128;
+
+/// A matrix in a slice: element (i, j) is at `i · row_stride + j · column_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    values: &'a [T],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+/// A matrix that can be written to, its rows side by side or further apart. Nobody else reads or
+/// writes its elements as long as it lives, though some may lie between them.
+pub(crate) struct MatrixMut<'a, T> {
+    pointer: *mut T,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    borrow: PhantomData<&'a mut T>,
+}
+
+// SAFETY: it is an exclusive borrow of its elements.
+#[allow(unsafe_code, reason = "parts of one matrix go to different threads")]
+unsafe impl<T: Send> Send for MatrixMut<'_, T> {}
+
+/// What a product does with what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Into {
+    /// It takes its place.
+    Replace,
+    /// It is added to it.
+    Add,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// `[rows, columns]` in a slice of that length, row by row.
+    pub(crate) fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
+        Self::strided(values, rows, columns, columns)
+    }
+
+    /// `[rows, columns]` whose rows begin `row_stride` apart.
+    ///
+    /// # Panics
+    /// Where the slice is too short: a fault of the caller, never of the input.
+    pub(crate) fn strided(
+        values: &'a [T],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> Self {
+        assert!(fits(values.len(), rows, columns, row_stride), "a matrix longer than its slice");
+        Self { values, rows, columns, row_stride, column_stride: 1 }
+    }
+
+    /// Its transpose.
+    pub(crate) fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+impl<'a, T> MatrixMut<'a, T> {
+    /// `[rows, columns]` in a slice of that length, row by row.
+    pub(crate) fn new(values: &'a mut [T], rows: usize, columns: usize) -> Self {
+        Self::strided(values, rows, columns, columns)
+    }
+
+    /// `[rows, columns]` whose rows begin `row_stride` apart.
+    ///
+    /// # Panics
+    /// Where the slice is too short: a fault of the caller, never of the input.
+    pub(crate) fn strided(
+        values: &'a mut [T],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> Self {
+        assert!(fits(values.len(), rows, columns, row_stride), "a matrix longer than its slice");
+        Self { pointer: values.as_mut_ptr(), rows, columns, row_stride, borrow: PhantomData }
+    }
+
+    /// `[rows, columns]` with `row_stride` columns cut into blocks: the rows at `starts` (the last
+    /// is where they end), the columns every `width`. By rows, then by columns.
+    ///
+    /// # Panics
+    /// Where the blocks do not fit: a fault of the caller, never of the input.
+    pub(crate) fn blocks(
+        values: &'a mut [T],
+        row_stride: usize,
+        starts: &[usize],
+        width: usize,
+    ) -> Vec<Self> {
+        let end = starts.last().copied().unwrap_or(0);
+        let ordered = starts.windows(2).all(|pair| pair[0] <= pair[1]);
+        assert!(ordered && row_stride.is_multiple_of(width.max(1)), "blocks that overlap");
+        assert!(fits(values.len(), end, row_stride, row_stride), "blocks longer than their slice");
+        let pointer = values.as_mut_ptr();
+        let block = |first: usize, end: usize, column: usize| Self {
+            // SAFETY: row `first` is at most `end`, so this lies within the slice or at its end.
+            #[allow(unsafe_code, reason = "blocks share a slice")]
+            pointer: unsafe { pointer.add((first * row_stride + column).min(values.len())) },
+            rows: end - first,
+            columns: width,
+            row_stride,
+            borrow: PhantomData,
+        };
+        let columns = || (0..row_stride).step_by(width.max(1));
+        let rows = starts.windows(2);
+        rows.flat_map(|pair| columns().map(move |column| (pair, column)))
+            .map(|(pair, column)| block(pair[0], pair[1], column))
+            .collect()
+    }
+}
+
+fn fits(length: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
+    let end = rows.checked_sub(1).and_then(|last| last.checked_mul(row_stride));
+    let needed = end.map_or(0, |end| end.saturating_add(columns));
+    columns <= row_stride && needed <= length
+}
+
+/// `output = scale · a b`, or that added to it.
+///
+/// # Panics
+/// Where the shapes do not fit: a fault of the caller, never of the input.
+pub(crate) fn product<T: Real>(
+    output: MatrixMut<'_, T>,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    into: Into,
+) {
+    let (rows, inner, columns) = (output.rows, a.columns, output.columns);
+    let threads = rayon::current_num_threads();
+    let work = rows.saturating_mul(columns).saturating_mul(inner);
+    let longest = rows.max(columns);
+    let parts = threads.min(work / WORTH_A_THREAD).min(longest / NARROWEST);
+    if parts < 2 {
+        return block_product(output, a, b, T::of_f64(1.0), into);
+    }
+    assert!(a.rows == rows && b.columns == columns && b.rows == inner, "shapes that do not fit");
+    // Whole tiles of the kernel, so that only the last part has odd edges.
+    let width = longest.div_ceil(parts).next_multiple_of(48);
+    let by_rows = rows >= columns;
+    let stride = output.row_stride;
+    let shared = Shared(output.pointer);
+    (0..longest.div_ceil(width)).into_par_iter().for_each(|part| {
+        let (first, width) = (part * width, width.min(longest - part * width));
+        let part = if by_rows {
+            Part { row: first, column: 0, rows: width, columns }
+        } else {
+            Part { row: 0, column: first, rows, columns: width }
+        };
+        let destination = Destination { pointer: shared.get(), row_stride: stride };
+        // SAFETY: parts do not overlap, and each lies within the output, whose exclusive borrow
+        // outlives this call.
+        #[allow(unsafe_code, reason = "threads write to parts of one matrix")]
+        unsafe {
+            part_product(destination, a, b, part, (T::of_f64(1.0), into));
+        }
+    });
+}
+
+/// `output = scale · a b` on this thread, or that added to it.
+///
+/// # Panics
+/// Where the shapes do not fit: a fault of the caller, never of the input.
+pub(crate) fn block_product<T: Real>(
+    output: MatrixMut<'_, T>,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    scale: T,
+    into: Into,
+) {
+    let fits = a.rows == output.rows && b.columns == output.columns && b.rows == a.columns;
+    assert!(fits, "shapes that do not fit");
+    let part = Part { row: 0, column: 0, rows: output.rows, columns: output.columns };
+    let destination =
+        Destination { pointer: output.pointer, row_stride: output.row_stride };
+    // SAFETY: the part is the whole output, which is borrowed exclusively.
+    #[allow(unsafe_code, reason = "the kernel takes pointers")]
+    unsafe {
+        part_product(destination, a, b, part, (scale, into));
+    }
+}
+
+/// Rows and columns of an output.
+struct Part {
+    row: usize,
+    column: usize,
+    rows: usize,
+    columns: usize,
+}
+
+/// Where an output begins.
+struct Destination<T> {
+    pointer: *mut T,
+    row_stride: usize,
+}
+
+/// A pointer that threads may share because they write to different places behind it.
+struct Shared<T>(*mut T);
+
+// SAFETY: whoever uses the pointer answers for the places being different.
+#[allow(unsafe_code, reason = "threads write to parts of one matrix")]
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn get(&self) -> *mut T {
+        self.0
+    }
+}
+
+/// The part of `scale · a b` that belongs to a part of the output.
+///
+/// # Safety
+/// The part must lie within the destination's allocation, and no one else may be reading or
+/// writing it.
+#[allow(unsafe_code, reason = "the kernel takes pointers")]
+unsafe fn part_product<T: Real>(
+    destination: Destination<T>,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    part: Part,
+    (scale, into): (T, Into),
+) {
+    if part.rows == 0 || part.columns == 0 {
+        return;
+    }
+    let start = part.row * destination.row_stride + part.column;
+    let a_values = &a.values[(part.row * a.row_stride).min(a.values.len())..];
+    let b_values = &b.values[(part.column * b.column_stride).min(b.values.len())..];
+    // SAFETY: the constructors saw to it that all elements of `a` and `b` lie in their slices; the
+    // output is the caller's promise. Strides fit into `isize` since slices do.
+    unsafe {
+        gemm::gemm(
+            part.rows,
+            part.columns,
+            a.columns,
+            destination.pointer.add(start),
+            1,
+            destination.row_stride as isize,
+            into == Into::Add,
+            a_values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b_values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            T::of_f64(1.0),
+            scale,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmc_random::{Purpose, generator, standard_normal};
+
+    use super::*;
+
+    fn normal(count: usize, index: u64) -> Vec<f32> {
+        let mut random = generator(5, Purpose::Simulation, 0, index);
+        (0..count).map(|_| standard_normal(&mut random) as f32).collect()
+    }
+
+    /// Element by element, in f64.
+    fn expected(a: &Matrix<'_, f32>, b: &Matrix<'_, f32>) -> Vec<f64> {
+        let at = |m: &Matrix<'_, f32>, i: usize, j: usize| {
+            f64::from(m.values[i * m.row_stride + j * m.column_stride])
+        };
+        let one = |i, j| (0..a.columns).map(|k| at(a, i, k) * at(b, k, j)).sum();
+        (0..a.rows).flat_map(|i| (0..b.columns).map(move |j| (i, j))).map(|(i, j)| one(i, j)).collect()
+    }
+
+    #[test]
+    fn products_are_those_of_f64_in_all_orders_of_storage() {
+        for (m, k, n) in [(1, 1, 1), (3, 5, 7), (65, 33, 130), (300, 70, 40), (2, 300, 9)] {
+            let (a, b) = (normal(m * k, 0), normal(k * n, 1));
+            let a_of = |turned| {
+                if turned { Matrix::new(&a, k, m).t() } else { Matrix::new(&a, m, k) }
+            };
+            let b_of = |turned| {
+                if turned { Matrix::new(&b, n, k).t() } else { Matrix::new(&b, k, n) }
+            };
+            for (a_turned, b_turned) in [(false, false), (true, false), (false, true), (true, true)] {
+                let (a, b) = (a_of(a_turned), b_of(b_turned));
+                let mut output = vec![2.0; m * n];
+                product(MatrixMut::new(&mut output, m, n), a, b, Into::Replace);
+                let mut added = vec![2.0; m * n];
+                product(MatrixMut::new(&mut added, m, n), a, b, Into::Add);
+                for ((found, added), expected) in output.iter().zip(&added).zip(expected(&a, &b)) {
+                    assert!((f64::from(*found) - expected).abs() < 1e-5 * (k as f64));
+                    assert!((f64::from(*added) - 2.0 - expected).abs() < 1e-5 * (k as f64));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_rows_of_a_part_are_written() {
+        let (a, b) = (normal(6, 0), normal(6, 1));
+        let mut output = vec![9.0; 2 * 5];
+        let into = MatrixMut::strided(&mut output, 2, 2, 5);
+        product(into, Matrix::new(&a, 2, 3), Matrix::new(&b, 3, 2), Into::Replace);
+        assert_eq!(output[2..5], [9.0; 3]);
+        assert_eq!(output[7..], [9.0; 3]);
+    }
+
+    /// The promise of this file, at sizes on both sides of every threshold.
+    #[test]
+    fn neither_threads_nor_other_rows_change_an_element() {
+        for (m, k, n) in [(1000, 700, 260), (260, 1100, 1000), (130, 300, 131), (640, 64, 640)] {
+            let (a, b) = (normal(m * k, 0), normal(k * n, 1));
+            let on = |threads, rows| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut output = vec![0.0; rows * n];
+                pool.install(|| {
+                    let into = MatrixMut::new(&mut output, rows, n);
+                    let a = Matrix::new(&a[..rows * k], rows, k);
+                    product(into, a, Matrix::new(&b, k, n), Into::Replace);
+                });
+                output
+            };
+            let all = on(1, m);
+            assert_eq!(all, on(2, m));
+            assert_eq!(all, on(7, m));
+            assert_eq!(all[..100 * n], on(2, 100));
+        }
+    }
+}
