@@ -5,6 +5,7 @@ use mmc_data::Arm;
 use crate::bert::{self, Bert};
 use crate::clip::{self, Clip, ClipConfig};
 use crate::config::ConfigFile;
+use crate::depth::Stack;
 use crate::flava::config::FlavaConfig;
 use crate::flava::{self, Flava};
 use crate::parameters::Parameters;
@@ -71,6 +72,8 @@ pub(crate) struct Architecture {
     pub(crate) optional: &'static [&'static str],
     /// Beginnings of the names that an arm leaves out.
     pub(crate) off_path: fn(Arm) -> &'static [&'static str],
+    /// Its stacks of layers, which decide how far below the head a parameter lies.
+    pub(crate) stacks: fn(&ConfigFile) -> Result<Vec<Stack>, ModelError>,
     pub(crate) build: Builder,
     /// A tiny model, but for its parameters.
     pub(crate) blueprint: fn(&CreateRequest<'_>) -> Result<Blueprint, ModelError>,
@@ -101,6 +104,7 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
         arms: &[Arm::Text],
         optional: &["bert.pooler."],
         off_path: bert::off_path,
+        stacks: bert::stacks,
         build: |build, parameters| {
             let Build { config, dropout, classes, .. } = *build;
             Ok(Box::new(Bert::new(config, dropout, classes, parameters)?))
@@ -130,6 +134,7 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
         arms: &[Arm::Text],
         optional: &[],
         off_path: roberta::off_path,
+        stacks: roberta::stacks,
         build: |build, parameters| {
             let Build { config, dropout, classes, .. } = *build;
             Ok(Box::new(Roberta::new(config, dropout, classes, parameters)?))
@@ -154,6 +159,7 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
         arms: &[Arm::Both, Arm::Text, Arm::Image],
         optional: &[],
         off_path: clip::off_path,
+        stacks: clip::stacks,
         build: |build, parameters| {
             let config = ClipConfig::read(build.config, build.dropout)?;
             Ok(Box::new(Clip::new(config, build.arm, build.head, build.classes, parameters)?))
@@ -186,6 +192,7 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
         arms: &[Arm::Both, Arm::Text, Arm::Image],
         optional: &[],
         off_path: vilt::off_path,
+        stacks: vilt::stacks,
         build: |build, parameters| {
             let config = ViltConfig::read(build.config, build.dropout)?;
             Ok(Box::new(Vilt::new(config, build.arm, build.classes, parameters)?))
@@ -222,6 +229,7 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
         arms: &[Arm::Both, Arm::Text, Arm::Image],
         optional: &[],
         off_path: flava::off_path,
+        stacks: flava::stacks,
         build: |build, parameters| {
             let config = FlavaConfig::read(build.config, build.dropout)?;
             Ok(Box::new(Flava::new(config, build.arm, build.classes, parameters)?))

@@ -10,6 +10,7 @@ use mmc_data::Arm;
 use mmc_preprocess::Batch;
 
 use crate::config::ConfigFile;
+use crate::depth::Stack;
 use crate::layers::{DropoutSite, Linear, Pooler};
 use crate::parameters::Parameters;
 use crate::post_norm::{Encoder, EncoderConfig, Numbering};
@@ -22,6 +23,13 @@ pub(crate) const HEAD: &str = "linear";
 /// The text arm, the only one, uses every parameter.
 pub(crate) fn off_path(_arm: Arm) -> &'static [&'static str] {
     &[]
+}
+
+/// The encoder.
+pub(crate) fn stacks(file: &ConfigFile) -> Result<Vec<Stack>, ModelError> {
+    let layers = file.count("num_hidden_layers", 12)?;
+    let (layer, embeddings): (_, &[_]) = ("bert.encoder.layer.", &["bert.embeddings."]);
+    Ok(vec![Stack { layer, embeddings, layers, above: 0 }])
 }
 
 /// A BERT classifier.
@@ -60,16 +68,15 @@ impl Bert {
 }
 
 impl Classifier for Bert {
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
-        let pooled = self.encode(batch, pass)?; // [batch, hidden]
-        let pooled = self.head_dropout.forward(pooled, pass, &Arc::from([0]))?;
-        Ok(Logits(self.head.forward(&pooled)?)) // [batch, classes]
-    }
-
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
         let text = text_of(batch, Arm::Text)?;
         let states = self.encoder.first_token(text, pass)?;
         self.pooler.forward(&states)
+    }
+
+    fn classify(&self, pooled: &Tensor, pass: &Pass) -> Result<Logits, ModelError> {
+        let pooled = self.head_dropout.forward(pooled.clone(), pass, &Arc::from([0]))?;
+        Ok(Logits(self.head.forward(&pooled)?)) // [batch, classes]
     }
 
     fn parameters(&self) -> &[Parameter] {

@@ -1,5 +1,6 @@
 //! Folders in Hugging Face layout: in and out.
 
+mod adapter;
 mod head;
 mod save;
 mod source;
@@ -15,8 +16,9 @@ use mmc_ops::OpsError;
 use crate::architecture::{Architecture, Build, HEAD};
 use crate::config::ConfigFile;
 use crate::parameters::{Initialiser, Parameters};
-use crate::{Classifier, ModelError, preset};
+use crate::{Classifier, ModelError, Trained, preset};
 
+pub use self::adapter::save_adapter;
 pub(crate) use self::head::check_labels;
 use self::head::{Wanted, head_for};
 pub use self::save::save;
@@ -139,6 +141,14 @@ impl fmt::Display for LoadReport {
 /// Files that are absent, malformed or do not belong together, an arm that the model does not
 /// have, classes that its head does not have where none may be made: each with file and tensor.
 pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
+    load_to_train(request, Trained::Everything)
+}
+
+/// [`load`], of which only a part shall train.
+///
+/// # Errors
+/// As [`load`]; [`ModelError::LoraRank`] for a rank that is 0 or more than the maps' width.
+pub fn load_to_train(request: &LoadRequest<'_>, trained: Trained) -> Result<Loaded, ModelError> {
     if let Some(dropout) = request.dropout.filter(|dropout| !(0.0..1.0).contains(dropout)) {
         return Err(ModelError::Ops(OpsError::Setting {
             setting: "dropout",
@@ -188,6 +198,8 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
     let mut parameters = Parameters {
         source: Source::Checkpoint(source),
         off_path: (architecture.off_path)(arm),
+        trained,
+        stacks: (architecture.stacks)(&config)?,
         device: request.device,
         list: Vec::new(),
         report,

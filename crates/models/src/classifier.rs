@@ -8,6 +8,7 @@ use mmc_ops::Dropout;
 use mmc_preprocess::Batch;
 
 use crate::ModelError;
+use crate::lora::LowRank;
 
 /// A model with a head for `classes()` classes.
 ///
@@ -19,7 +20,9 @@ pub trait Classifier: Send + Sync {
     /// # Errors
     /// [`ModelError::NoInput`] where the batch lacks an input that the arm needs,
     /// [`ModelError::TooLong`] where a text has more tokens than the model has positions.
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError>;
+    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
+        self.classify(&self.encode(batch, pass)?, pass)
+    }
 
     /// The pooled representation `[batch, width]` that the head reads, before any dropout of the
     /// head.
@@ -27,6 +30,14 @@ pub trait Classifier: Send + Sync {
     /// # Errors
     /// As [`Classifier::forward`].
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError>;
+
+    /// The logits `[batch, classes]` of representations `[batch, width]` as [`Classifier::encode`]
+    /// gives them: the head alone, with its dropout. Row i is row `first_row + i` of the step that
+    /// `pass` names, as in a whole forward.
+    ///
+    /// # Errors
+    /// Representations of another width.
+    fn classify(&self, pooled: &Tensor, pass: &Pass) -> Result<Logits, ModelError>;
 
     /// All parameters, in a fixed order.
     fn parameters(&self) -> &[Parameter];
@@ -58,7 +69,7 @@ pub struct Logits(
     pub Tensor,
 );
 
-/// One tensor that training changes.
+/// One tensor that training may change.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     /// Its name in the checkpoint.
@@ -67,9 +78,24 @@ pub struct Parameter {
     pub var: Var,
     /// Whether weight decay applies: not to biases and norms.
     pub decay: bool,
-    /// Whether it is on the arm's path. Where not, it has no gradient, is not in the optimiser and
-    /// is saved unchanged.
+    /// Whether it trains: it is on the arm's path and not frozen. Where not, it has no gradient, is
+    /// not in the optimiser and is saved unchanged.
     pub active: bool,
+    /// How many levels below the head it lies: embeddings `layers` + 1, layer i of an encoder
+    /// `layers` − i, pooler, final norms and head 0. Layer-wise decay multiplies the learning rate
+    /// by its factor to this power.
+    pub below_head: usize,
+    /// What LoRA adds to it, which is in the list beside it and merged into it on saving.
+    pub low_rank: Option<LowRank>,
+}
+
+impl Parameter {
+    /// A parameter of the head that trains and decays.
+    #[must_use]
+    pub fn new(name: &str, var: Var) -> Self {
+        let name = name.to_owned();
+        Self { name, var, decay: true, active: true, below_head: 0, low_rank: None }
+    }
 }
 
 /// Whether a forward is for evaluation, or for training at a given place of a run.

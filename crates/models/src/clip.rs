@@ -14,10 +14,11 @@ use candle_core::{Device, Tensor};
 use mmc_data::Arm;
 use mmc_preprocess::Batch;
 
-use self::head::{ClipHead, Features};
+use self::head::ClipHead;
 pub(crate) use self::tiny::blueprint;
 use self::towers::{Activation, TextTower, VisionTower};
 use crate::config::ConfigFile;
+use crate::depth::Stack;
 use crate::layers::Sizes;
 use crate::parameters::{Kind, Parameters};
 use crate::text::text_of;
@@ -30,6 +31,25 @@ pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
         Arm::Text => &["logit_scale", "vision_model.", "visual_projection."],
         Arm::Image => &["logit_scale", "text_model.", "text_projection."],
     }
+}
+
+/// The towers, each by its own number of layers.
+pub(crate) fn stacks(file: &ConfigFile) -> Result<Vec<Stack>, ModelError> {
+    let layers = |tower| file.tower(tower)?.count("num_hidden_layers", 12);
+    Ok(vec![
+        Stack {
+            layer: "text_model.encoder.layers.",
+            embeddings: &["text_model.embeddings."],
+            layers: layers("text")?,
+            above: 0,
+        },
+        Stack {
+            layer: "vision_model.encoder.layers.",
+            embeddings: &["vision_model.embeddings.", "vision_model.pre_layrnorm."],
+            layers: layers("vision")?,
+            above: 0,
+        },
+    ])
 }
 
 /// What `config.json` says, with transformers' defaults.
@@ -166,33 +186,33 @@ impl Clip {
         })
     }
 
-    /// The projections that the arm shows, each `[batch, projection]`.
-    fn features(&self, batch: &Batch, pass: &Pass) -> Result<Features, ModelError> {
-        let text = if self.arm.uses_text() {
-            Some(self.text.forward(text_of(batch, self.arm)?, pass)?)
-        } else {
-            None
-        };
-        let image = if self.arm.uses_image() {
-            let image = batch
-                .image
-                .as_ref()
-                .ok_or(ModelError::NoInput { input: "picture", arm: self.arm })?;
-            Some(self.vision.forward(image, pass)?)
-        } else {
-            None
-        };
-        Ok(Features { text, image })
+    /// The text's projection `[batch, projection]`.
+    fn text_feature(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
+        self.text.forward(text_of(batch, self.arm)?, pass)
+    }
+
+    /// The picture's projection `[batch, projection]`.
+    fn image_feature(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
+        let missing = ModelError::NoInput { input: "picture", arm: self.arm };
+        self.vision.forward(batch.image.as_ref().ok_or(missing)?, pass)
     }
 }
 
 impl Classifier for Clip {
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
-        Ok(Logits(self.head.forward(&self.features(batch, pass)?)?)) // [batch, classes]
+    fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
+        match self.arm {
+            Arm::Text => self.text_feature(batch, pass),
+            Arm::Image => self.image_feature(batch, pass),
+            Arm::Both => {
+                let text = self.text_feature(batch, pass)?;
+                let image = self.image_feature(batch, pass)?;
+                Ok(Tensor::cat(&[text, image], 1)?) // [batch, 2 · projection]
+            }
+        }
     }
 
-    fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
-        self.features(batch, pass)?.joined() // the text's projection, then the picture's
+    fn classify(&self, pooled: &Tensor, _pass: &Pass) -> Result<Logits, ModelError> {
+        Ok(Logits(self.head.forward(pooled)?)) // [batch, classes]
     }
 
     fn parameters(&self) -> &[Parameter] {

@@ -157,6 +157,19 @@ pub enum ModelError {
         /// The heads it has.
         expected: Vec<String>,
     },
+    /// LoRA cannot have this rank.
+    #[error(
+        "a change of rank {rank} of `{module}` makes no sense, expected 1 to {largest}; lower \
+         `--lora-rank`"
+    )]
+    LoraRank {
+        /// The map.
+        module: String,
+        /// The rank asked for.
+        rank: usize,
+        /// The map's width, its largest rank.
+        largest: usize,
+    },
     /// A batch lacks an input that the arm needs.
     #[error("the batch has no {input}, which arm `{arm}` needs; prepare it with the same arm")]
     NoInput {
@@ -237,6 +250,7 @@ impl ModelError {
             Self::Arm { .. }
                 | Self::UnknownHead { .. }
                 | Self::UnknownPreset { .. }
+                | Self::LoraRank { .. }
                 | Self::NotTiny { .. }
                 | Self::Architecture { .. }
                 | Self::HubId { .. }

@@ -13,6 +13,8 @@ use mmc_data::Arm;
 use mmc_preprocess::Batch;
 
 use self::config::{FlavaConfig, ImageConfig, TextConfig};
+use crate::config::ConfigFile;
+use crate::depth::Stack;
 use crate::interpolation::Interpolation;
 use crate::layers::{Context, DropoutSite, Linear, Norm, Pooler, Positions};
 use crate::parameters::{Kind, Parameters};
@@ -65,6 +67,38 @@ pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
             "logit_scale",
         ],
     }
+}
+
+/// The multimodal encoder, and below it the towers, each by its own number of layers. What feeds the
+/// multimodal encoder (its own token, the projections of the towers' states) counts as its
+/// embeddings, on one level with the towers' last layers.
+pub(crate) fn stacks(file: &ConfigFile) -> Result<Vec<Stack>, ModelError> {
+    let layers = |tower, default| file.tower(tower)?.count("num_hidden_layers", default);
+    let above = layers("multimodal", 6)?;
+    Ok(vec![
+        Stack {
+            layer: "multimodal_model.encoder.layer.",
+            embeddings: &[
+                "multimodal_model.cls_token",
+                "text_to_mm_projection.",
+                "image_to_mm_projection.",
+            ],
+            layers: above,
+            above: 0,
+        },
+        Stack {
+            layer: "text_model.encoder.layer.",
+            embeddings: &["text_model.embeddings."],
+            layers: layers("text", 12)?,
+            above,
+        },
+        Stack {
+            layer: "image_model.encoder.layer.",
+            embeddings: &["image_model.embeddings."],
+            layers: layers("image", 12)?,
+            above,
+        },
+    ])
 }
 
 /// A FLAVA classifier.
@@ -145,12 +179,6 @@ impl Part {
 }
 
 impl Classifier for Flava {
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
-        let pooled = self.encode(batch, pass)?; // [batch, hidden]
-        let pooled = self.head_dropout.forward(pooled, pass, &Arc::from([0]))?;
-        Ok(Logits(self.head.forward(&pooled)?)) // [batch, classes]
-    }
-
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
         let (rows, hidden) = (batch.rows(), self.config.multimodal.hidden);
         let mut parts = vec![Part {
@@ -170,6 +198,11 @@ impl Classifier for Flava {
         let context = Context { attention_mask: &mask, positions: &positions, pass };
         let states = self.encoder.first_token(states, &context)?; // [batch, 1, hidden]
         Ok(self.norm.forward(&states)?.squeeze(1)?)
+    }
+
+    fn classify(&self, pooled: &Tensor, pass: &Pass) -> Result<Logits, ModelError> {
+        let pooled = self.head_dropout.forward(pooled.clone(), pass, &Arc::from([0]))?;
+        Ok(Logits(self.head.forward(&pooled)?)) // [batch, classes]
     }
 
     fn parameters(&self) -> &[Parameter] {

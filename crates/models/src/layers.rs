@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use mmc_ops::{Dropout, attention, dropout, gelu, layer_norm, linear, tanh};
 
+use crate::lora::LowRank;
 use crate::parameters::{Kind, Parameters};
 use crate::{ModelError, Pass};
 
@@ -12,6 +13,7 @@ use crate::{ModelError, Pass};
 pub(crate) struct Linear {
     weight: Tensor, // [out, in]
     bias: Tensor,   // [out]
+    low_rank: Option<LowRank>,
 }
 
 impl Linear {
@@ -29,11 +31,27 @@ impl Linear {
                 Kind::Weight,
             )?,
             bias: parameters.take(&format!("{prefix}.bias"), &[outputs], Kind::Bias)?,
+            low_rank: None,
         })
     }
 
+    /// The same, one of the maps that LoRA changes where the model is trained so.
+    fn adaptable(
+        parameters: &mut Parameters<'_>,
+        prefix: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, ModelError> {
+        let plain = Self::new(parameters, prefix, inputs, outputs)?;
+        Ok(Self { low_rank: parameters.adapt(prefix, inputs, outputs)?, ..plain })
+    }
+
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(linear(x, &self.weight, Some(&self.bias))?)
+        let y = linear(x, &self.weight, Some(&self.bias))?;
+        match &self.low_rank {
+            Some(low_rank) => Ok((y + low_rank.forward(x)?)?),
+            None => Ok(y),
+        }
     }
 }
 
@@ -160,12 +178,12 @@ impl SelfAttention {
         [query, key, value]: [&str; 3],
         sizes: &Sizes,
     ) -> Result<Self, ModelError> {
-        let mut map =
-            |name| Linear::new(parameters, &format!("{prefix}.{name}"), sizes.hidden, sizes.hidden);
+        let hidden = sizes.hidden;
+        let named = |name| format!("{prefix}.{name}");
         Ok(Self {
-            query: map(query)?,
-            key: map(key)?,
-            value: map(value)?,
+            query: Linear::adaptable(parameters, &named(query), hidden, hidden)?,
+            key: Linear::new(parameters, &named(key), hidden, hidden)?,
+            value: Linear::adaptable(parameters, &named(value), hidden, hidden)?,
             heads: sizes.heads,
             dropout: DropoutSite::new(prefix, sizes.attention_dropout),
         })

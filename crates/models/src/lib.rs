@@ -51,12 +51,14 @@ mod checkpoint;
 mod classifier;
 mod clip;
 mod config;
+mod depth;
 mod error;
 mod flava;
 pub mod hub;
 mod interpolation;
 mod layers;
 mod locate;
+mod lora;
 mod parameters;
 mod patches;
 mod post_norm;
@@ -68,8 +70,11 @@ mod vilt;
 mod vocabulary;
 
 pub use catalog::{CATALOG, Defaults, Preset, preset};
-pub use checkpoint::{FreshHead, HeadOrigin, LoadReport, LoadRequest, Loaded, load, save};
+pub use checkpoint::{
+    FreshHead, HeadOrigin, LoadReport, LoadRequest, Loaded, load, load_to_train, save, save_adapter,
+};
 pub use classifier::{Classifier, Logits, Parameter, Pass};
 pub use error::{HubError, ModelError};
 pub use locate::{CheckpointSource, locate};
+pub use lora::{LoraSettings, LowRank, Trained};
 pub use scratch::{CreateRequest, create};

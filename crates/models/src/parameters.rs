@@ -3,8 +3,11 @@
 use candle_core::{DType, Device, Tensor, Var};
 use mmc_random::{Purpose, generator, name_index, standard_normal};
 
+use crate::architecture::HEAD;
 use crate::checkpoint::Source;
-use crate::{LoadReport, ModelError, Parameter};
+use crate::depth::{Stack, below_head};
+use crate::lora::{LowRank, name_of_a, name_of_b};
+use crate::{LoadReport, ModelError, Parameter, Trained};
 
 /// What a parameter is, which decides its initial value and whether it decays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub(crate) struct Initialiser {
 pub(crate) struct Parameters<'a> {
     pub(crate) source: Source<'a>,
     pub(crate) off_path: &'static [&'static str],
+    pub(crate) trained: Trained,
+    pub(crate) stacks: Vec<Stack>,
     pub(crate) device: &'a Device,
     pub(crate) list: Vec<Parameter>,
     pub(crate) report: LoadReport,
@@ -49,7 +54,9 @@ impl Parameters<'_> {
         shape: &[usize],
         kind: Kind,
     ) -> Result<Tensor, ModelError> {
-        let tensor = if let Some(tensor) = self.source.read(name, shape)? {
+        let found = self.source.read(name, shape)?;
+        let is_fresh = found.is_none();
+        let tensor = if let Some(tensor) = found {
             self.report.taken.push(name.to_owned());
             tensor
         } else {
@@ -58,14 +65,46 @@ impl Parameters<'_> {
         };
         let tensor = tensor.to_dtype(DType::F32)?.to_device(self.device)?;
         let var = Var::from_tensor(&tensor.contiguous()?)?;
-        let handle = var.as_tensor().clone();
-        self.list.push(Parameter {
-            name: name.to_owned(),
-            var,
-            decay: matches!(kind, Kind::Weight | Kind::LogitScale),
-            active: !self.off_path.iter().any(|part| name.starts_with(part)),
-        });
+        let trains = match self.trained {
+            Trained::Everything => true,
+            Trained::Head => name.starts_with(HEAD),
+            Trained::Lora(_) => name.starts_with(HEAD) || is_fresh,
+        };
+        // Detached, it has the same values and costs no gradient.
+        let handle = if trains { var.as_tensor().clone() } else { var.as_detached_tensor() };
+        let decay = matches!(kind, Kind::Weight | Kind::LogitScale);
+        let active = trains && self.is_on_path(name);
+        let below_head = below_head(&self.stacks, name);
+        self.list.push(Parameter { decay, active, below_head, ..Parameter::new(name, var) });
         Ok(handle)
+    }
+
+    /// Lets LoRA change the weight `module.weight` `[outputs, inputs]`, which was taken before, if
+    /// the model is trained so and the arm uses it.
+    pub(crate) fn adapt(
+        &mut self,
+        module: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Option<LowRank>, ModelError> {
+        let weight = format!("{module}.weight");
+        let Trained::Lora(settings) = self.trained else { return Ok(None) };
+        if !self.is_on_path(&weight) {
+            return Ok(None);
+        }
+        let low_rank = settings.begin(module, [outputs, inputs], self.device)?;
+        let below_head = below_head(&self.stacks, &weight);
+        if let Some(taken) = self.list.iter_mut().rfind(|parameter| parameter.name == weight) {
+            taken.low_rank = Some(low_rank.clone());
+        }
+        for (name, var) in [(name_of_a(module), &low_rank.a), (name_of_b(module), &low_rank.b)] {
+            self.list.push(Parameter { below_head, ..Parameter::new(&name, var.clone()) });
+        }
+        Ok(Some(low_rank))
+    }
+
+    fn is_on_path(&self, name: &str) -> bool {
+        !self.off_path.iter().any(|part| name.starts_with(part))
     }
 }
 

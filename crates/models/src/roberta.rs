@@ -13,6 +13,7 @@ use mmc_ops::tanh;
 use mmc_preprocess::Batch;
 
 use crate::config::ConfigFile;
+use crate::depth::Stack;
 use crate::layers::{DropoutSite, Linear};
 use crate::parameters::Parameters;
 use crate::post_norm::{Encoder, EncoderConfig, Numbering};
@@ -25,6 +26,13 @@ pub(crate) const HEAD: &str = "mlp";
 /// The text arm, the only one, uses every parameter.
 pub(crate) fn off_path(_arm: Arm) -> &'static [&'static str] {
     &[]
+}
+
+/// The encoder.
+pub(crate) fn stacks(file: &ConfigFile) -> Result<Vec<Stack>, ModelError> {
+    let layers = file.count("num_hidden_layers", 12)?;
+    let (layer, embeddings): (_, &[_]) = ("roberta.encoder.layer.", &["roberta.embeddings."]);
+    Ok(vec![Stack { layer, embeddings, layers, above: 0 }])
 }
 
 /// A RoBERTa classifier.
@@ -69,17 +77,17 @@ impl Roberta {
 }
 
 impl Classifier for Roberta {
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
-        let (state, one) = (self.encode(batch, pass)?, Arc::from([0])); // [batch, hidden]
-        let state = self.head_dropout.forward(state, pass, &one)?;
-        let state = tanh(&self.dense.forward(&state)?)?;
-        let state = self.output_dropout.forward(state, pass, &one)?;
-        Ok(Logits(self.output.forward(&state)?)) // [batch, classes]
-    }
-
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
         let text = text_of(batch, Arm::Text)?;
         Ok(self.encoder.first_token(text, pass)?.squeeze(1)?)
+    }
+
+    fn classify(&self, pooled: &Tensor, pass: &Pass) -> Result<Logits, ModelError> {
+        let one = Arc::from([0]);
+        let state = self.head_dropout.forward(pooled.clone(), pass, &one)?;
+        let state = tanh(&self.dense.forward(&state)?)?;
+        let state = self.output_dropout.forward(state, pass, &one)?;
+        Ok(Logits(self.output.forward(&state)?)) // [batch, classes]
     }
 
     fn parameters(&self) -> &[Parameter] {

@@ -12,7 +12,7 @@ use crate::checkpoint::{self, Notes, Source, describe, write_file, write_folder,
 use crate::config::ConfigFile;
 use crate::parameters::{Initialiser, Parameters};
 use crate::vocabulary::Vocabulary;
-use crate::{LoadReport, ModelError, Preset};
+use crate::{LoadReport, ModelError, Preset, Trained};
 
 /// Standard deviation of the initial weights, cut at two of them: at 0.02, which pretraining uses,
 /// so small a model does not get off the ground.
@@ -109,6 +109,8 @@ fn write_parameters(
     let mut parameters = Parameters {
         source: Source::Scratch(initialiser),
         off_path: &[],
+        trained: Trained::Everything,
+        stacks: Vec::new(), // nothing trains here
         device: &Device::Cpu,
         list: Vec::new(),
         report: LoadReport::default(),

@@ -11,6 +11,7 @@ use mmc_ops::gelu;
 use mmc_preprocess::Batch;
 
 use crate::config::ConfigFile;
+use crate::depth::Stack;
 use crate::interpolation::Interpolation;
 use crate::layers::{Context, DropoutSite, Linear, Norm, Pooler, Positions, Sizes};
 use crate::parameters::{Kind, Parameters};
@@ -31,6 +32,13 @@ pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
         ],
         Arm::Both | Arm::Image => &[],
     }
+}
+
+/// The encoder, whose embeddings are those of the text and of the picture.
+pub(crate) fn stacks(file: &ConfigFile) -> Result<Vec<Stack>, ModelError> {
+    let layers = file.count("num_hidden_layers", 12)?;
+    let (layer, embeddings): (_, &[_]) = ("vilt.encoder.layer.", &["vilt.embeddings."]);
+    Ok(vec![Stack { layer, embeddings, layers, above: 0 }])
 }
 
 /// The name of its head.
@@ -181,15 +189,15 @@ impl Vilt {
 }
 
 impl Classifier for Vilt {
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
-        Ok(Logits(self.head.forward(&self.encode(batch, pass)?)?)) // [batch, classes]
-    }
-
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
         let (states, attention_mask, positions) = self.embed(batch, pass)?;
         let context = Context { attention_mask: &attention_mask, positions: &positions, pass };
         let states = self.encoder.first_token(states, &context)?; // [batch, 1, hidden]
         self.pooler.forward(&self.norm.forward(&states)?)
+    }
+
+    fn classify(&self, pooled: &Tensor, _pass: &Pass) -> Result<Logits, ModelError> {
+        Ok(Logits(self.head.forward(pooled)?)) // [batch, classes]
     }
 
     fn parameters(&self) -> &[Parameter] {

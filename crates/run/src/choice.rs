@@ -106,6 +106,17 @@ choice! {
     }
 }
 
+choice! {
+    /// What of the model stays as it is.
+    Freeze ("part to freeze") {
+        /// Nothing.
+        #[default]
+        None = "none",
+        /// All but the head: a linear probe, or a head of more layers, on fixed representations.
+        Backbone = "backbone",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +130,10 @@ mod tests {
             assert_eq!(word.parse::<Keep>().unwrap().to_string(), *word);
         }
         assert_eq!(Pad::default(), Pad::Longest);
+        for word in Freeze::WORDS {
+            assert_eq!(word.parse::<Freeze>().unwrap().to_string(), *word);
+        }
         assert_eq!(ClassWeights::default(), ClassWeights::None);
+        assert_eq!(Freeze::default(), Freeze::None);
     }
 }

@@ -8,7 +8,7 @@ use mmc_data::{Arm, OnBadItem};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::choice::{ClassWeights, Keep, Pad, Schedule};
+use crate::choice::{ClassWeights, Freeze, Keep, Pad, Schedule};
 use crate::{RunError, toml_file};
 
 /// What changing a setting can do.
@@ -116,6 +116,14 @@ settings! {
     clip_norm: f64 => f64, Result;
     /// Every dropout of the model; absent: the checkpoint's own.
     dropout: f64 => Option<f64>, Result;
+    /// What of the model stays as it is: `none` or `backbone`, all but the head.
+    freeze: Freeze => Freeze, Result;
+    /// Rank of LoRA's changes of the attention's query and value maps; absent: no LoRA.
+    lora_rank: usize => Option<usize>, Result;
+    /// LoRA's changes are multiplied by this over the rank.
+    lora_alpha: f64 => Option<f64>, Result;
+    /// What the learning rate is multiplied by from one layer to the one below.
+    layer_decay: f64 => f64, Result;
     /// Part of the target that is spread over all classes.
     label_smoothing: f64 => f64, Result;
     /// How classes weigh in the loss: `none` or `balanced`.
@@ -149,13 +157,6 @@ settings! {
     /// Saved states that are kept.
     keep_states: usize => usize, None;
 }
-
-/// Tokens of the shortest text that has a token of its own between the two special ones.
-const SHORTEST_TEXT: usize = 3;
-/// Far more threads than a machine has cores.
-const MOST_WORKERS: usize = 1024;
-/// What TOML can hold.
-const LARGEST: &str = "at most 9223372036854775807";
 
 /// A setting that two sides have different values of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,6 +213,11 @@ impl PartialSettings {
             schedule: self.schedule.unwrap_or_default(),
             clip_norm: self.clip_norm.unwrap_or(1.0),
             dropout: self.dropout,
+            freeze: self.freeze.unwrap_or_default(),
+            lora_rank: self.lora_rank,
+            // A change then counts the same at every rank.
+            lora_alpha: self.lora_alpha.or(self.lora_rank.map(|rank| 2.0 * rank.max(1) as f64)),
+            layer_decay: self.layer_decay.unwrap_or(1.0),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
             class_weights: self.class_weights.unwrap_or_default(),
             early_stopping: self.early_stopping,
@@ -286,77 +292,6 @@ impl Settings {
         let of_result = SETTINGS.iter().filter(|row| row.effect == Effect::Result);
         Ok(of_result.map(|row| (row.name, value[row.name].to_string())).collect())
     }
-
-    /// Values that cannot be, in words.
-    fn impossible(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut check = |holds: bool, name: &str, value: String, expected: &str| {
-            if !holds {
-                problems.push(format!("`{name}` is `{value}`, expected {expected}"));
-            }
-        };
-        let counts = [
-            ("epochs", self.epochs),
-            ("batch_size", self.batch_size as u64),
-            ("grad_accumulation", self.grad_accumulation as u64),
-            ("shard_rows", self.shard_rows as u64),
-            ("max_length", self.max_length as u64),
-            ("max_steps", self.max_steps.unwrap_or(1)),
-            ("early_stopping", self.early_stopping.unwrap_or(1)),
-            ("save_every", self.save_every.unwrap_or(1)),
-            ("keep_states", self.keep_states as u64),
-        ];
-        for (name, count) in counts {
-            check(count > 0, name, count.to_string(), "at least 1");
-        }
-        let whole = counts.into_iter().chain([("seed", self.seed)]);
-        for (name, count) in whole {
-            check(i64::try_from(count).is_ok(), name, count.to_string(), LARGEST);
-        }
-        let (batch, accumulation) = (self.batch_size, self.grad_accumulation);
-        check(
-            batch.checked_mul(accumulation).is_some_and(|items| i64::try_from(items).is_ok()),
-            "batch_size` × `grad_accumulation",
-            format!("{batch} × {accumulation}"),
-            LARGEST,
-        );
-        let (length, workers) = (self.max_length, self.workers);
-        check(
-            length == 0 || length >= SHORTEST_TEXT,
-            "max_length",
-            length.to_string(),
-            "at least 3: the two special tokens and one of the text",
-        );
-        check(workers <= MOST_WORKERS, "workers", workers.to_string(), "at most 1024");
-        for (name, value) in [("learning_rate", self.learning_rate), ("clip_norm", self.clip_norm)]
-        {
-            check(value > 0.0 && value.is_finite(), name, value.to_string(), "a number above 0");
-        }
-        let decay = self.weight_decay;
-        check(
-            decay >= 0.0 && decay.is_finite(),
-            "weight_decay",
-            decay.to_string(),
-            "0 or a number above",
-        );
-        let parts = [
-            ("warmup_ratio", self.warmup_ratio, 1.0),
-            ("label_smoothing", self.label_smoothing, 1.0),
-            ("dropout", self.dropout.unwrap_or(0.0), 1.0),
-        ];
-        for (name, value, below) in parts {
-            let fits = (0.0..below).contains(&value) || (name == "warmup_ratio" && value <= below);
-            check(fits && value >= 0.0, name, value.to_string(), "a part between 0 and 1");
-        }
-        if let Some(labels) = &self.labels {
-            let mut sorted = labels.clone();
-            sorted.sort();
-            sorted.dedup();
-            let distinct = sorted.len() == labels.len() && labels.len() > 1;
-            check(distinct, "labels", labels.join(","), "two or more different names");
-        }
-        problems
-    }
 }
 
 /// `value`, or a stand-in and a line in `problems`, which keeps the stand-in from being used.
@@ -368,5 +303,6 @@ fn required<T: Default>(value: Option<T>, name: &str, problems: &mut Vec<String>
     value.unwrap_or_default()
 }
 
+mod limits;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,57 @@
 //! The prepared batches of an epoch, dealt out to its steps.
 
+use std::sync::Arc;
+
 use mmc_preprocess::{Batch, Loader};
 
 use crate::TrainError;
+use crate::represented::Represented;
 use crate::step::Shard;
 
-/// Gives each step the batches of its shards, also where a shard yields none because all its
-/// items were skipped.
-pub(crate) struct Feed {
+/// Gives each step its shards.
+pub(crate) enum Feed {
+    /// As the loader prepares them.
+    Prepared(Prepared),
+    /// As the frozen backbone saw them before.
+    Represented(Arc<Represented>),
+}
+
+impl Feed {
+    pub(crate) fn new(loader: Loader) -> Self {
+        Self::Prepared(Prepared { loader, pending: None, start: 0 })
+    }
+
+    /// The shards of the next step, which has `shards` of them with these many planned rows.
+    pub(crate) fn step<'a>(
+        &'a mut self,
+        planned: &'a [Vec<usize>],
+    ) -> Box<dyn Iterator<Item = Result<Shard, TrainError>> + 'a> {
+        match self {
+            Self::Prepared(prepared) => Box::new(prepared.step(planned)),
+            Self::Represented(represented) => Box::new(represented.step(planned)),
+        }
+    }
+
+    /// Seconds for which batches were waited for so far.
+    pub(crate) fn wait_seconds(&self) -> f64 {
+        match self {
+            Self::Prepared(prepared) => prepared.loader.wait_seconds(),
+            Self::Represented(_) => 0.0,
+        }
+    }
+
+    /// Ids of the items left out so far.
+    pub(crate) fn skipped(&self) -> &[String] {
+        match self {
+            Self::Prepared(prepared) => prepared.loader.skipped(),
+            Self::Represented(represented) => represented.skipped(),
+        }
+    }
+}
+
+/// The batches of a loader, dealt out also where a shard yields none because all its items were
+/// skipped.
+pub(crate) struct Prepared {
     loader: Loader,
     /// Index of a shard, its batch and how many of its texts were cut, met while the step before was looking for more.
     pending: Option<(usize, Batch, usize)>,
@@ -15,13 +59,8 @@ pub(crate) struct Feed {
     start: usize,
 }
 
-impl Feed {
-    pub(crate) fn new(loader: Loader) -> Self {
-        Self { loader, pending: None, start: 0 }
-    }
-
-    /// The shards of the next step, which has `shards` of them with these many planned rows.
-    pub(crate) fn step<'a>(
+impl Prepared {
+    fn step<'a>(
         &'a mut self,
         planned: &'a [Vec<usize>],
     ) -> impl Iterator<Item = Result<Shard, TrainError>> + 'a {
@@ -34,7 +73,7 @@ impl Feed {
                 Err(error) => return Some(Err(error)),
             };
             let first_row = planned[..index - start].iter().map(Vec::len).sum();
-            Some(Ok(Shard { first_row, batch, cut_texts }))
+            Some(Ok(Shard { first_row, batch, pooled: None, cut_texts }))
         })
     }
 
@@ -47,16 +86,6 @@ impl Feed {
             self.pending = self.loader.shard().map(|index| (index, batch, cut_texts));
         }
         Ok(self.pending.take_if(|(index, ..)| *index < end))
-    }
-
-    /// Seconds for which batches were waited for so far.
-    pub(crate) fn wait_seconds(&self) -> f64 {
-        self.loader.wait_seconds()
-    }
-
-    /// Ids of the items left out so far.
-    pub(crate) fn skipped(&self) -> &[String] {
-        self.loader.skipped()
     }
 }
 

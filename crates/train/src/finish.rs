@@ -19,12 +19,13 @@ use crate::{Finished, Plan, Progress, TrainError, cost, cut_texts_warning, predi
 const MEASURED_ITEMS: usize = 256;
 
 /// Predicts the selection and the test split with `checkpoint/` as it was written, scores what
-/// was written, and ends the run with `cost.json`.
+/// was written, and ends the run with `cost.json`. How many parameters trained is not to be seen in
+/// the checkpoint.
 pub(crate) fn finish(
     plan: &Plan,
     folder: &RunFolder,
     processor: &Arc<Processor>,
-    counters: Counters,
+    (counters, trainable_parameters): (Counters, u64),
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Finished, TrainError> {
     let started = Instant::now();
@@ -66,7 +67,7 @@ pub(crate) fn finish(
     }
     folder.write_scores(&scores)?;
     let cost = cost_of(plan, folder, (model, processor), &counters, started)?;
-    let cost = Cost { cut_texts, skipped_items, ..cost };
+    let cost = Cost { cut_texts, skipped_items, trainable_parameters, ..cost };
     folder.write_cost(&cost)?;
     let best = counters.best.filter(|_| plan.settings.keep == Keep::Best);
     let kept_step = best.map_or(counters.step, |best| best.step);
@@ -116,17 +117,14 @@ fn cost_of(
     let loader = Loader::new(Arc::clone(&plan.train), Arc::clone(processor), shards, options)?;
     let flops_per_sample = cost::flops_per_sample(model, loader)?;
 
-    let elements = |active_only: bool| {
-        let parameters = model.parameters().iter().filter(|at| at.active || !active_only);
-        parameters.map(|parameter| parameter.var.elem_count() as u64).sum()
-    };
+    let parameters = model.parameters().iter().map(|at| at.var.elem_count() as u64).sum();
     Ok(Cost {
         wall_seconds: counters.seconds + started.elapsed().as_secs_f64(),
         seconds_per_step: pace.seconds_per_step,
         samples_per_second: pace.samples_per_second,
         peak_memory_bytes: counters.peak_memory_bytes.max(cost::peak_memory_bytes()),
-        parameters: elements(false),
-        trainable_parameters: elements(true),
+        parameters,
+        trainable_parameters: 0, // known to the caller
         flops_per_sample,
         energy_joules: None,
         cut_texts: BTreeMap::new(),

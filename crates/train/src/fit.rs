@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use mmc_data::Split;
-use mmc_models::Loaded;
+use mmc_models::{CheckpointSource, Loaded, Trained};
 use mmc_preprocess::{Loader, Processor};
 use mmc_run::{EvalRecord, Keep, RunError, RunFolder, Settings, StepRecord};
 
@@ -16,6 +16,7 @@ use crate::feed::Feed;
 use crate::finish::skipped_warning;
 use crate::plan::StepPlan;
 use crate::predict::loader_options;
+use crate::represented::Represented;
 use crate::resume::{Best, Counters};
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
@@ -47,20 +48,23 @@ pub fn train(
         return Ok(Outcome::AlreadyComplete);
     }
     let Start { source, processor, loaded } = start::start(plan, folder, progress)?;
-    start::tell(plan, &loaded.report, progress);
-    let counters = {
+    start::tell(plan, &loaded, progress);
+    let ended = {
         let mut run = Run::new(plan, folder, (&source, &loaded), &processor, progress)?;
         run.started = started;
+        if run.represent(interrupt)? == Sitting::Interrupted {
+            return Ok(Outcome::Interrupted { step: run.counters.step });
+        }
         while run.goes_on() {
             if run.epoch(interrupt)? == Sitting::Interrupted {
                 return Ok(Outcome::Interrupted { step: run.counters.step });
             }
         }
         run.keep_last()?;
-        run.counters_now()
+        (run.counters_now(), run.trainable_parameters())
     };
     drop(loaded); // what follows reads the checkpoint that was written
-    let finished = finish::finish(plan, folder, &processor, counters, progress)?;
+    let finished = finish::finish(plan, folder, &processor, ended, progress)?;
     drop(lock);
     Ok(Outcome::Finished(finished))
 }
@@ -75,6 +79,8 @@ struct Run<'a> {
     processor: &'a Arc<Processor>,
     steps: StepPlan,
     stepper: Stepper<'a>,
+    /// The training and the selection split before the head, where the backbone is frozen.
+    represented: Option<(Arc<Represented>, Option<Represented>)>,
     /// As of the last step; its time and memory as of the beginning of this sitting.
     counters: Counters,
     started: Instant,
@@ -124,11 +130,39 @@ impl<'a> Run<'a> {
             processor,
             steps,
             stepper,
+            represented: None,
             counters,
             started,
             pace,
             progress,
         })
+    }
+
+    /// Computes once what a frozen backbone makes of the items, if there is a step left to take.
+    fn represent(&mut self, interrupt: &AtomicBool) -> Result<Sitting, TrainError> {
+        if self.plan.trained() != Trained::Head || !self.goes_on() {
+            return Ok(Sitting::GoesOn);
+        }
+        let (model, options) = (self.loaded.model.as_ref(), self.plan.predict_options());
+        let mut represent = |split: &Arc<Split>| {
+            let progress = &mut *self.progress;
+            Represented::compute(model, self.processor, split, &options, (interrupt, progress))
+        };
+        let Some(train) = represent(&self.plan.train)? else { return Ok(Sitting::Interrupted) };
+        let selection = match self.plan.selection.as_ref().filter(|split| split.is_labelled()) {
+            None => None,
+            Some(split) => match represent(split)? {
+                None => return Ok(Sitting::Interrupted),
+                selection => selection,
+            },
+        };
+        self.represented = Some((Arc::new(train), selection));
+        Ok(Sitting::GoesOn)
+    }
+
+    /// How many numbers train.
+    fn trainable_parameters(&self) -> u64 {
+        self.stepper.parameters.iter().map(|parameter| parameter.var.elem_count() as u64).sum()
     }
 
     /// Whether there is a step left to take.
@@ -170,6 +204,9 @@ impl<'a> Run<'a> {
 
     /// The batches of some shards of the training split, prepared ahead.
     fn feed(&self, shards: Vec<Vec<usize>>) -> Result<Feed, TrainError> {
+        if let Some((train, _)) = &self.represented {
+            return Ok(Feed::Represented(Arc::clone(train)));
+        }
         let settings = &self.plan.settings;
         let options = loader_options(settings.workers, self.plan.padding(), settings.on_bad_item);
         let (split, processor) = (Arc::clone(&self.plan.train), Arc::clone(self.processor));
@@ -278,6 +315,9 @@ impl<'a> Run<'a> {
         let progress = &mut *self.progress;
         let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
         let model = self.loaded.model.as_ref();
+        if let Some((_, Some(selection))) = &self.represented {
+            return selection.predict(model, &options, tell);
+        }
         Ok(predict(model, self.processor, split, &options, tell)?.predictions)
     }
 
@@ -290,6 +330,9 @@ impl<'a> Run<'a> {
             resume::remove(&aside)?;
             mmc_models::save(model, self.source, plan.classes(), plan.preset.name, &aside)?;
             note_inputs(&aside.join("mmc.json"), &plan.settings)?;
+            let given = matches!(plan.source, CheckpointSource::Folder(_));
+            let base = given.then_some(plan.settings.checkpoint.as_str());
+            mmc_models::save_adapter(model, self.source, base, &aside.join("adapter"))?;
             std::fs::rename(&aside, made).map_err(TrainError::io(made))
         })
     }

@@ -46,6 +46,7 @@ mod place;
 mod plan;
 mod predict;
 mod progress;
+mod represented;
 mod resume;
 mod schedule;
 mod score;

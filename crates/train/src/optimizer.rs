@@ -35,13 +35,22 @@ pub struct AdamWSettings {
     pub epsilon: f64,
     /// Weight decay of the parameters that decay.
     pub weight_decay: f64,
+    /// What the learning rate is multiplied by for each level that a parameter lies below the head
+    /// ([`Parameter::below_head`]); 1: the same rate for all.
+    pub layer_decay: f64,
 }
 
 impl AdamWSettings {
-    /// β = (0.9, 0.999), ε = 1e-8 and this weight decay.
+    /// β = (0.9, 0.999), ε = 1e-8 and this weight decay, the same learning rate for all layers.
     #[must_use]
     pub fn with_weight_decay(weight_decay: f64) -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay, layer_decay: 1.0 }
+    }
+
+    /// The same with layer-wise decay of the learning rate (Clark et al., 2020).
+    #[must_use]
+    pub fn with_layer_decay(self, layer_decay: f64) -> Self {
+        Self { layer_decay, ..self }
     }
 }
 
@@ -75,7 +84,8 @@ impl AdamW {
     }
 
     /// One step: parameters move against `scale` × their gradients (scale 1, or less where the
-    /// norm was clipped), in the order given to [`AdamW::new`].
+    /// norm was clipped), in the order given to [`AdamW::new`]. `learning_rate` is the head's; with
+    /// layer-wise decay that of parameters below it is less.
     ///
     /// # Errors
     /// Where a tensor lies on a device other than the CPU or its shape does not fit.
@@ -87,13 +97,18 @@ impl AdamW {
         scale: f64,
     ) -> Result<(), TrainError> {
         self.step += 1;
-        let AdamWSettings { beta1, beta2, epsilon, weight_decay } = self.settings;
+        let AdamWSettings { beta1, beta2, epsilon, weight_decay, layer_decay } = self.settings;
         let correction = |beta: f64| 1.0 - beta.powi(self.step.min(i32::MAX as u64) as i32);
-        let update = |decays: bool| Update {
-            keep: (1.0 - learning_rate * if decays { weight_decay } else { 0.0 }) as f32,
-            step_size: (learning_rate / correction(beta1)) as f32,
-            root: correction(beta2).sqrt() as f32,
-            epsilon: epsilon as f32,
+        let update = |parameter: &Parameter| {
+            let levels = i32::try_from(parameter.below_head).unwrap_or(i32::MAX);
+            let learning_rate = learning_rate * layer_decay.powi(levels);
+            let weight_decay = if parameter.decay { weight_decay } else { 0.0 };
+            Update {
+                keep: (1.0 - learning_rate * weight_decay) as f32,
+                step_size: (learning_rate / correction(beta1)) as f32,
+                root: correction(beta2).sqrt() as f32,
+                epsilon: epsilon as f32,
+            }
         };
         let average = Average {
             scale: scale as f32,
@@ -104,7 +119,7 @@ impl AdamW {
         for ((parameter, gradient), moments) in parameters.iter().zip(gradients).zip(&self.moments)
         {
             moments.inplace_op2(gradient, &average)?;
-            parameter.var.as_tensor().inplace_op2(moments, &update(parameter.decay))?;
+            parameter.var.as_tensor().inplace_op2(moments, &update(parameter))?;
         }
         Ok(())
     }

@@ -163,7 +163,7 @@ pub(crate) fn loader_options(
     LoaderOptions { workers, prefetch: workers.max(1).saturating_mul(2), padding, on_bad_item }
 }
 
-fn prediction(
+pub(crate) fn prediction(
     batch: &Batch,
     row: usize,
     logits: Vec<f32>,

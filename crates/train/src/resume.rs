@@ -1,7 +1,6 @@
 //! The state of a run between two steps, on disk: whole or not at all, and checked when read.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +39,9 @@ pub(crate) struct Counters {
     /// Steps without a usable item: the optimiser did not take them.
     #[serde(default)]
     pub(crate) empty_steps: u64,
+    /// [`checksum_of_frozen`] of the model, whose values are not in the state.
+    #[serde(default)]
+    pub(crate) frozen: Option<String>,
 }
 
 /// The best evaluation so far.
@@ -61,6 +63,19 @@ pub(crate) struct State {
 /// `checksums.json`: hex SHA-256 of each other file of the state, by name.
 type Checksums = BTreeMap<String, String>;
 
+/// Hex SHA-256 over the parameters that do not train: they stay as they were loaded, so a state does
+/// not hold them, but it goes with no others.
+pub(crate) fn checksum_of_frozen(parameters: &[Parameter]) -> Result<String, TrainError> {
+    let mut hash = Sha256::new();
+    for Parameter { name, var, .. } in parameters.iter().filter(|parameter| !parameter.active) {
+        hash.update(format!("{name} {:?}\n", var.dims()));
+        for value in var.flatten_all()?.to_vec1::<f32>()? {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    Ok(digits(hash))
+}
+
 /// Writes the state after `counters.step` steps into `folder/step-N/` and leaves the `keep` newest
 /// states there. It is written aside, brought to the disk and renamed, so a process that ends at
 /// any moment leaves the states before it as they were.
@@ -75,7 +90,8 @@ pub(crate) fn save(
     let aside = folder.join(format!("{UNFINISHED}{}", counters.step));
     remove(&aside)?;
     fs::create_dir(&aside).map_err(TrainError::io(&aside))?;
-    let values = parameters.iter().map(|parameter| (&*parameter.name, parameter.var.as_tensor()));
+    let active = parameters.iter().filter(|parameter| parameter.active);
+    let values = active.map(|parameter| (&*parameter.name, parameter.var.as_tensor()));
     for (name, tensors) in [(PARAMETERS, values.collect()), (MOMENTS, moments.to_vec())] {
         let tensors: HashMap<&str, Tensor> = tensors
             .into_iter()
@@ -142,12 +158,20 @@ pub(crate) fn newest_step(folder: &Path) -> Option<u64> {
 }
 
 impl State {
-    /// Says what of `parameters` it lacks, or holds in another shape.
-    pub(crate) fn fits(&self, parameters: &[Parameter]) -> Result<(), String> {
+    /// Says what of `parameters` it lacks, or holds in another shape. `frozen`: their
+    /// [`checksum_of_frozen`].
+    pub(crate) fn fits(&self, parameters: &[Parameter], frozen: &str) -> Result<(), String> {
+        let same = self.counters.frozen.as_deref() == Some(frozen);
         for parameter in parameters {
             let name = &parameter.name;
             let dims = parameter.var.dims();
             match self.parameters.get(name) {
+                None if !parameter.active && same => {}
+                None if !parameter.active => {
+                    return Err("what does not train is not what the run began with; put the \
+                                checkpoint back that it began with"
+                        .to_owned());
+                }
                 None => return Err(format!("it lacks the parameter `{name}`")),
                 Some(found) if found.dims() != dims => {
                     return Err(format!("`{name}` is {:?}, expected {dims:?}", found.dims()));
@@ -232,11 +256,12 @@ fn checksum(path: &Path) -> Result<String, TrainError> {
     let mut file = File::open(path).map_err(TrainError::io(path))?;
     let mut hash = Sha256::new();
     std::io::copy(&mut file, &mut hash).map_err(TrainError::io(path))?;
-    let mut digits = String::new();
-    for byte in hash.finalize() {
-        write!(digits, "{byte:02x}").map_err(|error| damaged(path, &error))?;
-    }
-    Ok(digits)
+    Ok(digits(hash))
+}
+
+/// A hash in hexadecimal digits.
+fn digits(hash: Sha256) -> String {
+    hash.finalize().iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
 /// Brings a file, or the names in a folder, to the disk.
@@ -268,24 +293,25 @@ mod tests {
     use super::*;
 
     fn parameters(value: f32) -> Vec<Parameter> {
-        let parameter = |name: &str, active| Parameter {
-            name: name.to_owned(),
-            var: Var::new(&[value, 2.0 * value], &Device::Cpu).unwrap(),
-            decay: true,
-            active,
+        let parameter = |name: &str, value: f32, active| {
+            let var = Var::new(&[value, 2.0 * value], &Device::Cpu).unwrap();
+            Parameter { active, ..Parameter::new(name, var) }
         };
-        vec![parameter("used", true), parameter("unused", false)]
+        vec![parameter("used", value, true), parameter("unused", 7.0, false)]
     }
 
     fn save_at(folder: &Path, step: u64, keep: usize) {
         let moments = Tensor::full(step as f32, (2, 2), &Device::Cpu).unwrap();
-        let counters = Counters { step, ..Counters::default() };
         let parameters = parameters(step as f32 + 0.1);
+        let frozen = Some(checksum_of_frozen(&parameters).unwrap());
+        let counters = Counters { step, frozen, ..Counters::default() };
         save(folder, &parameters, &[("used", &moments)], &counters, keep).unwrap();
     }
 
     fn step_of(folder: &Path) -> (Option<u64>, usize) {
-        let (state, warnings) = newest(folder, |state| state.fits(&parameters(0.0))).unwrap();
+        let parameters = parameters(0.0);
+        let frozen = checksum_of_frozen(&parameters).unwrap();
+        let (state, warnings) = newest(folder, |state| state.fits(&parameters, &frozen)).unwrap();
         (state.map(|state| state.counters.step), warnings.len())
     }
 
@@ -299,9 +325,22 @@ mod tests {
         let target = parameters(0.0);
         let moments = state.unwrap().restore(&target).unwrap();
         assert_eq!(moments[0].to_vec2::<f32>().unwrap(), [[3.0, 3.0], [3.0, 3.0]]);
-        for parameter in &target {
-            assert_eq!(parameter.var.to_vec1::<f32>().unwrap(), [3.1, 6.2]);
-        }
+        let values = target.iter().map(|parameter| parameter.var.to_vec1::<f32>().unwrap());
+        assert_eq!(values.collect::<Vec<_>>(), [[3.1, 6.2], [7.0, 14.0]]);
+    }
+
+    #[test]
+    fn what_does_not_train_is_not_saved_and_must_be_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        save_at(folder.path(), 3, 2);
+        let (state, _) = newest(folder.path(), |_| Ok(())).unwrap();
+        let state = state.unwrap();
+        assert!(!state.parameters.contains_key("unused"));
+        let mut other = parameters(0.0);
+        other[1].var = Var::new(&[7.0_f32, 14.5], &Device::Cpu).unwrap();
+        let frozen = checksum_of_frozen(&other).unwrap();
+        let problem = state.fits(&other, &frozen).unwrap_err();
+        assert!(problem.starts_with("what does not train is not what"), "{problem}");
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 use mmc_models::{
-    CheckpointSource, Classifier, CreateRequest, FreshHead, LoadReport, LoadRequest, Loaded,
-    Parameter,
+    CheckpointSource, Classifier, CreateRequest, FreshHead, LoadRequest, Loaded, Parameter, Trained,
 };
 use mmc_preprocess::Processor;
 use mmc_run::{Keep, RunError, RunFolder, RunLock};
@@ -172,7 +171,7 @@ fn processor(plan: &Plan, source: &Path) -> Result<Arc<Processor>, TrainError> {
 
 /// The model of that folder, with a new head where it has none that fits.
 fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
-    Ok(mmc_models::load(&LoadRequest {
+    let request = LoadRequest {
         folder: source,
         labels: plan.classes(),
         arm: Some(plan.settings.arm),
@@ -180,13 +179,36 @@ fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
         fresh_head: FreshHead::Allowed { seed: plan.settings.seed },
         dropout: plan.settings.dropout,
         device: &Device::Cpu,
-    })?)
+    };
+    Ok(mmc_models::load_to_train(&request, plan.trained())?)
 }
 
-/// Says what became of each tensor of a checkpoint that someone else made.
-pub(crate) fn tell(plan: &Plan, report: &LoadReport, progress: &mut dyn FnMut(Progress<'_>)) {
+/// Says what became of each tensor of a checkpoint that someone else made, and what of the model
+/// trains where that is not all.
+pub(crate) fn tell(plan: &Plan, loaded: &Loaded, progress: &mut dyn FnMut(Progress<'_>)) {
+    let trained = plan.trained();
     if let CheckpointSource::Folder(path) = &plan.source {
-        progress(Progress::Note(&format!("{}: {report}", path.display())));
+        progress(Progress::Note(&format!("{}: {}", path.display(), loaded.report)));
+        let active = active(loaded.model.as_ref());
+        let is_drawn = |name: &&String| !active.iter().any(|parameter| parameter.name == **name);
+        if trained == Trained::Head
+            && let Some(name) = loaded.report.fresh.iter().find(is_drawn)
+        {
+            let warning = format!(
+                "{}: it lacks `{name}`, which was drawn at random and stays so, since the backbone \
+                 is frozen",
+                path.display()
+            );
+            progress(Progress::Warning(&warning));
+        }
+    }
+    if trained != Trained::Everything {
+        let elements = |parameters: &[&Parameter]| {
+            parameters.iter().map(|parameter| parameter.var.elem_count()).sum::<usize>()
+        };
+        let all: Vec<&Parameter> = loaded.model.parameters().iter().collect();
+        let (part, all) = (elements(&active(loaded.model.as_ref())), elements(&all));
+        progress(Progress::Note(&format!("{part} of {all} parameters train")));
     }
 }
 
@@ -203,11 +225,13 @@ pub(crate) fn restore(
     model: &dyn Classifier,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(Counters, AdamW), TrainError> {
-    let settings = AdamWSettings::with_weight_decay(plan.settings.weight_decay);
+    let settings = AdamWSettings::with_weight_decay(plan.settings.weight_decay)
+        .with_layer_decay(plan.settings.layer_decay);
+    let frozen = resume::checksum_of_frozen(model.parameters())?;
     place::recover(&folder.state(), &folder.checkpoint())?;
     let recorded = folder.steps()?.len() as u64;
     let usable = |state: &State| {
-        state.fits(model.parameters())?;
+        state.fits(model.parameters(), &frozen)?;
         if recorded < state.counters.step {
             let path = folder.train_path();
             return Err(format!("{} has only {recorded} steps", path.display()));
@@ -232,6 +256,7 @@ pub(crate) fn restore(
         }
         None => (Counters::default(), AdamW::new(&active(model), settings)?),
     };
+    let counters = Counters { frozen: Some(frozen), ..counters };
     folder.truncate_after(counters.step)?;
     Ok((counters, optimizer))
 }

@@ -38,6 +38,8 @@ pub(crate) struct Shard {
     /// Where it begins in its step, counted in planned rows: what keys its dropout masks.
     pub(crate) first_row: usize,
     pub(crate) batch: Batch,
+    /// What the backbone makes of the batch, `[batch, width]`, where that was computed before.
+    pub(crate) pooled: Option<Tensor>,
     /// Texts of the batch that were longer than the limit.
     pub(crate) cut_texts: usize,
 }
@@ -85,7 +87,7 @@ impl Stepper<'_> {
     fn add_shard(
         &self,
         step: u64,
-        Shard { first_row, batch, .. }: &Shard,
+        Shard { first_row, batch, pooled, .. }: &Shard,
         sums: &mut Vec<Tensor>,
     ) -> Result<f32, TrainError> {
         let ids = || batch.ids.clone();
@@ -95,7 +97,10 @@ impl Stepper<'_> {
             None => return Err(TrainError::NoTarget { step, ids: ids() }),
         };
         let pass = Pass::train(self.seed, step, *first_row);
-        let logits = self.model.forward(batch, &pass)?;
+        let logits = match pooled {
+            Some(pooled) => self.model.classify(pooled, &pass)?,
+            None => self.model.forward(batch, &pass)?,
+        };
         let loss_sum = self.objective.loss_sum(&logits.0, &targets)?;
         drop(logits);
         let loss = loss_sum.to_scalar::<f32>()?;
@@ -157,13 +162,12 @@ mod tests {
     }
 
     impl Classifier for Linear {
-        fn forward(&self, batch: &Batch, pass: &Pass) -> Result<Logits, ModelError> {
-            let pixels = self.encode(batch, pass)?;
-            Ok(Logits(pixels.matmul(self.parameters[0].var.as_tensor())?)) // [batch, 2]
-        }
         fn encode(&self, batch: &Batch, _pass: &Pass) -> Result<Tensor, ModelError> {
             let pixels = &batch.image.as_ref().unwrap().pixel_values;
             Ok(pixels.reshape((batch.rows(), 3))?)
+        }
+        fn classify(&self, pixels: &Tensor, _pass: &Pass) -> Result<Logits, ModelError> {
+            Ok(Logits(pixels.matmul(self.parameters[0].var.as_tensor())?)) // [batch, 2]
         }
         fn parameters(&self) -> &[Parameter] {
             &self.parameters
@@ -189,11 +193,10 @@ mod tests {
     }
 
     fn linear(unused_is_active: bool) -> Linear {
-        let parameter = |name: &str, active| Parameter {
-            name: name.to_owned(),
-            var: Var::new(&[[0.1_f32, -0.2], [0.3, 0.4], [-0.5, 0.6]], &Device::Cpu).unwrap(),
-            decay: true,
-            active,
+        let parameter = |name: &str, active| {
+            let weight = [[0.1_f32, -0.2], [0.3, 0.4], [-0.5, 0.6]];
+            let var = Var::new(&weight, &Device::Cpu).unwrap();
+            Parameter { active, ..Parameter::new(name, var) }
         };
         Linear {
             parameters: vec![parameter("weight", true), parameter("unused", unused_is_active)],
@@ -220,7 +223,7 @@ mod tests {
             image: Some(ImageInput { pixel_values, sizes: vec![(1, 1); rows.len()] }),
             targets: Some(BatchTargets::Classes(rows.iter().map(|row| row.1).collect())),
         };
-        Ok(Shard { first_row: 0, batch, cut_texts: 1 })
+        Ok(Shard { first_row: 0, batch, pooled: None, cut_texts: 1 })
     }
 
     const ROWS: [([f32; 3], u32); 3] =

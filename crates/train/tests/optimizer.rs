@@ -41,7 +41,7 @@ fn tensor(values: &[f32]) -> Tensor {
 
 fn parameter(name: &str, values: &[f32], decay: bool) -> Parameter {
     let var = Var::from_tensor(&tensor(values)).unwrap();
-    Parameter { name: name.to_owned(), var, decay, active: true }
+    Parameter { decay, ..Parameter::new(name, var) }
 }
 
 fn close(found: &[f32], expected: &[f32], what: &str) {

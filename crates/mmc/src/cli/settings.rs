@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mmc_data::{Arm, DATASETS, OnBadItem};
 use mmc_models::CATALOG;
-use mmc_run::{ClassWeights, Keep, Pad, PartialSettings, Schedule};
+use mmc_run::{ClassWeights, Freeze, Keep, Pad, PartialSettings, Schedule};
 
 /// What may be said about a run; whatever is absent comes from `--config`, else from the preset.
 #[derive(Args, Debug, Default)]
@@ -30,6 +30,17 @@ pub(crate) struct SettingFlags {
     /// The dropout of all layers [default: the checkpoint's own]
     #[arg(long, value_name = "X", help_heading = "What is trained")]
     pub(crate) dropout: Option<f64>,
+    /// Train the head alone, on what the backbone makes of the rows, computed once [default: none]
+    #[arg(long, value_name = "PART", help_heading = "What is trained")]
+    #[arg(value_parser = one_of::<Freeze>(Freeze::WORDS))]
+    pub(crate) freeze: Option<Freeze>,
+    /// Train the head and, by LoRA, changes of rank N of the attention's query and value maps;
+    /// checkpoint/adapter/ is theirs, for peft
+    #[arg(long, value_name = "N", help_heading = "What is trained")]
+    pub(crate) lora_rank: Option<usize>,
+    /// Multiply LoRA's changes by X / rank [default: 2 × rank]
+    #[arg(long, value_name = "X", help_heading = "What is trained")]
+    pub(crate) lora_alpha: Option<f64>,
 
     /// The data set; `mmc data info` says what they are
     #[arg(long, value_name = "NAME", help_heading = "On what")]
@@ -86,6 +97,9 @@ pub(crate) struct SettingFlags {
     /// The peak learning rate [default: the preset's]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) learning_rate: Option<f64>,
+    /// Multiply the rate by X from each layer to the one below [default: 1]
+    #[arg(long, value_name = "X", help_heading = "How")]
+    pub(crate) layer_decay: Option<f64>,
     /// AdamW's weight decay, none on biases and norms [default: the preset's]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) weight_decay: Option<f64>,
@@ -142,6 +156,9 @@ impl SettingFlags {
             arm: self.arm,
             head: self.head,
             dropout: self.dropout,
+            freeze: self.freeze,
+            lora_rank: self.lora_rank,
+            lora_alpha: self.lora_alpha,
             dataset: self.dataset,
             data_root: self.data_root,
             labels: self.labels,
@@ -159,6 +176,7 @@ impl SettingFlags {
             grad_accumulation: self.grad_accumulation,
             shard_rows: self.shard_rows,
             learning_rate: self.learning_rate,
+            layer_decay: self.layer_decay,
             weight_decay: self.weight_decay,
             warmup_ratio: self.warmup_ratio,
             schedule: self.schedule,

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
 use mmc_data::Arm;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::weights::{HEAD_FILE, WHOLE};
 use crate::architecture::{Architecture, HEAD};
 use crate::config::{ConfigFile, read_object};
+use crate::lora::is_factor;
 use crate::{Classifier, ModelError, Parameter};
 
 /// Files of a checkpoint's tokenizer and processor, carried over as they are.
@@ -209,31 +211,36 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Mode
     write_file(path, &bytes)
 }
 
-/// Writes the backbone and, in a file of its own where transformers has no class for it, the head.
+/// Writes the backbone, LoRA's changes merged into it, and, in a file of its own where transformers
+/// has no class for it, the head.
 pub(crate) fn write_parameters(
     folder: &Path,
     architecture: &Architecture,
     parameters: &[Parameter],
 ) -> Result<(), ModelError> {
-    let whole = folder.join(WHOLE);
-    if !architecture.head_apart {
-        return write_weights(&whole, parameters.iter());
+    let mut weights = Vec::new();
+    for parameter in parameters.iter().filter(|parameter| !is_factor(&parameter.name)) {
+        let weight = parameter.var.as_detached_tensor();
+        let weight = match &parameter.low_rank {
+            Some(low_rank) => low_rank.merged(&weight)?,
+            None => weight,
+        };
+        weights.push((parameter.name.clone(), weight));
     }
-    let is_head = |parameter: &&Parameter| parameter.name.starts_with(HEAD);
-    write_weights(&whole, parameters.iter().filter(|parameter| !is_head(parameter)))?;
-    write_weights(&folder.join(HEAD_FILE), parameters.iter().filter(is_head))
+    let (head, backbone): (Vec<_>, Vec<_>) = weights
+        .into_iter()
+        .partition(|(name, _)| architecture.head_apart && name.starts_with(HEAD));
+    write_weights(&folder.join(WHOLE), &backbone)?;
+    if head.is_empty() { Ok(()) } else { write_weights(&folder.join(HEAD_FILE), &head) }
 }
 
-/// Writes parameters as safetensors, f32, with the metadata that transformers asks for.
-fn write_weights<'a>(
-    path: &Path,
-    parameters: impl Iterator<Item = &'a Parameter>,
-) -> Result<(), ModelError> {
+/// Writes tensors as safetensors, f32, with the metadata that transformers asks for.
+pub(super) fn write_weights(path: &Path, weights: &[(String, Tensor)]) -> Result<(), ModelError> {
     let mut tensors = Vec::new();
-    for Parameter { name, var, .. } in parameters {
-        let values = var.flatten_all()?.to_vec1::<f32>()?;
+    for (name, weight) in weights {
+        let values = weight.flatten_all()?.to_vec1::<f32>()?;
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        tensors.push((name.as_str(), var.dims().to_vec(), bytes));
+        tensors.push((name.as_str(), weight.dims().to_vec(), bytes));
     }
     let error = |error: safetensors::SafeTensorError| {
         write_error(path)(std::io::Error::other(error.to_string()))

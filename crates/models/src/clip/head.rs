@@ -57,39 +57,10 @@ fn inputs(width: usize, arm: Arm, fuses: bool) -> usize {
     }
 }
 
-/// The projections that an arm shows, each `[batch, projection]`.
-pub(crate) struct Features {
-    pub(crate) text: Option<Tensor>,
-    pub(crate) image: Option<Tensor>,
-}
-
-impl Features {
-    /// What there is, side by side: `[batch, projection]` or `[batch, 2 · projection]`.
-    pub(crate) fn joined(&self) -> Result<Tensor, ModelError> {
-        self.beside(None)
-    }
-
-    /// What there is and, of two, their product.
-    fn fused(&self) -> Result<Tensor, ModelError> {
-        match (&self.text, &self.image) {
-            (Some(text), Some(image)) => self.beside(Some(&(text * image)?)),
-            _ => self.joined(),
-        }
-    }
-
-    fn beside(&self, product: Option<&Tensor>) -> Result<Tensor, ModelError> {
-        let parts: Vec<&Tensor> =
-            [self.text.as_ref(), self.image.as_ref(), product].into_iter().flatten().collect();
-        match parts.as_slice() {
-            [only] => Ok((*only).clone()),
-            parts => Ok(Tensor::cat(parts, 1)?),
-        }
-    }
-}
-
 /// From projections to logits.
 pub(crate) struct ClipHead {
     name: &'static str,
+    /// Whether there are two projections, whose product is read too.
     fuses: bool,
     inner: Option<Linear>,
     output: Linear,
@@ -105,7 +76,7 @@ impl ClipHead {
         arm: Arm,
         classes: usize,
     ) -> Result<Self, ModelError> {
-        let fuses = name == "fused";
+        let fuses = name == "fused" && arm == Arm::Both;
         let inputs = inputs(width, arm, fuses);
         let (inner, output, multiplications) = if name == "linear" {
             let output = Linear::new(parameters, "classifier", inputs, classes)?;
@@ -127,12 +98,18 @@ impl ClipHead {
         2.0 * self.multiplications as f64
     }
 
-    /// Logits `[batch, classes]`.
-    pub(crate) fn forward(&self, features: &Features) -> Result<Tensor, ModelError> {
-        let read = if self.fuses { features.fused()? } else { features.joined()? };
-        match &self.inner {
-            Some(inner) => self.output.forward(&gelu(&inner.forward(&read)?)?),
-            None => self.output.forward(&read),
-        }
+    /// Logits `[batch, classes]` of projections side by side, `[batch, projection]` or
+    /// `[batch, 2 · projection]`.
+    pub(crate) fn forward(&self, projections: &Tensor) -> Result<Tensor, ModelError> {
+        let Some(inner) = &self.inner else { return self.output.forward(projections) };
+        let inner = if self.fuses {
+            let half = projections.dim(1)? / 2;
+            let (text, image) =
+                (projections.narrow(1, 0, half)?, projections.narrow(1, half, half)?);
+            inner.forward(&Tensor::cat(&[projections, &(text * image)?], 1)?)?
+        } else {
+            inner.forward(projections)?
+        };
+        self.output.forward(&gelu(&inner)?)
     }
 }

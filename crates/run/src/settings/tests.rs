@@ -100,3 +100,22 @@ fn only_what_can_change_the_result_differs() {
     let moved = Settings { data_root: "elsewhere".to_owned(), ..ours.clone() };
     assert_eq!(ours.hash().unwrap(), moved.hash().unwrap());
 }
+
+#[test]
+fn variants_of_training_that_contradict_each_other_are_named() {
+    let message = |asked: PartialSettings| asked.resolve().unwrap_err().to_string();
+    let both = PartialSettings { freeze: Some(Freeze::Backbone), lora_rank: Some(8), ..asked() };
+    let said = message(both);
+    assert!(said.starts_with("`lora_rank` is `8`, expected no value with `freeze`"), "{said}");
+    let said = message(PartialSettings { lora_rank: Some(0), ..asked() });
+    assert_eq!(said, "`lora_rank` is `0`, expected at least 1");
+    let said = message(PartialSettings { lora_alpha: Some(8.0), ..asked() });
+    assert_eq!(said, "`lora_alpha` is `8`, expected no value without `lora_rank`; set that too");
+    for decay in [0.0, -0.5, 1.1, f64::NAN] {
+        let said = message(PartialSettings { layer_decay: Some(decay), ..asked() });
+        assert!(said.ends_with("expected a number above 0 and at most 1"), "{said}");
+    }
+    let settings = PartialSettings { lora_rank: Some(4), ..asked() }.resolve().unwrap();
+    assert_eq!((settings.lora_alpha, settings.freeze), (Some(8.0), Freeze::None));
+    assert!((settings.layer_decay - 1.0).abs() < f64::EPSILON);
+}

@@ -1,0 +1,172 @@
+//! What a frozen backbone makes of a split, computed once: training then runs the head alone.
+//!
+//! The backbone never drops out here, so what it makes of an item is the same in every epoch. Items
+//! are computed in the split's own order, `rows` at a time, whatever the order of training, so that
+//! a resumed run computes the same bytes again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::{Device, Tensor};
+use mmc_data::{Sample, Split};
+use mmc_models::{Classifier, Pass};
+use mmc_preprocess::{Batch, Example, Loader, Padding, Processor, collate};
+use mmc_run::Predictions;
+
+use crate::predict::prediction;
+use crate::step::Shard;
+use crate::{PredictOptions, Progress, TrainError};
+
+/// A split before the head.
+pub(crate) struct Represented {
+    split: Arc<Split>,
+    /// `[usable items, width]`, f32; `None` where no item is usable.
+    pooled: Option<Tensor>,
+    /// The row of each item; `None` for one that was left out.
+    places: Vec<Option<u32>>,
+    /// Whether the text of each item was cut.
+    is_cut: Vec<bool>,
+    /// Ids of the items left out.
+    skipped: Vec<String>,
+}
+
+impl Represented {
+    /// Takes a split through the backbone and says how much memory the result takes. `None` where
+    /// `interrupt` was set meanwhile.
+    ///
+    /// # Errors
+    /// What reading and preparing an item or the forward returns.
+    pub(crate) fn compute(
+        model: &dyn Classifier,
+        processor: &Arc<Processor>,
+        split: &Arc<Split>,
+        options: &PredictOptions,
+        (interrupt, progress): (&AtomicBool, &mut dyn FnMut(Progress<'_>)),
+    ) -> Result<Option<Self>, TrainError> {
+        let (name, items) = (split.name.as_str(), split.len());
+        let chunks = chunks(items, options.rows);
+        let is_cut: Arc<Vec<AtomicBool>> = Arc::new((0..items).map(|_| false.into()).collect());
+        let mut loader = loader(processor, split, options, &is_cut)?;
+        let (mut places, mut parts, mut rows) = (vec![None; items], Vec::new(), 0_u32);
+        while let Some(batch) = loader.next() {
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let batch = batch?;
+            let chunk = loader.shard().and_then(|index| chunks.get(index));
+            let mut ids = batch.ids.iter().peekable();
+            for &item in chunk.into_iter().flatten() {
+                if ids.next_if(|id| **id == split.samples[item].id).is_some() {
+                    places[item] = Some(rows);
+                    rows += 1;
+                }
+            }
+            let pooled = model.encode(&batch, &Pass::evaluate())?; // [batch, width]
+            parts.push(pooled.detach());
+            progress(Progress::Predicted { split: name, done: rows as usize, items });
+        }
+        let pooled = if parts.is_empty() { None } else { Some(Tensor::cat(&parts, 0)?) };
+        progress(Progress::Predicted { split: name, done: items, items });
+        if let Some(pooled) = &pooled {
+            let (rows, width) = pooled.dims2()?;
+            let mebibytes = (rows * width * size_of::<f32>()) as f64 / f64::from(1 << 20);
+            progress(Progress::Note(&format!(
+                "`{name}`: {rows} representations of {width} numbers each are computed once and \
+                 kept in memory, {mebibytes:.1} MiB"
+            )));
+        }
+        let is_cut = is_cut.iter().map(|cut| cut.load(Ordering::Relaxed)).collect();
+        let (split, skipped) = (Arc::clone(split), loader.skipped().to_vec());
+        Ok(Some(Self { split, pooled, places, is_cut, skipped }))
+    }
+
+    /// Ids of the items left out.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// The shards of a step; one whose items were all left out is absent.
+    pub(crate) fn step<'a>(
+        &'a self,
+        planned: &'a [Vec<usize>],
+    ) -> impl Iterator<Item = Result<Shard, TrainError>> + 'a {
+        let mut first_row = 0;
+        planned.iter().filter_map(move |items| {
+            let begin = first_row;
+            first_row += items.len();
+            self.shard(items, begin).transpose()
+        })
+    }
+
+    /// The predictions of a model with this backbone on every usable item, as
+    /// [`predict`](crate::predict()) makes them.
+    pub(crate) fn predict(
+        &self,
+        model: &dyn Classifier,
+        options: &PredictOptions,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Predictions, TrainError> {
+        let mut rows = Vec::with_capacity(self.split.len());
+        for items in chunks(self.split.len(), options.rows) {
+            let Some(Shard { batch, pooled: Some(pooled), .. }) = self.shard(&items, 0)? else {
+                continue;
+            };
+            let logits = model.classify(&pooled, &Pass::evaluate())?.0.to_vec2::<f32>()?;
+            for (row, logits) in logits.into_iter().enumerate() {
+                rows.push(prediction(&batch, row, logits, &options.classes)?);
+            }
+            progress(rows.len());
+        }
+        Ok(Predictions { classes: options.classes.clone(), rows })
+    }
+
+    /// These items as a shard, without those that were left out; `None` if that is all.
+    fn shard(&self, items: &[usize], first_row: usize) -> Result<Option<Shard>, TrainError> {
+        let found = items.iter().filter_map(|&item| Some((item, self.places[item]?)));
+        let (items, places): (Vec<usize>, Vec<u32>) = found.unzip();
+        let Some(pooled) = self.pooled.as_ref().filter(|_| !places.is_empty()) else {
+            return Ok(None);
+        };
+        let pooled = pooled.index_select(&Tensor::new(places.as_slice(), &Device::Cpu)?, 0)?;
+        let cut_texts = items.iter().filter(|&&item| self.is_cut[item]).count();
+        let batch = labels(items.iter().map(|&item| &self.split.samples[item]))?;
+        Ok(Some(Shard { first_row, batch, pooled: Some(pooled), cut_texts }))
+    }
+}
+
+/// The items of a split in its order, this many at a time.
+fn chunks(items: usize, rows: usize) -> Vec<Vec<usize>> {
+    let all: Vec<usize> = (0..items).collect();
+    all.chunks(rows.max(1)).map(<[usize]>::to_vec).collect()
+}
+
+/// The split in its own order, whose cut texts are marked as they are prepared.
+fn loader(
+    processor: &Arc<Processor>,
+    split: &Arc<Split>,
+    options: &PredictOptions,
+    is_cut: &Arc<Vec<AtomicBool>>,
+) -> Result<Loader, TrainError> {
+    let (split, processor, is_cut) = (Arc::clone(split), Arc::clone(processor), Arc::clone(is_cut));
+    let (chunks, pad_id) = (chunks(split.len(), options.rows), processor.pad_id());
+    let prepare = move |item: usize| {
+        let example = processor.prepare(&split.samples[item])?;
+        let cut = example.text.as_ref().is_some_and(mmc_preprocess::Tokens::is_cut);
+        is_cut[item].store(cut, Ordering::Relaxed);
+        Ok(example)
+    };
+    Ok(Loader::from_prepare(Arc::new(prepare), pad_id, chunks, options.loader())?)
+}
+
+/// Ids, groups and labels of some samples as a batch without inputs.
+fn labels<'a>(samples: impl Iterator<Item = &'a Sample>) -> Result<Batch, TrainError> {
+    let example = |sample: &Sample| Example {
+        id: sample.id.clone(),
+        group: sample.group.clone(),
+        target: sample.target.clone(),
+        text: None,
+        image: None,
+    };
+    let examples: Vec<Example> = samples.map(example).collect();
+    Ok(collate(&examples, Padding::Longest, 0)?)
+}
