@@ -3,8 +3,6 @@
 //!
 //! The pooler reads the first token.
 
-use std::sync::Arc;
-
 use candle_core::{Device, Tensor};
 use mmc_data::Arm;
 use mmc_preprocess::Batch;
@@ -75,7 +73,7 @@ impl Classifier for Bert {
     }
 
     fn classify(&self, pooled: &Tensor, pass: &Pass) -> Result<Logits, ModelError> {
-        let pooled = self.head_dropout.forward(pooled.clone(), pass, &Arc::from([0]))?;
+        let pooled = self.head_dropout.forward_pooled(pooled, pass)?;
         Ok(Logits(self.head.forward(&pooled)?)) // [batch, classes]
     }
 

@@ -1,7 +1,5 @@
 //! What every model is to the rest: a [`Classifier`].
 
-use std::sync::Arc;
-
 use candle_core::{Device, Tensor, Var};
 use mmc_data::Arm;
 use mmc_ops::Dropout;
@@ -128,25 +126,11 @@ impl Pass {
         Self { training: Some(Training { seed, step, first_row }) }
     }
 
-    /// Dropout with this probability at one layer, where the tokens of the batch have these
-    /// positions; `None` where nothing is to be dropped.
-    pub(crate) fn dropout(
-        &self,
-        probability: f64,
-        layer: u64,
-        positions: &Arc<[u32]>,
-    ) -> Option<Dropout> {
+    /// Dropout with this probability at one layer; `None` where nothing is to be dropped.
+    pub(crate) fn dropout(&self, probability: f64, layer: u64) -> Option<Dropout> {
         let Training { seed, step, first_row } = self.training?;
-        let positions = Arc::clone(positions);
         let first_row = first_row as u64;
-        (probability > 0.0).then_some(Dropout {
-            probability,
-            seed,
-            step,
-            layer,
-            first_row,
-            positions,
-        })
+        (probability > 0.0).then_some(Dropout { probability, seed, step, layer, first_row })
     }
 
     /// Whether dropout acts.

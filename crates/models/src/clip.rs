@@ -12,11 +12,12 @@ mod towers;
 
 use candle_core::{Device, Tensor};
 use mmc_data::Arm;
+use mmc_ops::Activation;
 use mmc_preprocess::Batch;
 
 use self::head::ClipHead;
 pub(crate) use self::tiny::blueprint;
-use self::towers::{Activation, TextTower, VisionTower};
+use self::towers::{TextTower, VisionTower};
 use crate::config::ConfigFile;
 use crate::depth::Stack;
 use crate::layers::Sizes;

@@ -6,20 +6,21 @@
 //! blocks are pre-norm. Nothing but the towers' positions tells the tokens of the multimodal
 //! encoder apart.
 
-use std::sync::Arc;
-
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use mmc_data::Arm;
+use mmc_ops::Sequences;
 use mmc_preprocess::Batch;
 
 use self::config::{FlavaConfig, ImageConfig, TextConfig};
 use crate::config::ConfigFile;
 use crate::depth::Stack;
+use crate::block::{Blocks, Context};
 use crate::interpolation::Interpolation;
-use crate::layers::{Context, DropoutSite, Linear, Norm, Pooler, Positions};
+use crate::layers::{DropoutSite, Linear, Norm, Pooler};
+use crate::packing::{PackedText, Part, picked};
 use crate::parameters::{Kind, Parameters};
 use crate::patches::{PatchEmbeddings, PatchGrid};
-use crate::pre_norm::Encoder;
+use crate::pre_norm;
 use crate::text::{TextEmbeddings, text_of};
 use crate::{Classifier, Logits, ModelError, Parameter, Pass};
 
@@ -111,7 +112,7 @@ pub(crate) struct Flava {
     text: TextTower,
     image: ImageTower,
     own_token: Tensor, // [1, 1, hidden]
-    encoder: Encoder,
+    encoder: Blocks,
     norm: Norm,
     head_dropout: DropoutSite,
     head: Linear,
@@ -132,7 +133,7 @@ impl Flava {
         let prefix = "multimodal_model";
         let own_token =
             parameters.take(&format!("{prefix}.cls_token"), &[1, 1, hidden], Kind::Weight)?;
-        let encoder = Encoder::new(parameters, &format!("{prefix}.encoder"), &sizes)?;
+        let encoder = pre_norm::blocks(parameters, &format!("{prefix}.encoder"), &sizes)?;
         let norm = Norm::new(parameters, &format!("{prefix}.layernorm"), hidden, sizes.eps)?;
         // Off the path of every arm: kept to be saved as they are.
         Pooler::new(parameters, &format!("{prefix}.pooler"), hidden)?;
@@ -157,34 +158,13 @@ impl Flava {
     }
 }
 
-/// What the multimodal encoder reads of one input.
-struct Part {
-    states: Tensor, // [batch, tokens, hidden]
-    mask: Tensor,   // [batch, tokens]
-    positions: Positions,
-}
-
-impl Part {
-    /// Parts one behind the other.
-    fn join(parts: &[Self]) -> Result<Self, ModelError> {
-        let states: Vec<&Tensor> = parts.iter().map(|part| &part.states).collect();
-        let masks: Vec<&Tensor> = parts.iter().map(|part| &part.mask).collect();
-        let positions = parts.iter().flat_map(|part| part.positions.iter().copied());
-        Ok(Self {
-            states: Tensor::cat(&states, 1)?,
-            mask: Tensor::cat(&masks, 1)?,
-            positions: positions.collect(),
-        })
-    }
-}
-
 impl Classifier for Flava {
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
-        let (rows, hidden) = (batch.rows(), self.config.multimodal.hidden);
+        let rows = batch.rows();
+        let own_token = self.own_token.squeeze(0)?; // [1, hidden]
         let mut parts = vec![Part {
-            states: self.own_token.broadcast_as((rows, 1, hidden))?,
-            mask: Tensor::ones((rows, 1), DType::F32, &self.device)?,
-            positions: Arc::from([0]),
+            states: picked(&own_token, &vec![0; rows])?,
+            sequences: Sequences::single(rows),
         }];
         if self.arm.uses_image() {
             // Behind all that a text could have.
@@ -194,14 +174,14 @@ impl Classifier for Flava {
         if self.arm.uses_text() {
             parts.push(self.text.forward(batch, self.arm, 1, pass)?);
         }
-        let Part { states, mask, positions } = Part::join(&parts)?;
-        let context = Context { attention_mask: &mask, positions: &positions, pass };
-        let states = self.encoder.first_token(states, &context)?; // [batch, 1, hidden]
-        Ok(self.norm.forward(&states)?.squeeze(1)?)
+        let Part { states, sequences } = Part::join(&parts)?;
+        let context = Context { sequences: &sequences, causal: false, pass };
+        let states = self.encoder.first_tokens(states, &context)?; // [batch, hidden]
+        self.norm.forward(&states)
     }
 
     fn classify(&self, pooled: &Tensor, pass: &Pass) -> Result<Logits, ModelError> {
-        let pooled = self.head_dropout.forward(pooled.clone(), pass, &Arc::from([0]))?;
+        let pooled = self.head_dropout.forward_pooled(pooled, pass)?;
         Ok(Logits(self.head.forward(&pooled)?)) // [batch, classes]
     }
 
@@ -255,7 +235,7 @@ struct TextTower {
     embeddings: TextEmbeddings,
     embedding_norm: Norm,
     embedding_dropout: DropoutSite,
-    encoder: Encoder,
+    encoder: Blocks,
     projection: Linear,
 }
 
@@ -272,7 +252,7 @@ impl TextTower {
             embeddings: TextEmbeddings::new(parameters, prefix, tables, sizes.hidden)?,
             embedding_norm: Norm::new(parameters, &norm, sizes.hidden, sizes.eps)?,
             embedding_dropout: DropoutSite::new(prefix, sizes.hidden_dropout),
-            encoder: Encoder::new(parameters, "text_model.encoder", &sizes)?,
+            encoder: pre_norm::blocks(parameters, "text_model.encoder", &sizes)?,
             projection: Linear::new(parameters, "text_to_mm_projection", sizes.hidden, outputs)?,
         };
         Norm::new(parameters, "text_model.layernorm", sizes.hidden, sizes.eps)?;
@@ -288,14 +268,13 @@ impl TextTower {
         first: u32,
         pass: &Pass,
     ) -> Result<Part, ModelError> {
-        let text = text_of(batch, arm)?;
-        let positions: Positions = (first..first + text.token_ids.dim(1)? as u32).collect();
-        let states = self.embedding_norm.forward(&self.embeddings.forward(text)?)?;
-        let states = self.embedding_dropout.forward(states, pass, &positions)?;
-        let context = Context { attention_mask: &text.attention_mask, positions: &positions, pass };
+        let text = PackedText::of(text_of(batch, arm)?)?;
+        let sequences = text.sequences(first)?;
+        let states = self.embedding_norm.forward(&self.embeddings.forward(&text)?)?;
+        let states = self.embedding_dropout.forward(states, pass, &sequences)?;
+        let context = Context { sequences: &sequences, causal: false, pass };
         let states = self.encoder.all_tokens(states, &context)?;
-        let states = self.projection.forward(&states)?;
-        Ok(Part { states, mask: text.attention_mask.clone(), positions })
+        Ok(Part { states: self.projection.forward(&states)?, sequences })
     }
 }
 
@@ -304,7 +283,7 @@ struct ImageTower {
     patch: usize,
     embeddings: PatchEmbeddings,
     embedding_dropout: DropoutSite,
-    encoder: Encoder,
+    encoder: Blocks,
     projection: Linear,
 }
 
@@ -326,7 +305,7 @@ impl ImageTower {
                 Interpolation::Bicubic,
             )?,
             embedding_dropout: DropoutSite::new(prefix, sizes.hidden_dropout),
-            encoder: Encoder::new(parameters, "image_model.encoder", &sizes)?,
+            encoder: pre_norm::blocks(parameters, "image_model.encoder", &sizes)?,
             projection: Linear::new(parameters, "image_to_mm_projection", sizes.hidden, outputs)?,
         };
         if config.mask_token {
@@ -348,12 +327,11 @@ impl ImageTower {
     ) -> Result<Part, ModelError> {
         let image = batch.image.as_ref().ok_or(ModelError::NoInput { input: "picture", arm })?;
         let grid = PatchGrid::of(image, self.patch)?;
-        let positions = grid.positions(first);
-        let mask = grid.mask(image.pixel_values.device())?;
-        let states = self.embeddings.forward(image, &grid)?; // [batch, 1 + patches, hidden]
-        let states = self.embedding_dropout.forward(states, pass, &positions)?;
-        let context = Context { attention_mask: &mask, positions: &positions, pass };
+        let sequences = grid.sequences(first)?;
+        let states = self.embeddings.forward(image, &grid)?; // [tokens, hidden]
+        let states = self.embedding_dropout.forward(states, pass, &sequences)?;
+        let context = Context { sequences: &sequences, causal: false, pass };
         let states = self.encoder.all_tokens(states, &context)?;
-        Ok(Part { states: self.projection.forward(&states)?, mask, positions })
+        Ok(Part { states: self.projection.forward(&states)?, sequences })
     }
 }

@@ -1,11 +1,8 @@
-//! What the architectures share exactly: linear maps, norms, attention, dropout, the pooler.
-
-use std::sync::Arc;
+//! What the architectures share exactly: linear maps, norms, dropout, the pooler.
 
 use candle_core::Tensor;
-use mmc_ops::{Dropout, attention, dropout, gelu, layer_norm, linear, tanh};
+use mmc_ops::{Dropout, Sequences, dropout, layer_norm, linear, tanh};
 
-use crate::lora::LowRank;
 use crate::parameters::{Kind, Parameters};
 use crate::{ModelError, Pass};
 
@@ -13,7 +10,6 @@ use crate::{ModelError, Pass};
 pub(crate) struct Linear {
     weight: Tensor, // [out, in]
     bias: Tensor,   // [out]
-    low_rank: Option<LowRank>,
 }
 
 impl Linear {
@@ -31,27 +27,11 @@ impl Linear {
                 Kind::Weight,
             )?,
             bias: parameters.take(&format!("{prefix}.bias"), &[outputs], Kind::Bias)?,
-            low_rank: None,
         })
     }
 
-    /// The same, one of the maps that LoRA changes where the model is trained so.
-    fn adaptable(
-        parameters: &mut Parameters<'_>,
-        prefix: &str,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self, ModelError> {
-        let plain = Self::new(parameters, prefix, inputs, outputs)?;
-        Ok(Self { low_rank: parameters.adapt(prefix, inputs, outputs)?, ..plain })
-    }
-
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let y = linear(x, &self.weight, Some(&self.bias))?;
-        match &self.low_rank {
-            Some(low_rank) => Ok((y + low_rank.forward(x)?)?),
-            None => Ok(y),
-        }
+        Ok(linear(x, &self.weight, Some(&self.bias))?)
     }
 }
 
@@ -82,9 +62,6 @@ impl Norm {
     }
 }
 
-/// A number for each token of a batch that does not depend on padding: what keys dropout masks.
-pub(crate) type Positions = Arc<[u32]>;
-
 /// A place where dropout acts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DropoutSite {
@@ -97,22 +74,27 @@ impl DropoutSite {
         Self { probability, layer: Dropout::layer(name) }
     }
 
-    /// Dropout on `x` `[rows, tokens, width]` whose tokens are the first of `positions`, or on
-    /// `[rows, width]` with one.
+    /// What is dropped in this pass; `None` where nothing is.
+    pub(crate) fn settings(&self, pass: &Pass) -> Option<Dropout> {
+        pass.dropout(self.probability, self.layer)
+    }
+
+    /// Dropout on `x` `[tokens, width]`, the tokens of these sequences.
     pub(crate) fn forward(
         &self,
         x: Tensor,
         pass: &Pass,
-        positions: &Positions,
+        sequences: &Sequences,
     ) -> Result<Tensor, ModelError> {
-        let Some(mut settings) = pass.dropout(self.probability, self.layer, positions) else {
-            return Ok(x);
-        };
-        let tokens = if x.rank() == 2 { 1 } else { x.dim(1)? };
-        if tokens < positions.len() {
-            settings.positions = positions[..tokens].into();
+        match self.settings(pass) {
+            Some(settings) => Ok(dropout(&x, &settings, sequences)?),
+            None => Ok(x),
         }
-        Ok(dropout(&x, &settings)?)
+    }
+
+    /// Dropout on pooled representations `[rows, width]`.
+    pub(crate) fn forward_pooled(&self, x: &Tensor, pass: &Pass) -> Result<Tensor, ModelError> {
+        self.forward(x.clone(), pass, &Sequences::single(x.dim(0)?))
     }
 }
 
@@ -152,106 +134,6 @@ impl Sizes {
     }
 }
 
-/// Multi-head attention up to the concatenated heads; the output map is the block's.
-pub(crate) struct SelfAttention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    heads: usize,
-    dropout: DropoutSite,
-}
-
-impl SelfAttention {
-    /// `prefix.query`, `prefix.key` and `prefix.value`.
-    pub(crate) fn new(
-        parameters: &mut Parameters<'_>,
-        prefix: &str,
-        sizes: &Sizes,
-    ) -> Result<Self, ModelError> {
-        Self::named(parameters, prefix, ["query", "key", "value"], sizes)
-    }
-
-    /// Under `prefix`, the maps of these names: query, key, value.
-    pub(crate) fn named(
-        parameters: &mut Parameters<'_>,
-        prefix: &str,
-        [query, key, value]: [&str; 3],
-        sizes: &Sizes,
-    ) -> Result<Self, ModelError> {
-        let hidden = sizes.hidden;
-        let named = |name| format!("{prefix}.{name}");
-        Ok(Self {
-            query: Linear::adaptable(parameters, &named(query), hidden, hidden)?,
-            key: Linear::new(parameters, &named(key), hidden, hidden)?,
-            value: Linear::adaptable(parameters, &named(value), hidden, hidden)?,
-            heads: sizes.heads,
-            dropout: DropoutSite::new(prefix, sizes.attention_dropout),
-        })
-    }
-
-    /// Attention of `queries` `[batch, queries, hidden]` to `tokens` `[batch, tokens, hidden]`.
-    pub(crate) fn forward(
-        &self,
-        queries: &Tensor,
-        tokens: &Tensor,
-        context: &Context<'_>,
-    ) -> Result<Tensor, ModelError> {
-        let (batch, length, hidden) = queries.dims3()?;
-        let split = |x: Tensor| -> Result<Tensor, ModelError> {
-            let length = x.dim(1)?;
-            Ok(x.reshape((batch, length, self.heads, hidden / self.heads))?.transpose(1, 2)?)
-        }; // [batch, heads, length, head width]
-        let DropoutSite { probability, layer } = self.dropout;
-        let dropout = context.pass.dropout(probability, layer, context.positions);
-        let read = attention(
-            &split(self.query.forward(queries)?)?,
-            &split(self.key.forward(tokens)?)?,
-            &split(self.value.forward(tokens)?)?,
-            Some(context.attention_mask),
-            dropout.as_ref(),
-        )?;
-        Ok(read.transpose(1, 2)?.reshape((batch, length, hidden))?)
-    }
-}
-
-/// What all blocks of a forward need beside the states.
-pub(crate) struct Context<'a> {
-    /// `[batch, tokens]`, or `[batch, queries, tokens]`: 1 for tokens that are read, 0 for others.
-    pub(crate) attention_mask: &'a Tensor,
-    pub(crate) positions: &'a Positions,
-    pub(crate) pass: &'a Pass,
-}
-
-/// `dense₂(gelu(dense₁(x)))`.
-pub(crate) struct FeedForward {
-    intermediate: Linear,
-    output: Linear,
-}
-
-impl FeedForward {
-    /// `prefix.intermediate.dense` and `prefix.output.dense`.
-    pub(crate) fn new(
-        parameters: &mut Parameters<'_>,
-        prefix: &str,
-        sizes: &Sizes,
-    ) -> Result<Self, ModelError> {
-        let (hidden, inner) = (sizes.hidden, sizes.intermediate);
-        Ok(Self {
-            intermediate: Linear::new(
-                parameters,
-                &format!("{prefix}.intermediate.dense"),
-                hidden,
-                inner,
-            )?,
-            output: Linear::new(parameters, &format!("{prefix}.output.dense"), inner, hidden)?,
-        })
-    }
-
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        self.output.forward(&gelu(&self.intermediate.forward(x)?)?)
-    }
-}
-
 /// `tanh(dense(first token))`.
 pub(crate) struct Pooler {
     dense: Linear,
@@ -268,13 +150,8 @@ impl Pooler {
         Ok(Self { dense })
     }
 
-    /// From states `[batch, tokens, hidden]` to `[batch, hidden]`.
+    /// From the states of first tokens `[batch, hidden]` to `[batch, hidden]`.
     pub(crate) fn forward(&self, states: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(tanh(&self.dense.forward(&first_token(states)?.squeeze(1)?)?)?)
+        Ok(tanh(&self.dense.forward(states)?)?)
     }
-}
-
-/// The first token of `[batch, tokens, hidden]`: `[batch, 1, hidden]`.
-pub(crate) fn first_token(states: &Tensor) -> Result<Tensor, ModelError> {
-    if states.dim(1)? == 1 { Ok(states.clone()) } else { Ok(states.narrow(1, 0, 1)?) }
 }

@@ -44,6 +44,7 @@
 
 mod architecture;
 mod bert;
+mod block;
 mod bpe;
 mod byte_vocabulary;
 mod catalog;
@@ -59,6 +60,7 @@ mod interpolation;
 mod layers;
 mod locate;
 mod lora;
+mod packing;
 mod parameters;
 mod patches;
 mod post_norm;

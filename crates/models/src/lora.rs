@@ -8,7 +8,6 @@
 //! `….query.lora_A.weight`.
 
 use candle_core::{DType, Device, Tensor, Var};
-use mmc_ops::linear;
 use mmc_random::{Purpose, generator, name_index};
 use rand::RngExt;
 
@@ -76,10 +75,10 @@ impl LoraSettings {
 }
 
 impl LowRank {
-    /// What it adds to the map's output: `[…, in]` to `[…, out]`.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let thin = linear(x, self.a.as_tensor(), None)?; // […, rank]
-        Ok((linear(&thin, self.b.as_tensor(), None)? * self.settings.scaling())?)
+    /// The weight `[out, in]` with its change, whose gradient reaches the two thin matrices.
+    pub(crate) fn added_to(&self, weight: &Tensor) -> Result<Tensor, ModelError> {
+        let change = self.b.as_tensor().matmul(self.a.as_tensor())?;
+        Ok((weight + (change * self.settings.scaling())?)?)
     }
 
     /// The weight with its change: `[out, in]`.

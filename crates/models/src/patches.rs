@@ -1,12 +1,12 @@
-//! Pictures as patches, for ViLT and FLAVA: projection, positions resized to each picture, mask.
+//! Pictures as patches: projection, and positions resized to each picture. Padding is left out.
 
-use candle_core::{DType, Device, Tensor};
-use mmc_ops::linear;
+use candle_core::{DType, Tensor};
+use mmc_ops::{Sequences, linear};
 use mmc_preprocess::ImageInput;
 
 use crate::ModelError;
 use crate::interpolation::Interpolation;
-use crate::layers::Positions;
+use crate::packing::picked;
 use crate::parameters::{Kind, Parameters};
 
 /// Numbers set aside for a row of patches where positions key dropout masks.
@@ -44,35 +44,34 @@ impl PatchGrid {
         Ok(Self { rows, columns, real })
     }
 
-    /// `[batch, 1 + patches]`: 1 for the class token and real patches, 0 for padding.
-    pub(crate) fn mask(&self, device: &Device) -> Result<Tensor, ModelError> {
-        let length = 1 + self.rows * self.columns;
-        let mut mask = Vec::with_capacity(self.real.len() * length);
+    /// Each picture's class token and patches, numbered by their places from `first` on.
+    pub(crate) fn sequences(&self, first: u32) -> Result<Sequences, ModelError> {
+        let lengths: Vec<usize> = self.real.iter().map(|(rows, columns)| 1 + rows * columns).collect();
+        let mut numbers = Vec::with_capacity(lengths.iter().sum());
         for &(rows, columns) in &self.real {
-            mask.push(1_f32);
-            for row in 0..self.rows {
-                mask.extend(
-                    (0..self.columns)
-                        .map(|column| f32::from(u8::from(row < rows && column < columns))),
-                );
-            }
+            numbers.push(first);
+            let places = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+            numbers.extend(places.map(|(row, column)| first + 1 + (row * ROW_SPAN + column) as u32));
         }
-        Ok(Tensor::from_vec(mask, (self.real.len(), length), device)?)
+        Ok(Sequences::with_positions(&lengths, numbers)?)
     }
 
-    /// A number for the class token and for each place of a patch, from `first` on.
-    pub(crate) fn positions(&self, first: u32) -> Positions {
-        let place = |row: usize, column: usize| first + 1 + (row * ROW_SPAN + column) as u32;
-        std::iter::once(first)
-            .chain(
-                (0..self.rows)
-                    .flat_map(|row| (0..self.columns).map(move |column| place(row, column))),
-            )
-            .collect()
+    /// For each token of [`PatchGrid::sequences`] its place among a class token, at 0, and the
+    /// real patches of all pictures behind it.
+    pub(crate) fn with_class_token(&self) -> Vec<u32> {
+        let mut places = Vec::new();
+        let mut next = 1;
+        for &(rows, columns) in &self.real {
+            let end = next + (rows * columns) as u32;
+            places.push(0);
+            places.extend(next..end);
+            next = end;
+        }
+        places
     }
 
-    /// Pixels `[batch, 3, height, width]` as `[batch, patches, 3 · patch²]`, a patch in the order
-    /// (channel, row, column).
+    /// The real patches of pixels `[batch, 3, height, width]`: `[patches, 3 · patch²]`, a patch in
+    /// the order (channel, row, column).
     pub(crate) fn cut(&self, pixels: &Tensor, patch: usize) -> Result<Tensor, ModelError> {
         let (batch, channels, height, width) = pixels.dims4()?;
         let (rows, columns) = (self.rows, self.columns);
@@ -84,35 +83,59 @@ impl PatchGrid {
             .reshape((batch, channels, rows, patch, columns * patch))?
             .reshape(vec![batch, channels, rows, patch, columns, patch])?
             .permute(vec![0, 2, 4, 1, 3, 5])?;
-        Ok(patches.reshape((batch, rows * columns, channels * patch * patch))?)
+        let patches = patches.reshape((batch * rows * columns, channels * patch * patch))?;
+        if self.real.iter().all(|&real| real == (rows, columns)) {
+            return Ok(patches);
+        }
+        let mut real = Vec::new();
+        for (picture, &(real_rows, real_columns)) in self.real.iter().enumerate() {
+            for row in 0..real_rows {
+                let first = (picture * rows + row) * columns;
+                real.extend((first..first + real_columns).map(|place| place as u32));
+            }
+        }
+        Ok(patches.index_select(&Tensor::new(real, patches.device())?, 0)?)
     }
 
-    /// For each picture, or once where all have the same size, the matrix
-    /// `[patches of the batch, side²]` that resizes a square table of positions to the picture's
-    /// own patches, 0 for padding.
-    pub(crate) fn interpolation(
-        &self,
-        side: usize,
-        kind: Interpolation,
-        device: &Device,
-    ) -> Result<Tensor, ModelError> {
-        let same = self.real.windows(2).all(|pair| pair[0] == pair[1]);
-        let shown = if same { &self.real[..1] } else { &self.real };
-        let mut matrix = vec![0_f32; shown.len() * self.rows * self.columns * side * side];
-        let mut rows = matrix.chunks_exact_mut(side * side);
-        for &(real_rows, real_columns) in shown {
-            for row in 0..self.rows {
-                for column in 0..self.columns {
-                    let Some(weights) = rows.next() else { continue };
-                    if row < real_rows && column < real_columns {
-                        kind.add((row, real_rows), (column, real_columns), side, weights);
-                    }
+    /// The matrix `[patches, side²]` that resizes a square table of positions to each picture's own
+    /// patches; `None` where every picture has as many as the table.
+    fn interpolation(&self, side: usize, kind: Interpolation) -> Option<Vec<f32>> {
+        if self.real.iter().all(|&real| real == (side, side)) {
+            return None;
+        }
+        let patches: usize = self.real.iter().map(|(rows, columns)| rows * columns).sum();
+        let mut matrix = vec![0_f32; patches * side * side];
+        let mut lines = matrix.chunks_exact_mut(side * side);
+        for &(rows, columns) in &self.real {
+            for place in 0..rows * columns {
+                if let Some(weights) = lines.next() {
+                    kind.add((place / columns, rows), (place % columns, columns), side, weights);
                 }
             }
         }
-        let shape = (shown.len(), self.rows * self.columns, side * side);
-        Ok(Tensor::from_vec(matrix, shape, device)?)
+        Some(matrix)
     }
+}
+
+/// The position of each class token and patch `[tokens, hidden]`, from a table
+/// `[1 + side², hidden]`.
+pub(crate) fn position_rows(
+    table: &Tensor,
+    grid: &PatchGrid,
+    side: usize,
+    kind: Interpolation,
+) -> Result<Tensor, ModelError> {
+    let Some(matrix) = grid.interpolation(side, kind) else {
+        let places = grid.with_class_token();
+        let cells = (side * side) as u32;
+        let of = |place: &u32| if *place == 0 { 0 } else { 1 + (place - 1) % cells };
+        return picked(table, &places.iter().map(of).collect::<Vec<u32>>());
+    };
+    let cells = side * side;
+    let matrix = Tensor::from_vec(matrix, ((), cells), table.device())?;
+    let patches = matrix.matmul(&table.narrow(0, 1, cells)?)?; // [patches, hidden]
+    let rows = Tensor::cat(&[table.narrow(0, 0, 1)?, patches], 0)?;
+    picked(&rows, &grid.with_class_token())
 }
 
 /// The class token and the projected patches, with their positions.
@@ -155,32 +178,27 @@ impl PatchEmbeddings {
         })
     }
 
-    /// `[batch, 1 + patches, hidden]`.
+    /// `[tokens, hidden]`.
     pub(crate) fn forward(
         &self,
         image: &ImageInput,
         grid: &PatchGrid,
     ) -> Result<Tensor, ModelError> {
         let hidden = self.bias.dim(0)?;
-        let batch = image.pixel_values.dim(0)?;
-        let pixels = grid.cut(&image.pixel_values, self.patch)?; // [batch, patches, 3 · patch²]
+        let pixels = grid.cut(&image.pixel_values, self.patch)?; // [patches, 3 · patch²]
         let weight = self.weight.reshape((hidden, 3 * self.patch * self.patch))?;
         let patches = linear(&pixels, &weight, Some(&self.bias))?;
-
-        let interpolation = grid.interpolation(self.side, self.interpolation, pixels.device())?;
-        let (pictures, places, cells) = interpolation.dims3()?;
-        let table = self.positions.narrow(1, 1, cells)?.squeeze(0)?; // [side², hidden]
-        let positions = interpolation.reshape((pictures * places, cells))?.matmul(&table)?;
-        let patches = patches.broadcast_add(&positions.reshape((pictures, places, hidden))?)?;
-
-        let class_token = (&self.class_token + self.positions.narrow(1, 0, 1)?)?;
-        let class_token = class_token.broadcast_as((batch, 1, hidden))?;
-        Ok(Tensor::cat(&[class_token, patches], 1)?)
+        let class_token = self.class_token.squeeze(0)?; // [1, hidden]
+        let states = picked(&Tensor::cat(&[class_token, patches], 0)?, &grid.with_class_token())?;
+        let table = self.positions.squeeze(0)?; // [1 + side², hidden]
+        Ok((states + position_rows(&table, grid, self.side, self.interpolation)?)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     fn input(sizes: &[(usize, usize)], height: usize, width: usize) -> ImageInput {
@@ -190,29 +208,47 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_masked_by_patch() {
-        let grid = PatchGrid::of(&input(&[(16, 8), (8, 24)], 16, 24), 8).unwrap();
-        let mask = grid.mask(&Device::Cpu).unwrap().to_vec2::<f32>().unwrap();
-        assert_eq!(mask[0], [1., 1., 0., 0., 1., 0., 0.]);
-        assert_eq!(mask[1], [1., 1., 1., 1., 0., 0., 0.]);
-        assert!(PatchGrid::of(&input(&[(4, 8)], 4, 8), 8).is_err());
+    fn padding_is_left_out() {
+        let mut input = input(&[(16, 8), (8, 24)], 16, 24);
+        // Each pixel says which patch of which picture it is of.
+        let values = (0..2 * 3 * 16 * 24).map(|index| {
+            let (picture, row, column) = (index / (3 * 16 * 24), index / 24 % 16, index % 24);
+            (picture * 6 + row / 8 * 3 + column / 8) as f32
+        });
+        let values: Vec<f32> = values.collect();
+        input.pixel_values = Tensor::from_vec(values, (2, 3, 16, 24), &Device::Cpu).unwrap();
+        let grid = PatchGrid::of(&input, 8).unwrap();
+        let patches = grid.cut(&input.pixel_values, 8).unwrap().to_vec2::<f32>().unwrap();
+        let firsts: Vec<f32> = patches.iter().map(|patch| patch[0]).collect();
+        assert_eq!(firsts, [0.0, 3.0, 6.0, 7.0, 8.0]);
+        assert!(patches.iter().all(|patch| patch.iter().all(|value| *value == patch[0])));
+        assert_eq!(grid.with_class_token(), [0, 1, 2, 0, 3, 4, 5]);
+        assert!(PatchGrid::of(&super::tests::input(&[(4, 8)], 4, 8), 8).is_err());
     }
 
     #[test]
-    fn positions_do_not_depend_on_the_padding() {
-        let wide = PatchGrid::of(&input(&[(8, 24)], 8, 24), 8).unwrap().positions(40);
-        let tall = PatchGrid::of(&input(&[(16, 8)], 16, 8), 8).unwrap().positions(40);
-        assert_eq!(*wide, [40, 41, 42, 43]);
-        assert_eq!(*tall, [40, 41, 41 + 1024]);
+    fn numbers_do_not_depend_on_the_padding() {
+        let wide = PatchGrid::of(&input(&[(8, 24)], 8, 24), 8).unwrap().sequences(40).unwrap();
+        let both = input(&[(8, 24), (16, 8)], 16, 24);
+        let both = PatchGrid::of(&both, 8).unwrap().sequences(40).unwrap();
+        assert_eq!(wide.positions(), [40, 41, 42, 43]);
+        assert_eq!(both.positions(), [40, 41, 42, 43, 40, 41, 41 + 1024]);
     }
 
+    /// A resize to the table's own size is no change.
     #[test]
     fn a_table_of_the_right_size_is_kept() {
-        let grid = PatchGrid::of(&input(&[(16, 16)], 16, 16), 8).unwrap();
-        let identity = Tensor::eye(4, DType::F32, &Device::Cpu).unwrap();
+        let table: Vec<f32> = (0..10).map(|value| value as f32).collect();
+        let table = Tensor::from_vec(table, (5, 2), &Device::Cpu).unwrap();
+        let rows = |sizes: &[(usize, usize)], kind| {
+            let grid = PatchGrid::of(&input(sizes, 16, 24), 8).unwrap();
+            position_rows(&table, &grid, 2, kind).unwrap().to_vec2::<f32>().unwrap()
+        };
         for kind in [Interpolation::AlignedBilinear, Interpolation::Bicubic] {
-            let matrix = grid.interpolation(2, kind, &Device::Cpu).unwrap().squeeze(0).unwrap();
-            assert_eq!(matrix.to_vec2::<f32>().unwrap(), identity.to_vec2::<f32>().unwrap());
+            let same = rows(&[(16, 16)], kind);
+            assert_eq!(same, table.to_vec2::<f32>().unwrap());
+            let mixed = rows(&[(16, 16), (16, 24)], kind);
+            assert_eq!(mixed[..5], same);
         }
     }
 }

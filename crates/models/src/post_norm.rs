@@ -2,12 +2,13 @@
 //! transformers gives them in BERT and RoBERTa.
 
 use candle_core::Tensor;
+use mmc_ops::{Activation, Norms};
 use mmc_preprocess::TextInput;
 
+use crate::block::{BlockNames, Blocks, Context};
 use crate::config::ConfigFile;
-use crate::layers::{
-    Context, DropoutSite, FeedForward, Linear, Norm, Positions, SelfAttention, Sizes, first_token,
-};
+use crate::layers::{DropoutSite, Norm, Sizes};
+use crate::packing::PackedText;
 use crate::parameters::Parameters;
 use crate::text::{TextEmbeddings, encoder_sizes};
 use crate::{ModelError, Pass};
@@ -61,12 +62,27 @@ impl EncoderConfig {
     }
 }
 
+/// The parts of `encoder.layer.N`.
+const NAMES: BlockNames = BlockNames {
+    attention: "attention.self",
+    query: "query",
+    key: "key",
+    value: "value",
+    attention_output: "attention.output.dense",
+    attention_dropout: "attention.output",
+    attention_norm: "attention.output.LayerNorm",
+    inner: "intermediate.dense",
+    output: "output.dense",
+    output_dropout: "output",
+    output_norm: "output.LayerNorm",
+};
+
 /// Embeddings and blocks.
 pub(crate) struct Encoder {
     embeddings: TextEmbeddings,
     norm: Norm,
     dropout: DropoutSite,
-    blocks: Vec<Block>,
+    blocks: Blocks,
     numbering: Numbering,
 }
 
@@ -81,88 +97,28 @@ impl Encoder {
         let tables = [config.vocabulary, config.positions, config.segments];
         let embeddings = TextEmbeddings::new(parameters, &name, tables, sizes.hidden)?;
         let norm = Norm::new(parameters, &format!("{name}.LayerNorm"), sizes.hidden, sizes.eps)?;
-        let block = |layer| {
-            Block::new(parameters, &format!("{prefix}.encoder.layer.{layer}"), &config.sizes)
-        };
+        let (layers, kind) =
+            (format!("{prefix}.encoder.layer"), (Norms::After, Activation::Gelu));
         Ok(Self {
             embeddings,
             norm,
             dropout: DropoutSite::new(&name, sizes.hidden_dropout),
-            blocks: (0..sizes.layers).map(block).collect::<Result<_, _>>()?,
+            blocks: Blocks::new(parameters, &layers, &NAMES, &sizes, kind)?,
             numbering: config.numbering,
         })
     }
 
-    /// The state `[batch, 1, hidden]` of the first token, all that the last block computes.
+    /// The state `[batch, hidden]` of each text's first token, all that the last block computes.
     pub(crate) fn first_token(&self, text: &TextInput, pass: &Pass) -> Result<Tensor, ModelError> {
-        let positions: Positions = (0..text.token_ids.dim(1)? as u32).collect();
+        let text = PackedText::of(text)?;
         let embedded = match self.numbering {
-            Numbering::FromZero => self.embeddings.forward(text)?,
-            Numbering::BehindPad(pad_id) => self.embeddings.forward_behind_pad(text, pad_id)?,
+            Numbering::FromZero => self.embeddings.forward(&text)?,
+            Numbering::BehindPad(pad_id) => self.embeddings.forward_behind_pad(&text, pad_id)?,
         };
+        let sequences = text.sequences(0)?;
         let states = self.norm.forward(&embedded)?;
-        let mut states = self.dropout.forward(states, pass, &positions)?;
-        let context = Context { attention_mask: &text.attention_mask, positions: &positions, pass };
-        let last = self.blocks.len() - 1;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            let queries = if layer == last { first_token(&states)? } else { states.clone() };
-            states = block.forward(&queries, &states, &context)?; // [batch, queries, hidden]
-        }
-        Ok(states)
-    }
-}
-
-/// A post-norm block.
-struct Block {
-    attention: SelfAttention,
-    attention_output: Linear,
-    attention_dropout: DropoutSite,
-    attention_norm: Norm,
-    feed_forward: FeedForward,
-    output_dropout: DropoutSite,
-    output_norm: Norm,
-}
-
-impl Block {
-    fn new(
-        parameters: &mut Parameters<'_>,
-        prefix: &str,
-        sizes: &Sizes,
-    ) -> Result<Self, ModelError> {
-        let output = format!("{prefix}.attention.output");
-        let norm = |parameters: &mut Parameters<'_>, prefix: &str| {
-            Norm::new(parameters, &format!("{prefix}.LayerNorm"), sizes.hidden, sizes.eps)
-        };
-        Ok(Self {
-            attention: SelfAttention::new(parameters, &format!("{prefix}.attention.self"), sizes)?,
-            attention_output: Linear::new(
-                parameters,
-                &format!("{output}.dense"),
-                sizes.hidden,
-                sizes.hidden,
-            )?,
-            attention_dropout: DropoutSite::new(&output, sizes.hidden_dropout),
-            attention_norm: norm(parameters, &output)?,
-            feed_forward: FeedForward::new(parameters, prefix, sizes)?,
-            output_dropout: DropoutSite::new(&format!("{prefix}.output"), sizes.hidden_dropout),
-            output_norm: norm(parameters, &format!("{prefix}.output"))?,
-        })
-    }
-
-    /// The new states of `queries` `[batch, queries, hidden]`, the first of `tokens`.
-    fn forward(
-        &self,
-        queries: &Tensor,
-        tokens: &Tensor,
-        context: &Context<'_>,
-    ) -> Result<Tensor, ModelError> {
-        let Context { positions, pass, .. } = context;
-        let read = self.attention.forward(queries, tokens, context)?;
-        let read = self.attention_output.forward(&read)?;
-        let read = self.attention_dropout.forward(read, pass, positions)?;
-        let states = self.attention_norm.forward(&(queries + read)?)?;
-        let output = self.feed_forward.forward(&states)?;
-        let output = self.output_dropout.forward(output, pass, positions)?;
-        self.output_norm.forward(&(states + output)?)
+        let states = self.dropout.forward(states, pass, &sequences)?;
+        let context = Context { sequences: &sequences, causal: false, pass };
+        self.blocks.first_tokens(states, &context)
     }
 }

@@ -5,8 +5,6 @@
 //! BERT's encoder but for the numbering of tokens, which begins behind the id of padding, so that
 //! the table of positions has that many rows and one more than a text may have tokens.
 
-use std::sync::Arc;
-
 use candle_core::{Device, Tensor};
 use mmc_data::Arm;
 use mmc_ops::tanh;
@@ -79,14 +77,13 @@ impl Roberta {
 impl Classifier for Roberta {
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
         let text = text_of(batch, Arm::Text)?;
-        Ok(self.encoder.first_token(text, pass)?.squeeze(1)?)
+        self.encoder.first_token(text, pass)
     }
 
     fn classify(&self, pooled: &Tensor, pass: &Pass) -> Result<Logits, ModelError> {
-        let one = Arc::from([0]);
-        let state = self.head_dropout.forward(pooled.clone(), pass, &one)?;
+        let state = self.head_dropout.forward_pooled(pooled, pass)?;
         let state = tanh(&self.dense.forward(&state)?)?;
-        let state = self.output_dropout.forward(state, pass, &one)?;
+        let state = self.output_dropout.forward_pooled(&state, pass)?;
         Ok(Logits(self.output.forward(&state)?)) // [batch, classes]
     }
 

@@ -1,6 +1,6 @@
 //! What text models share before their blocks: sizes, and embeddings of tokens.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use mmc_data::Arm;
 use mmc_ops::embedding;
 use mmc_preprocess::{Batch, TextInput};
@@ -8,6 +8,7 @@ use mmc_preprocess::{Batch, TextInput};
 use crate::ModelError;
 use crate::config::ConfigFile;
 use crate::layers::Sizes;
+use crate::packing::PackedText;
 use crate::parameters::{Kind, Parameters};
 
 /// The keys that every encoder of this family has.
@@ -66,41 +67,53 @@ impl TextEmbeddings {
         })
     }
 
-    /// `[batch, tokens, hidden]`, where token i has position i.
-    pub(crate) fn forward(&self, text: &TextInput) -> Result<Tensor, ModelError> {
-        let tokens = self.check_length(text, 0)?;
-        let positions = self.positions.narrow(0, 0, tokens)?;
-        Ok(self.words_and_segments(text)?.broadcast_add(&positions)?)
+    /// `[tokens, hidden]`, where the i-th token of a text has position i.
+    pub(crate) fn forward(&self, text: &PackedText) -> Result<Tensor, ModelError> {
+        self.check_length(text, 0)?;
+        let positions = text.lengths.iter().flat_map(|&length| 0..length as u32).collect();
+        self.sum(text, positions)
     }
 
-    /// `[batch, tokens, hidden]`, where positions count the tokens that are not `pad_id`, from
+    /// `[tokens, hidden]`, where positions count the tokens that are not `pad_id`, from
     /// `pad_id + 1`, and each `pad_id` has its own number: fairseq's habit.
     ///
     /// The ids decide and not the attention mask, as in transformers.
     pub(crate) fn forward_behind_pad(
         &self,
-        text: &TextInput,
+        text: &PackedText,
         pad_id: u32,
     ) -> Result<Tensor, ModelError> {
         self.check_length(text, pad_id as usize + 1)?;
-        let is_token = text.token_ids.ne(pad_id)?.to_dtype(DType::F32)?; // [batch, tokens]
-        let count = (is_token.cumsum(1)? * is_token)?;
-        let positions = (count + f64::from(pad_id))?.to_dtype(DType::U32)?;
-        Ok((self.words_and_segments(text)? + embedding(&positions, &self.positions)?)?)
+        let mut positions = Vec::with_capacity(text.token_ids.len());
+        let mut ids = text.token_ids.iter();
+        for &length in &text.lengths {
+            let mut count = pad_id;
+            for &id in ids.by_ref().take(length) {
+                count += u32::from(id != pad_id);
+                positions.push(if id == pad_id { pad_id } else { count });
+            }
+        }
+        self.sum(text, positions)
     }
 
-    fn words_and_segments(&self, text: &TextInput) -> Result<Tensor, ModelError> {
-        let words = embedding(&text.token_ids, &self.words)?;
-        Ok((words + embedding(&text.type_ids, &self.segments)?)?)
+    /// The sum of the three embeddings of each token.
+    fn sum(&self, text: &PackedText, positions: Vec<u32>) -> Result<Tensor, ModelError> {
+        let device = self.words.device();
+        let rows = |ids: &[u32], table| -> Result<Tensor, ModelError> {
+            Ok(embedding(&Tensor::new(ids, device)?, table)?)
+        };
+        let words = rows(&text.token_ids, &self.words)?;
+        let words = (words + rows(&text.type_ids, &self.segments)?)?;
+        Ok((words + rows(&positions, &self.positions)?)?)
     }
 
-    /// The number of tokens, if there are positions for them behind the first `taken`.
-    fn check_length(&self, text: &TextInput, taken: usize) -> Result<usize, ModelError> {
-        let tokens = text.token_ids.dim(1)?;
+    /// Refuses a text for whose tokens there are no positions behind the first `taken`.
+    fn check_length(&self, text: &PackedText, taken: usize) -> Result<(), ModelError> {
+        let tokens = text.lengths.iter().copied().max().unwrap_or(0);
         let positions = self.positions.dim(0)?.saturating_sub(taken);
         if tokens > positions {
             return Err(ModelError::TooLong { tokens, positions });
         }
-        Ok(tokens)
+        Ok(())
     }
 }

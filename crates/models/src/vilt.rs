@@ -5,18 +5,20 @@
 //! pooled output by rounding alone. Pre-norm blocks: `x ← x + f(norm(x))`. The pooler reads the
 //! text's `[CLS]`, so the last block computes that token alone.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use mmc_data::Arm;
 use mmc_ops::gelu;
 use mmc_preprocess::Batch;
 
+use crate::block::{Blocks, Context};
 use crate::config::ConfigFile;
 use crate::depth::Stack;
 use crate::interpolation::Interpolation;
-use crate::layers::{Context, DropoutSite, Linear, Norm, Pooler, Positions, Sizes};
+use crate::layers::{DropoutSite, Linear, Norm, Pooler, Sizes};
+use crate::packing::{PackedText, Part};
 use crate::parameters::{Kind, Parameters};
 use crate::patches::{PatchEmbeddings, PatchGrid};
-use crate::pre_norm::Encoder;
+use crate::pre_norm;
 use crate::text::{TextEmbeddings, encoder_sizes, text_of};
 use crate::{Classifier, Logits, ModelError, Parameter, Pass};
 
@@ -102,7 +104,7 @@ pub(crate) struct Vilt {
     patches: PatchEmbeddings,
     patch_dropout: DropoutSite,
     modalities: Tensor, // [modalities, hidden]: row 0 text, row 1 picture
-    encoder: Encoder,
+    encoder: Blocks,
     norm: Norm,
     pooler: Pooler,
     head: Head,
@@ -135,7 +137,7 @@ impl Vilt {
             &[config.modalities, hidden],
             Kind::Weight,
         )?;
-        let encoder = Encoder::new(parameters, "vilt.encoder", &sizes)?;
+        let encoder = pre_norm::blocks(parameters, "vilt.encoder", &sizes)?;
         Ok(Self {
             patches,
             text,
@@ -155,32 +157,25 @@ impl Vilt {
         })
     }
 
-    /// States `[batch, tokens, hidden]`, mask `[batch, tokens]` and positions of the text, with
-    /// the picture behind it where the arm shows it.
-    fn embed(&self, batch: &Batch, pass: &Pass) -> Result<(Tensor, Tensor, Positions), ModelError> {
-        let text = text_of(batch, self.arm)?;
-        let text_positions: Positions = (0..text.token_ids.dim(1)? as u32).collect();
-        let states = self.text_norm.forward(&self.text.forward(text)?)?;
-        let states = self.text_dropout.forward(states, pass, &text_positions)?;
+    /// The states of each row: its text, with the picture behind it where the arm shows it.
+    fn embed(&self, batch: &Batch, pass: &Pass) -> Result<Part, ModelError> {
+        let text = PackedText::of(text_of(batch, self.arm)?)?;
+        let sequences = text.sequences(0)?;
+        let states = self.text_norm.forward(&self.text.forward(&text)?)?;
+        let states = self.text_dropout.forward(states, pass, &sequences)?;
         let states = states.broadcast_add(&self.modality(0)?)?;
+        let text = Part { states, sequences };
         if !self.arm.uses_image() {
-            return Ok((states, text.attention_mask.clone(), text_positions));
+            return Ok(text);
         }
         let image =
             batch.image.as_ref().ok_or(ModelError::NoInput { input: "picture", arm: self.arm })?;
         let grid = PatchGrid::of(image, self.config.patch)?;
-        let offset = self.config.positions as u32;
-        let positions = grid.positions(offset);
-        let patches = self.patches.forward(image, &grid)?; // [batch, 1 + patches, hidden]
-        let patches = self.patch_dropout.forward(patches, pass, &positions)?;
-        let patches = patches.broadcast_add(&self.modality(1)?)?;
-        let mask = grid.mask(&self.device)?.to_dtype(DType::F32)?;
-        let positions: Positions = text_positions.iter().chain(&*positions).copied().collect();
-        Ok((
-            Tensor::cat(&[states, patches], 1)?,
-            Tensor::cat(&[&text.attention_mask, &mask], 1)?,
-            positions,
-        ))
+        let sequences = grid.sequences(self.config.positions as u32)?;
+        let patches = self.patches.forward(image, &grid)?; // [tokens, hidden]
+        let patches = self.patch_dropout.forward(patches, pass, &sequences)?;
+        let states = patches.broadcast_add(&self.modality(1)?)?;
+        Part::join(&[text, Part { states, sequences }])
     }
 
     fn modality(&self, row: usize) -> Result<Tensor, ModelError> {
@@ -190,9 +185,9 @@ impl Vilt {
 
 impl Classifier for Vilt {
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
-        let (states, attention_mask, positions) = self.embed(batch, pass)?;
-        let context = Context { attention_mask: &attention_mask, positions: &positions, pass };
-        let states = self.encoder.first_token(states, &context)?; // [batch, 1, hidden]
+        let Part { states, sequences } = self.embed(batch, pass)?;
+        let context = Context { sequences: &sequences, causal: false, pass };
+        let states = self.encoder.first_tokens(states, &context)?; // [batch, hidden]
         self.pooler.forward(&self.norm.forward(&states)?)
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use mmc_data::Split;
 use mmc_models::{CheckpointSource, Loaded, Trained};
+use mmc_ops::Gradients;
 use mmc_preprocess::{Loader, Processor};
 use mmc_run::{EvalRecord, Keep, RunError, RunFolder, Settings, StepRecord};
 
@@ -112,9 +113,11 @@ impl<'a> Run<'a> {
     ) -> Result<Self, TrainError> {
         let model = loaded.model.as_ref();
         let (counters, optimizer) = start::restore(plan, folder, model, progress)?;
+        let parameters = start::active(model);
         let stepper = Stepper {
             model,
-            parameters: start::active(model),
+            gradients: Gradients::of(parameters.iter().map(|one| one.var.as_tensor())),
+            parameters,
             objective: plan.objective()?,
             schedule: plan.schedule(),
             clip_norm: plan.settings.clip_norm,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use mmc_data::{OnBadItem, Split};
 use mmc_models::{Classifier, Pass};
+use mmc_ops::without_gradient;
 use mmc_preprocess::{Batch, Loader, LoaderOptions, Padding, Processor, Targets};
 use mmc_run::{Prediction, Predictions};
 
@@ -84,7 +85,8 @@ pub fn predict(
     while let Some(batch) = loader.next() {
         let batch = batch?;
         cut_texts += loader.cut_texts();
-        let logits = model.forward(&batch, &Pass::evaluate())?.0.to_vec2::<f32>()?;
+        let logits = without_gradient(|| model.forward(&batch, &Pass::evaluate()))?;
+        let logits = logits.0.to_vec2::<f32>()?;
         for (row, logits) in logits.into_iter().enumerate() {
             rows.push(prediction(&batch, row, logits, &options.classes)?);
         }
@@ -113,7 +115,7 @@ pub fn embed(
     while let Some(batch) = loader.next() {
         let mut batch = batch?;
         cut_texts += loader.cut_texts();
-        let pooled = model.encode(&batch, &Pass::evaluate())?; // [batch, width]
+        let pooled = without_gradient(|| model.encode(&batch, &Pass::evaluate()))?; // [batch, width]
         parts.push(pooled.detach().to_dtype(DType::F32)?.to_device(&candle_core::Device::Cpu)?);
         ids.append(&mut batch.ids);
         progress(ids.len());

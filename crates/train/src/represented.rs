@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{Device, Tensor};
 use mmc_data::{Sample, Split};
 use mmc_models::{Classifier, Pass};
+use mmc_ops::without_gradient;
 use mmc_preprocess::{Batch, Example, Loader, Padding, Processor, collate};
 use mmc_run::Predictions;
 
@@ -61,7 +62,7 @@ impl Represented {
                     rows += 1;
                 }
             }
-            let pooled = model.encode(&batch, &Pass::evaluate())?; // [batch, width]
+            let pooled = without_gradient(|| model.encode(&batch, &Pass::evaluate()))?; // [batch, width]
             parts.push(pooled.detach());
             progress(Progress::Predicted { split: name, done: rows as usize, items });
         }

@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 use mmc_models::{Classifier, Parameter, Pass};
-use mmc_ops::{Objective, Targets};
+use mmc_ops::{Gradients, Objective, Targets};
 use mmc_preprocess::Batch;
 
-use crate::optimizer::{AdamW, add_in_place, sum_of_squares};
+use crate::optimizer::{AdamW, sum_of_squares};
 use crate::{Schedule, TrainError};
 
 /// All that a step needs beside its data.
@@ -18,6 +18,8 @@ pub(crate) struct Stepper<'a> {
     pub(crate) clip_norm: f64,
     pub(crate) seed: u64,
     pub(crate) optimizer: AdamW,
+    /// Of `parameters`; the buffers serve every step.
+    pub(crate) gradients: Gradients,
 }
 
 /// What a step did.
@@ -54,14 +56,14 @@ impl Stepper<'_> {
         step: u64,
         shards: impl Iterator<Item = Result<Shard, TrainError>>,
     ) -> Result<StepOutcome, TrainError> {
-        let mut gradients = Vec::new();
+        self.gradients.reset();
         let mut loss = 0_f32;
         let mut ids = Vec::new();
         let mut cut_texts = 0;
         for shard in shards {
             let mut shard = shard?;
             cut_texts += shard.cut_texts;
-            loss += self.add_shard(step, &shard, &mut gradients)?;
+            loss += self.add_shard(step, &shard)?;
             ids.append(&mut shard.batch.ids);
         }
         let items = ids.len();
@@ -75,6 +77,8 @@ impl Stepper<'_> {
                 cut_texts,
             });
         }
+        let sums = (0..self.parameters.len()).filter_map(|index| self.gradients.sum(index));
+        let gradients: Vec<Tensor> = sums.cloned().collect();
         let norm = self.norm(step, &gradients, &ids)? / items as f64;
         let scale = clip_factor(norm, self.clip_norm) / items as f64;
         self.optimizer.step(&self.parameters, &gradients, learning_rate, scale)?;
@@ -85,10 +89,9 @@ impl Stepper<'_> {
 
     /// Adds a shard's gradient to the sums and returns its summed loss.
     fn add_shard(
-        &self,
+        &mut self,
         step: u64,
         Shard { first_row, batch, pooled, .. }: &Shard,
-        sums: &mut Vec<Tensor>,
     ) -> Result<f32, TrainError> {
         let ids = || batch.ids.clone();
         let targets = match &batch.targets {
@@ -108,19 +111,10 @@ impl Stepper<'_> {
             let (loss, ids) = (f64::from(loss), ids());
             return Err(TrainError::Loss { step, loss, ids, saved: None });
         }
-        let mut gradients = loss_sum.backward()?;
-        drop(loss_sum); // and with it every activation
-        let first_shard = sums.is_empty();
-        for (index, parameter) in self.parameters.iter().enumerate() {
-            let gradient = gradients.remove(parameter.var.as_tensor()).ok_or_else(|| {
-                TrainError::NoGradient { step, parameter: parameter.name.clone(), ids: ids() }
-            })?;
-            if first_shard {
-                // Backward made it for this parameter alone, so it may become the sum.
-                sums.push(gradient.contiguous()?);
-            } else {
-                add_in_place(&sums[index], &gradient)?;
-            }
+        self.gradients.add(&loss_sum)?;
+        if let Some(index) = self.gradients.unreached() {
+            let parameter = self.parameters[index].name.clone();
+            return Err(TrainError::NoGradient { step, parameter, ids: ids() });
         }
         Ok(loss)
     }
@@ -209,7 +203,8 @@ mod tests {
         let optimizer = AdamW::new(&parameters, AdamWSettings::with_weight_decay(0.0)).unwrap();
         let objective = Objective::CrossEntropy { class_weights: None, label_smoothing: 0.0 };
         let schedule = Schedule::new(0.1, 0.0, 10, mmc_run::Schedule::Constant);
-        Stepper { model, parameters, objective, schedule, clip_norm, seed: 0, optimizer }
+        let gradients = Gradients::of(parameters.iter().map(|one| one.var.as_tensor()));
+        Stepper { model, parameters, objective, schedule, clip_norm, seed: 0, optimizer, gradients }
     }
 
     /// Rows `(pixels, class)` as a shard.

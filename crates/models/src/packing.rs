@@ -1,0 +1,99 @@
+//! Batches without padding: the tokens of all rows side by side.
+
+use candle_core::Tensor;
+use mmc_ops::{Sequences, embedding};
+use mmc_preprocess::TextInput;
+
+use crate::ModelError;
+
+/// A batch's texts without their padding.
+pub(crate) struct PackedText {
+    /// `[tokens]`
+    pub(crate) token_ids: Vec<u32>,
+    /// `[tokens]`
+    pub(crate) type_ids: Vec<u32>,
+    /// Tokens of each text.
+    pub(crate) lengths: Vec<usize>,
+}
+
+impl PackedText {
+    pub(crate) fn of(text: &TextInput) -> Result<Self, ModelError> {
+        let packed = |tensor: &Tensor| -> Result<Vec<u32>, ModelError> {
+            let rows = tensor.to_vec2::<u32>()?;
+            let tokens = rows.iter().zip(&text.lengths);
+            Ok(tokens.flat_map(|(row, &length)| row.iter().take(length).copied()).collect())
+        };
+        let (token_ids, type_ids) = (packed(&text.token_ids)?, packed(&text.type_ids)?);
+        Ok(Self { token_ids, type_ids, lengths: text.lengths.clone() })
+    }
+
+    /// The texts as sequences whose tokens are numbered from `first`.
+    pub(crate) fn sequences(&self, first: u32) -> Result<Sequences, ModelError> {
+        let numbers = |&length: &usize| first..first + length as u32;
+        let numbers = self.lengths.iter().flat_map(numbers).collect();
+        Ok(Sequences::with_positions(&self.lengths, numbers)?)
+    }
+}
+
+/// Some rows of `x` `[…, width]`, which may be named more than once.
+pub(crate) fn picked(x: &Tensor, rows: &[u32]) -> Result<Tensor, ModelError> {
+    Ok(embedding(&Tensor::new(rows, x.device())?, x)?)
+}
+
+/// What a model reads of one input: states `[tokens, hidden]`, cut into one sequence a row.
+pub(crate) struct Part {
+    pub(crate) states: Tensor,
+    pub(crate) sequences: Sequences,
+}
+
+impl Part {
+    /// Parts of the same rows: each row's sequences one behind the other.
+    pub(crate) fn join(parts: &[Self]) -> Result<Self, ModelError> {
+        let [first, ..] = parts else {
+            return Err(ModelError::Input { problem: "the model is shown nothing".to_owned() });
+        };
+        let rows = first.sequences.count();
+        let starts = parts.iter().scan(0, |end, part| {
+            let start = *end;
+            *end += part.sequences.tokens();
+            Some(start)
+        });
+        let starts: Vec<usize> = starts.collect();
+        let (mut places, mut numbers, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+        for row in 0..rows {
+            let before = places.len();
+            for (part, start) in parts.iter().zip(&starts) {
+                let range = part.sequences.range(row);
+                numbers.extend_from_slice(&part.sequences.positions()[range.clone()]);
+                places.extend(range.map(|token| (start + token) as u32));
+            }
+            lengths.push(places.len() - before);
+        }
+        let states: Vec<&Tensor> = parts.iter().map(|part| &part.states).collect();
+        let states = picked(&Tensor::cat(&states, 0)?, &places)?;
+        Ok(Self { states, sequences: Sequences::with_positions(&lengths, numbers)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn rows_of_parts_are_joined() {
+        let part = |values: &[f32], lengths: &[usize], numbers: Vec<u32>| Part {
+            states: Tensor::from_slice(values, (values.len(), 1), &Device::Cpu).unwrap(),
+            sequences: Sequences::with_positions(lengths, numbers).unwrap(),
+        };
+        let text = part(&[1.0, 2.0, 3.0], &[2, 1], vec![0, 1, 0]);
+        let picture = part(&[4.0, 5.0, 6.0], &[1, 2], vec![40, 40, 41]);
+        let joined = Part::join(&[text, picture]).unwrap();
+        let states: Vec<f32> = joined.states.flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!(states, [1.0, 2.0, 4.0, 3.0, 5.0, 6.0]);
+        assert_eq!(joined.sequences.starts(), [0, 3, 6]);
+        assert_eq!(joined.sequences.positions(), [0, 1, 40, 0, 40, 41]);
+        assert!(Part::join(&[]).is_err());
+    }
+}
