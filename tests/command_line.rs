@@ -70,6 +70,32 @@ fn steps_done(place: &Place, run: &str) -> usize {
     fs::read_to_string(path).map_or(0, |text| text.matches('\n').count())
 }
 
+/// Runs `train` whole and killed this many times, and compares what the two found.
+fn kill_and_resume(place: &Place, train: &str, kills: u64) {
+    place.mmc(&format!("{train} --out whole")).done();
+    let mut random = generator(20_261_123, Purpose::Demo, 0, 0);
+    let mut killed_at = Vec::new();
+    for kill in 0..kills {
+        let target = steps_done(place, "killed") + below(11, &mut random);
+        let pause = Duration::from_millis(below(40, &mut random) as u64);
+        let mut command = place.command(&format!("{train} --out killed --resume"));
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let patience = Instant::now();
+        while steps_done(place, "killed") < target && child.try_wait().unwrap().is_none() {
+            assert!(patience.elapsed() < Duration::from_secs(120), "kill {kill}: no progress");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(pause);
+        child.kill().unwrap(); // SIGKILL
+        let status = child.wait().unwrap();
+        assert!(!status.success(), "kill {kill}: the run ended before it was killed");
+        killed_at.push(steps_done(place, "killed"));
+    }
+    place.mmc(&format!("{train} --out killed --resume")).done();
+    eprintln!("killed after steps {killed_at:?}");
+    assert_same(place, "whole", "killed");
+}
+
 #[test]
 fn killed_and_resumed_runs_end_identical() {
     let place = Place::new();
@@ -79,34 +105,25 @@ fn killed_and_resumed_runs_end_identical() {
          --dropout 0.1 --keep best --workers 2",
         emoji.display()
     );
-    place.mmc(&format!("{train} --out whole")).done();
+    kill_and_resume(&place, &train, 10);
     assert_eq!(steps_done(&place, "whole"), 120);
-
-    let mut random = generator(20_261_123, Purpose::Demo, 0, 0);
-    let mut killed_at = Vec::new();
-    for kill in 0..10 {
-        let target = steps_done(&place, "killed") + below(11, &mut random);
-        let pause = Duration::from_millis(below(40, &mut random) as u64);
-        let mut command = place.command(&format!("{train} --out killed --resume"));
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        let patience = Instant::now();
-        while steps_done(&place, "killed") < target && child.try_wait().unwrap().is_none() {
-            assert!(patience.elapsed() < Duration::from_secs(120), "kill {kill}: no progress");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(pause);
-        child.kill().unwrap(); // SIGKILL
-        let status = child.wait().unwrap();
-        assert!(!status.success(), "kill {kill}: the run ended before it was killed");
-        killed_at.push(steps_done(&place, "killed"));
-    }
-    place.mmc(&format!("{train} --out killed --resume")).done();
-    eprintln!("killed after steps {killed_at:?}");
-    assert_same(&place, "whole", "killed");
 
     let before = place.files("killed");
     place.mmc(&format!("{train} --out killed --resume")).done();
     assert!(before == place.files("killed"), "--resume on a complete run changes nothing");
+}
+
+/// What a frozen backbone makes of the items is computed anew; LoRA's matrices are not merged yet.
+#[test]
+fn killed_and_resumed_variants_end_identical() {
+    for (variant, steps) in [("--freeze backbone", 800), ("--lora-rank 4 --layer-decay 0.8", 200)] {
+        let place = Place::with_table();
+        let train = format!(
+            "train --model vilt-tiny --dataset table --data-root data --max-steps {steps} \
+             --save-every 3 --dropout 0.1 --keep best {variant}"
+        );
+        kill_and_resume(&place, &train, 4);
+    }
 }
 
 #[test]
@@ -141,7 +158,10 @@ fn threads_workers_and_accumulation_change_no_byte() {
     let emoji = workspace().join("data/emoji");
     let emoji = format!("--model bert-tiny --data-root {} --max-steps 40", emoji.display());
     let small = "--model vilt-tiny --data-root data --epochs 3".to_owned();
-    for (model, what) in [("bert-tiny", emoji), ("vilt-tiny", small)] {
+    let frozen = "--model clip-tiny --data-root data --epochs 3 --freeze backbone".to_owned();
+    let lora = "--model flava-tiny --data-root data --epochs 2 --lora-rank 4".to_owned();
+    let runs = [("bert", emoji), ("vilt", small), ("frozen", frozen), ("lora", lora)];
+    for (model, what) in runs {
         let train = format!(
             "train --dataset table {what} --dropout 0.1 --learning-rate 0.003 --shard-rows 3"
         );

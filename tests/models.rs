@@ -16,8 +16,8 @@ use candle_core::{Device, Tensor, Var};
 use candle_nn::{Optimizer, ParamsAdamW};
 use mmc_data::{Arm, ReadOptions, Sample, dataset};
 use mmc_models::{
-    CATALOG, Classifier, CreateRequest, FreshHead, LoadRequest, Loaded, ModelError, Parameter,
-    Pass, Preset, create, load, save,
+    CATALOG, Classifier, CreateRequest, FreshHead, LoadRequest, Loaded, LoraSettings, ModelError,
+    Parameter, Pass, Preset, Trained, create, load, load_to_train, save,
 };
 use mmc_ops::{Gradients, Objective, Targets};
 use mmc_preprocess::{Batch, Padding, Processor, collate};
@@ -64,7 +64,16 @@ impl Fixture {
     }
 
     fn load_from(&self, folder: &Path, dropout: Option<f64>) -> Box<dyn Classifier> {
-        let Loaded { model, report, preset, .. } = load(&LoadRequest {
+        self.load_to_train(folder, dropout, Trained::Everything)
+    }
+
+    fn load_to_train(
+        &self,
+        folder: &Path,
+        dropout: Option<f64>,
+        trained: Trained,
+    ) -> Box<dyn Classifier> {
+        let request = LoadRequest {
             folder,
             labels: &self.labels,
             arm: Some(self.arm),
@@ -72,10 +81,11 @@ impl Fixture {
             fresh_head: FreshHead::Refused,
             dropout,
             device: &Device::Cpu,
-        })
-        .unwrap();
+        };
+        let Loaded { model, report, preset, .. } = load_to_train(&request, trained).unwrap();
         assert_eq!(preset, self.preset.name);
-        assert_eq!(report.taken.len(), model.parameters().len(), "{report}");
+        let own = model.parameters().iter().filter(|parameter| !parameter.name.contains(".lora_"));
+        assert_eq!(report.taken.len(), own.count(), "{report}");
         assert!(report.dropped.is_empty() && report.left_over.is_empty(), "{report}");
         model
     }
@@ -242,6 +252,136 @@ fn gradients_reach_exactly_the_active_parameters() {
             let exists =
                 model.parameters().iter().any(|parameter| parameter.name.starts_with(listed));
             assert!(exists, "{name}: {listed} is listed as off and does not exist");
+        }
+    }
+}
+
+const LORA: LoraSettings = LoraSettings { rank: 4, alpha: 8.0, seed: 2 };
+
+/// Whether a map is one that LoRA changes.
+fn is_adapted(name: &str) -> bool {
+    ["query.weight", "value.weight", "q_proj.weight", "v_proj.weight"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
+/// Frozen: the head. LoRA: the head, and two matrices for each query and value map on the path.
+#[test]
+fn variants_train_exactly_their_part() {
+    for fixture in fixtures() {
+        let (whole, name) = (fixture.model(), fixture.name());
+        for trained in [Trained::Head, Trained::Lora(LORA)] {
+            let model = fixture.load_to_train(&fixture.folder(), None, trained);
+            let gradients = loss(&*model, &fixture.batch()).backward().unwrap();
+            let mut expected: Vec<String> = Vec::new();
+            for Parameter { name, .. } in whole.parameters().iter().filter(|at| at.active) {
+                if name.starts_with("classifier.") {
+                    expected.push(name.clone());
+                } else if is_adapted(name) && trained != Trained::Head {
+                    let module = name.strip_suffix("weight").unwrap();
+                    expected.extend(["A", "B"].map(|at| format!("{module}lora_{at}.weight")));
+                }
+            }
+            let mut found: Vec<String> = Vec::new();
+            for Parameter { name: parameter, var, active, .. } in model.parameters() {
+                assert_eq!(gradients.get(var).is_some(), *active, "{name}: {parameter}");
+                found.extend(active.then(|| parameter.clone()));
+            }
+            expected.sort();
+            found.sort();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+}
+
+/// LoRA begins at the checkpoint's own function, learns, leaves the weights themselves alone, and is
+/// the same function when merged.
+#[test]
+fn lora_learns_beside_the_weights_and_is_saved_merged() {
+    for fixture in fixtures() {
+        let (batch, name) = (fixture.batch(), fixture.name());
+        let model = fixture.load_to_train(&fixture.folder(), None, Trained::Lora(LORA));
+        let evaluate = |model: &dyn Classifier| logits(model, &batch, &Pass::evaluate());
+        let begun = evaluate(&*fixture.model());
+        assert_eq!(evaluate(&*model), begun, "{name}: B is 0");
+        let active = model.parameters().iter().filter(|parameter| parameter.active);
+        let variables = active.map(|parameter| parameter.var.clone()).collect();
+        let settings = ParamsAdamW { lr: 1e-2, weight_decay: 0.0, ..ParamsAdamW::default() };
+        let mut optimizer = candle_nn::AdamW::new(variables, settings).unwrap();
+        for _ in 0..10 {
+            optimizer.step(&loss(&*model, &batch).backward().unwrap()).unwrap();
+        }
+        let learned = evaluate(&*model);
+        assert!(largest_difference(&learned, &begun) > 1e-2, "{name}");
+        let folder = fixture.root.path().join("merged");
+        save(&*model, &fixture.folder(), &fixture.labels, fixture.preset.name, &folder).unwrap();
+        let merged = fixture.load_from(&folder, None);
+        let difference = largest_difference(&evaluate(&*merged), &learned);
+        assert!(difference <= ROUNDING, "{name}: {difference}");
+        let whole = fixture.model();
+        for (after, before) in merged.parameters().iter().zip(whole.parameters()) {
+            assert_eq!(after.name, before.name);
+            let changed = values(&after.var) != values(&before.var);
+            let adapted = before.active && is_adapted(&before.name);
+            let trains = adapted || before.name.starts_with("classifier.");
+            assert_eq!(changed, trains, "{name}: {}", before.name);
+            let frozen = model.parameters().iter().find(|at| at.name == before.name).unwrap();
+            let kept = values(&frozen.var) == values(&before.var);
+            assert!(kept || frozen.active, "{name}: {} is frozen", before.name);
+        }
+    }
+}
+
+/// The head alone on representations is the tail of the whole forward, dropout included.
+#[test]
+fn a_head_apart_drops_what_it_drops_in_the_whole() {
+    for fixture in fixtures() {
+        let name = fixture.name();
+        let folder = fixture.folder();
+        let model = fixture.load_to_train(&folder, Some(0.3), Trained::Head);
+        let pooled = model.encode(&fixture.batch(), &Pass::evaluate()).unwrap();
+        let classify = |first: usize, rows: usize| {
+            let pooled = pooled.narrow(0, first, rows).unwrap();
+            values(&model.classify(&pooled, &Pass::train(3, 7, first)).unwrap().0)
+        };
+        let apart = [classify(0, 3), classify(3, 5)].concat();
+        assert!(largest_difference(&apart, &classify(0, 8)) <= ROUNDING, "{name}");
+        let plain = values(&model.classify(&pooled, &Pass::evaluate()).unwrap().0);
+        assert_eq!(plain, logits(&*model, &fixture.batch(), &Pass::evaluate()), "{name}");
+    }
+}
+
+/// `layers` + 1 − depth, counted from names alone; FLAVA's multimodal encoder is above its towers.
+#[test]
+fn every_parameter_lies_on_its_level() {
+    for fixture in fixtures() {
+        let model = fixture.load_to_train(&fixture.folder(), None, Trained::Lora(LORA));
+        let names: Vec<&str> = model.parameters().iter().map(|at| at.name.as_str()).collect();
+        let place = |name: &str| -> Option<(String, usize)> {
+            let (tower, rest) = name.split_once(".encoder.layer")?;
+            let layer = rest.trim_start_matches('s').trim_start_matches('.').split('.').next()?;
+            Some((tower.to_owned(), layer.parse().ok()?))
+        };
+        let layers = |tower: &str| {
+            let of_tower = names.iter().filter_map(|name| place(name)).filter(|at| at.0 == tower);
+            of_tower.map(|at| at.1 + 1).max().unwrap_or(0)
+        };
+        let flava = fixture.preset.architecture == "flava";
+        let carried = layers("multimodal_model"); // 0 but for FLAVA
+        for parameter in model.parameters() {
+            let name = parameter.name.as_str();
+            let tower = name.split_once('.').map_or("", |at| at.0);
+            let above = if flava && tower != "multimodal_model" { carried } else { 0 };
+            let expected = if let Some((tower, layer)) = place(name) {
+                above + layers(&tower) - layer
+            } else if name.contains("embeddings.") || name.contains("pre_layrnorm") {
+                above + layers(tower) + 1
+            } else if name.contains("_to_mm_") || name.ends_with(".cls_token") {
+                carried + 1
+            } else {
+                0
+            };
+            assert_eq!(parameter.below_head, expected, "{}: {name}", fixture.name());
         }
     }
 }

@@ -46,6 +46,29 @@ fn a_missing_picture_is_named_with_its_row() {
     fails(&place, words, 1, &["unusable"]);
 }
 
+/// Whether the backbone is computed once or in each step, what cannot be read is left out alike.
+#[test]
+fn a_frozen_run_counts_what_it_skips_as_any_does() {
+    let place = Place::with_table();
+    for picture in ["train4", "train5", "val1"] {
+        place.write(&format!("data/img/{picture}.png"), "this is no picture");
+    }
+    let train = "train --dataset table --data-root data --model vilt-tiny --epochs 2 \
+                 --shard-rows 2 --no-shuffle --batch-size 6";
+    let refused = place.mmc(&format!("{train} --freeze backbone --out refused"));
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("img/train4.png"), "{}", refused.stderr);
+    let cost = |run: &str, more: &str| -> serde_json::Value {
+        place.mmc(&format!("{train} --on-bad-item skip {more} --out {run}")).done();
+        serde_json::from_str(&place.read(&format!("{run}/cost.json"))).unwrap()
+    };
+    let (plain, frozen) = (cost("plain", ""), cost("frozen", "--freeze backbone"));
+    assert_eq!(plain["skipped_items"], serde_json::json!({"train": 2, "val": 1, "test": 0}));
+    assert_eq!(frozen["skipped_items"], plain["skipped_items"]);
+    let items = |run: &str| place.read(&format!("{run}/predictions/val.jsonl")).lines().count();
+    assert_eq!((items("plain"), items("frozen")), (7, 7));
+}
+
 #[test]
 fn a_picture_outside_the_data_root_is_refused() {
     let place = Place::with_table();

@@ -72,6 +72,20 @@ fn names_outside_a_closed_list_are_usage_errors_with_the_list() {
         ("train --model bert-tiny --out run", "--dataset"),
         ("train --model bert-tiny --arm both --dataset table --data-root data --out run", "text"),
         ("train --model bert-tiny --dataset table --data-root data --epochs 0 --out run", "epochs"),
+        (
+            "train --model bert-tiny --dataset table --data-root data --out run --freeze backbone \
+             --lora-rank 4",
+            "leave one of the two out",
+        ),
+        (
+            "train --model bert-tiny --dataset table --data-root data --out run --lora-rank 64",
+            "expected 1 to 32",
+        ),
+        (
+            "train --model bert-tiny --dataset table --data-root data --out run --layer-decay 1.5",
+            "`layer_decay` is `1.5`, expected a number above 0 and at most 1",
+        ),
+        ("train --freeze head --out run", "possible values: none, backbone"),
         ("data info --dataset hatefulmemes", "'hateful_memes'"),
         ("fetch vilt-tiny", "from scratch"),
         ("fetch weights/of/vilt", "OWNER/NAME@REVISION"),

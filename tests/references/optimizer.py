@@ -4,7 +4,9 @@
 
 writes crates/train/tests/fixtures/adamw.json, which `crates/train/tests/optimizer.rs` reads. Gradients
 grow from step to step so that some steps are clipped and some are not. `decay` has weight decay 0.01,
-`bias` has none. Tolerance: 2e-6 relative; both sides compute in f32 and round at different places.
+`bias` has none. `layered`: the same schedule with layer-wise decay of the rate as BEiT has it, a parameter
+group a level, of parameters that lie 0, 1 and 4 levels below the head. Tolerance: 2e-6 relative; both sides
+compute in f32 and round at different places.
 """
 
 import json
@@ -14,6 +16,7 @@ import torch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS, PEAK, WARMUP, CLIP = 12, 1e-2, 3, 1.0
+LAYER_DECAY, LEVELS = 0.7, [0, 1, 4]
 
 
 def linear(step):
@@ -21,6 +24,26 @@ def linear(step):
     if step < WARMUP:
         return step / max(1, WARMUP)
     return max(0.0, (STEPS - step) / max(1, STEPS - WARMUP))
+
+
+def layered():
+    parameters = [torch.nn.Parameter(torch.randn(6)) for _ in LEVELS]
+    start = [parameter.detach().tolist() for parameter in parameters]
+    groups = [
+        {"params": [parameter], "lr": PEAK * LAYER_DECAY**level, "weight_decay": 0.01}
+        for parameter, level in zip(parameters, LEVELS)
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, foreach=False)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, linear)
+    steps = []
+    for _ in range(STEPS):
+        for parameter in parameters:
+            parameter.grad = torch.randn(6)
+        gradients = [parameter.grad.tolist() for parameter in parameters]
+        optimizer.step()
+        schedule.step()
+        steps.append({"gradients": gradients, "values": [parameter.detach().tolist() for parameter in parameters]})
+    return {"decay": LAYER_DECAY, "levels": LEVELS, "start": start, "steps": steps}
 
 
 def main():
@@ -50,7 +73,7 @@ def main():
     assert 0 < clipped < STEPS, "some steps must be clipped and some not"
     out = {
         "torch": torch.__version__, "seed": 0, "peak": PEAK, "warmup": WARMUP, "total": STEPS,
-        "clip_norm": CLIP, "weight_decay": 0.01, "start": start, "steps": steps,
+        "clip_norm": CLIP, "weight_decay": 0.01, "start": start, "steps": steps, "layered": layered(),
     }
     path = ROOT / "crates/train/tests/fixtures/adamw.json"
     path.write_text(json.dumps(out, indent=1) + "\n")

@@ -114,10 +114,18 @@ impl RunConfig {
             })
         };
         let (versions, data) = (take("versions")?, take("data")?);
+        for (name, value) in added_settings() {
+            table.entry(name).or_insert(value);
+        }
         Ok(Self {
             settings: toml::Value::Table(table).try_into().map_err(fault)?,
             versions: versions.try_into().map_err(fault)?,
             data: data.try_into().map_err(fault)?,
         })
     }
+}
+
+/// Settings that runs of earlier versions do not have, with what held for those runs.
+fn added_settings() -> [(&'static str, toml::Value); 2] {
+    [("freeze", toml::Value::from("none")), ("layer_decay", toml::Value::from(1.0))]
 }

@@ -50,6 +50,18 @@ fn step(step: u64) -> StepRecord {
 }
 
 #[test]
+fn a_run_of_before_a_setting_has_what_held_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(&folder.path().join("run")).unwrap();
+    run.write_config(&config()).unwrap();
+    let text = fs::read_to_string(run.config_path()).unwrap();
+    let kept =
+        text.lines().filter(|line| !line.starts_with("freeze") && !line.starts_with("layer_"));
+    fs::write(run.config_path(), kept.collect::<Vec<_>>().join("\n")).unwrap();
+    assert_eq!(run.config().unwrap(), config());
+}
+
+#[test]
 fn config_reads_back_and_serves_as_a_configuration_file() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(&folder.path().join("run")).unwrap();

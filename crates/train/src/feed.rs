@@ -11,14 +11,14 @@ use crate::step::Shard;
 /// Gives each step its shards.
 pub(crate) enum Feed {
     /// As the loader prepares them.
-    Prepared(Prepared),
+    Prepared(Box<Prepared>),
     /// As the frozen backbone saw them before.
     Represented(Arc<Represented>),
 }
 
 impl Feed {
     pub(crate) fn new(loader: Loader) -> Self {
-        Self::Prepared(Prepared { loader, pending: None, start: 0 })
+        Self::Prepared(Box::new(Prepared { loader, pending: None, start: 0 }))
     }
 
     /// The shards of the next step, which has `shards` of them with these many planned rows.

@@ -53,6 +53,7 @@ mod score;
 mod settings;
 mod start;
 mod step;
+mod variant;
 
 pub use cost::peak_memory_bytes;
 pub use error::TrainError;

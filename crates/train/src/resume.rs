@@ -39,7 +39,7 @@ pub(crate) struct Counters {
     /// Steps without a usable item: the optimiser did not take them.
     #[serde(default)]
     pub(crate) empty_steps: u64,
-    /// [`checksum_of_frozen`] of the model, whose values are not in the state.
+    /// [`checksum_of_frozen`](crate::variant::checksum_of_frozen) of the model, whose values are not in the state.
     #[serde(default)]
     pub(crate) frozen: Option<String>,
 }
@@ -62,19 +62,6 @@ pub(crate) struct State {
 
 /// `checksums.json`: hex SHA-256 of each other file of the state, by name.
 type Checksums = BTreeMap<String, String>;
-
-/// Hex SHA-256 over the parameters that do not train: they stay as they were loaded, so a state does
-/// not hold them, but it goes with no others.
-pub(crate) fn checksum_of_frozen(parameters: &[Parameter]) -> Result<String, TrainError> {
-    let mut hash = Sha256::new();
-    for Parameter { name, var, .. } in parameters.iter().filter(|parameter| !parameter.active) {
-        hash.update(format!("{name} {:?}\n", var.dims()));
-        for value in var.flatten_all()?.to_vec1::<f32>()? {
-            hash.update(value.to_le_bytes());
-        }
-    }
-    Ok(digits(hash))
-}
 
 /// Writes the state after `counters.step` steps into `folder/step-N/` and leaves the `keep` newest
 /// states there. It is written aside, brought to the disk and renamed, so a process that ends at
@@ -159,7 +146,7 @@ pub(crate) fn newest_step(folder: &Path) -> Option<u64> {
 
 impl State {
     /// Says what of `parameters` it lacks, or holds in another shape. `frozen`: their
-    /// [`checksum_of_frozen`].
+    /// [`checksum_of_frozen`](crate::variant::checksum_of_frozen).
     pub(crate) fn fits(&self, parameters: &[Parameter], frozen: &str) -> Result<(), String> {
         let same = self.counters.frozen.as_deref() == Some(frozen);
         for parameter in parameters {
@@ -260,7 +247,7 @@ fn checksum(path: &Path) -> Result<String, TrainError> {
 }
 
 /// A hash in hexadecimal digits.
-fn digits(hash: Sha256) -> String {
+pub(crate) fn digits(hash: Sha256) -> String {
     hash.finalize().iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
@@ -291,6 +278,7 @@ mod tests {
     use candle_core::Var;
 
     use super::*;
+    use crate::variant::checksum_of_frozen;
 
     fn parameters(value: f32) -> Vec<Parameter> {
         let parameter = |name: &str, value: f32, active| {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use mmc_data::{Arm, Dataset, ReadOptions, Split, Target};
 use mmc_metrics::Metric;
-use mmc_models::{CheckpointSource, LoraSettings, Preset, Trained};
+use mmc_models::{CheckpointSource, Preset};
 use mmc_ops::Objective;
 use mmc_preprocess::{Order, Padding};
 use mmc_run::{
-    ClassWeights, DataRecord, Freeze, Keep, Pad, PartialSettings, RunConfig, Settings, SplitRecord,
+    ClassWeights, DataRecord, Keep, Pad, PartialSettings, RunConfig, Settings, SplitRecord,
 };
 
 use crate::plan::{Cut, StepPlan};
@@ -177,36 +177,6 @@ impl Plan {
     #[must_use]
     pub fn classes(&self) -> &[String] {
         &self.train.labels
-    }
-
-    /// What of the model trains.
-    #[must_use]
-    pub fn trained(&self) -> Trained {
-        let Settings { freeze, lora_rank, lora_alpha, seed, .. } = self.settings;
-        match (lora_rank.zip(lora_alpha), freeze) {
-            (Some((rank, alpha)), _) => Trained::Lora(LoraSettings { rank, alpha, seed }),
-            (None, Freeze::Backbone) => Trained::Head,
-            (None, Freeze::None) => Trained::Everything,
-        }
-    }
-
-    /// What of the variant asked for has no effect, or another one than expected.
-    fn note_variant(&mut self) {
-        let (settings, trained) = (&self.settings, self.trained());
-        if trained == Trained::Head && settings.layer_decay < 1.0 {
-            self.notes.push(format!(
-                "`--layer-decay {}` has no effect with `--freeze backbone`: the head alone trains, \
-                 and its rate does not decay",
-                settings.layer_decay
-            ));
-        }
-        if trained != Trained::Everything && self.source == CheckpointSource::FromScratch {
-            self.notes.push(format!(
-                "`{}` begins from scratch, so what stays frozen is as it was drawn at random; give \
-                 a `--checkpoint`",
-                self.preset.name
-            ));
-        }
     }
 
     /// The loss.

@@ -13,6 +13,7 @@ use mmc_run::{Keep, RunError, RunFolder, RunLock};
 use crate::optimizer::{AdamW, AdamWSettings};
 use crate::resume::{Counters, State};
 use crate::settings::Plan;
+use crate::variant::checksum_of_frozen;
 use crate::{Progress, TrainError, place, resume};
 
 /// The file without which a checkpoint is none.
@@ -227,7 +228,7 @@ pub(crate) fn restore(
 ) -> Result<(Counters, AdamW), TrainError> {
     let settings = AdamWSettings::with_weight_decay(plan.settings.weight_decay)
         .with_layer_decay(plan.settings.layer_decay);
-    let frozen = resume::checksum_of_frozen(model.parameters())?;
+    let frozen = checksum_of_frozen(model.parameters())?;
     place::recover(&folder.state(), &folder.checkpoint())?;
     let recorded = folder.steps()?.len() as u64;
     let usable = |state: &State| {

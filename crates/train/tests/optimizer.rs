@@ -18,6 +18,21 @@ struct Fixture {
     weight_decay: f64,
     start: Tensors,
     steps: Vec<Step>,
+    layered: Layered,
+}
+
+#[derive(Deserialize)]
+struct Layered {
+    decay: f64,
+    levels: Vec<usize>,
+    start: Vec<Vec<f32>>,
+    steps: Vec<LayeredStep>,
+}
+
+#[derive(Deserialize)]
+struct LayeredStep {
+    gradients: Vec<Vec<f32>>,
+    values: Vec<Vec<f32>>,
 }
 
 #[derive(Deserialize)]
@@ -51,16 +66,38 @@ fn close(found: &[f32], expected: &[f32], what: &str) {
     }
 }
 
+fn fixture() -> (Fixture, Schedule) {
+    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/adamw.json")).unwrap();
+    let (peak, warmup, steps) = (fixture.peak, fixture.warmup, fixture.total);
+    (fixture, Schedule { peak, warmup, steps, shape: mmc_run::Schedule::Linear })
+}
+
+/// A rate a level, as in a parameter group a level.
+#[test]
+fn layers_have_the_rates_of_parameter_groups_of_pytorch() {
+    let (Fixture { layered, weight_decay, .. }, schedule) = fixture();
+    let parameters: Vec<Parameter> = layered
+        .start
+        .iter()
+        .zip(&layered.levels)
+        .map(|(start, &below_head)| Parameter { below_head, ..parameter("w", start, true) })
+        .collect();
+    let parameters: Vec<&Parameter> = parameters.iter().collect();
+    let settings = AdamWSettings::with_weight_decay(weight_decay).with_layer_decay(layered.decay);
+    let mut optimizer = AdamW::new(&parameters, settings).unwrap();
+    for (number, step) in (1..).zip(&layered.steps) {
+        let gradients: Vec<Tensor> = step.gradients.iter().map(|values| tensor(values)).collect();
+        optimizer.step(&parameters, &gradients, schedule.rate(number), 1.0).unwrap();
+        for (parameter, expected) in parameters.iter().zip(&step.values) {
+            let what = format!("step {number}, {} below the head", parameter.below_head);
+            close(&parameter.var.to_vec1::<f32>().unwrap(), expected, &what);
+        }
+    }
+}
+
 #[test]
 fn steps_are_those_of_pytorch() {
-    let text = include_str!("fixtures/adamw.json");
-    let fixture: Fixture = serde_json::from_str(text).unwrap();
-    let schedule = Schedule {
-        peak: fixture.peak,
-        warmup: fixture.warmup,
-        steps: fixture.total,
-        shape: mmc_run::Schedule::Linear,
-    };
+    let (fixture, schedule) = fixture();
     let parameters = [
         parameter("decay", &fixture.start.decay, true),
         parameter("bias", &fixture.start.bias, false),

@@ -84,3 +84,41 @@ fn clip_learns_as_in_pytorch() {
     check("clip", Arm::Both, Some("fused"));
     check("clip-open", Arm::Both, Some("mlp"));
 }
+
+/// Twenty steps of LoRA from the same matrices as peft's, made by `tests/references/lora.py`.
+#[test]
+fn lora_learns_as_in_peft() {
+    let text = std::fs::read_to_string(fixtures().join("lora.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let number = |key: &str| expected[key].as_f64().unwrap();
+    for (model, expected) in expected["models"].as_object().unwrap() {
+        let losses = expected["losses"].as_array().unwrap();
+        let asked = PartialSettings {
+            model: Some(model.clone()),
+            checkpoint: Some(fixtures().join(model).display().to_string()),
+            dataset: Some("table".to_owned()),
+            data_root: Some(fixtures().join("data").display().to_string()),
+            max_steps: Some(losses.len() as u64),
+            max_length: Some(number("max_length") as usize),
+            batch_size: Some(8),
+            no_shuffle: Some(true),
+            learning_rate: Some(number("learning_rate")),
+            dropout: Some(0.0),
+            lora_rank: Some(number("rank") as usize),
+            lora_alpha: Some(number("alpha")),
+            seed: Some(number("seed") as u64),
+            ..PartialSettings::default()
+        };
+        let plan = resolve(PartialSettings::default(), asked).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(out.path()).unwrap();
+        train(&plan, &folder, &AtomicBool::new(false), &mut |_| ()).unwrap();
+        for (step, loss) in folder.steps().unwrap().iter().zip(losses) {
+            let (found, loss) = (step.loss.unwrap(), loss.as_f64().unwrap());
+            let error = (found - loss).abs() / loss;
+            assert!(error < TOLERANCE, "{model}, step {}: {found} for {loss}", step.step);
+        }
+        let trainable = folder.cost().unwrap().trainable_parameters;
+        assert_eq!(trainable, expected["trainable"].as_u64().unwrap(), "{model}");
+    }
+}

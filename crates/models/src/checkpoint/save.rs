@@ -250,9 +250,11 @@ pub(super) fn write_weights(path: &Path, weights: &[(String, Tensor)]) -> Result
         views.push((*name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(error)?));
     }
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    // The library would make a file that only its owner can read.
-    fs::File::create(path).map_err(write_error(path))?;
+    // The library puts one in its place that only its owner can read.
+    let as_others = fs::File::create(path).and_then(|file| file.metadata());
+    let permissions = as_others.map_err(write_error(path))?.permissions();
     safetensors::serialize_to_file(views, Some(metadata), path).map_err(error)?;
+    fs::set_permissions(path, permissions).map_err(write_error(path))?;
     let sync = fs::File::open(path).and_then(|file| file.sync_all());
     sync.map_err(write_error(path))
 }

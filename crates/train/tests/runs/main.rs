@@ -12,6 +12,7 @@ use mmc_run::{PartialSettings, RunFolder};
 use mmc_train::{Outcome, Plan, Progress, TrainError, resolve, train};
 
 mod bench;
+mod variants;
 
 use bench::Bench;
 

@@ -1,0 +1,53 @@
+//! What of a model trains, and what does not.
+
+use mmc_models::{CheckpointSource, LoraSettings, Parameter, Trained};
+use mmc_run::{Freeze, Settings};
+use sha2::{Digest as _, Sha256};
+
+use crate::resume::digits;
+use crate::{Plan, TrainError};
+
+impl Plan {
+    /// What of the model trains.
+    #[must_use]
+    pub fn trained(&self) -> Trained {
+        let Settings { freeze, lora_rank, lora_alpha, seed, .. } = self.settings;
+        match (lora_rank.zip(lora_alpha), freeze) {
+            (Some((rank, alpha)), _) => Trained::Lora(LoraSettings { rank, alpha, seed }),
+            (None, Freeze::Backbone) => Trained::Head,
+            (None, Freeze::None) => Trained::Everything,
+        }
+    }
+
+    /// What of the variant asked for has no effect, or another one than expected.
+    pub(crate) fn note_variant(&mut self) {
+        let (settings, trained) = (&self.settings, self.trained());
+        if trained == Trained::Head && settings.layer_decay < 1.0 {
+            self.notes.push(format!(
+                "`--layer-decay {}` has no effect with `--freeze backbone`: the head alone trains, \
+                 and its rate does not decay",
+                settings.layer_decay
+            ));
+        }
+        if trained != Trained::Everything && self.source == CheckpointSource::FromScratch {
+            self.notes.push(format!(
+                "`{}` begins from scratch, so what stays frozen is as it was drawn at random; give \
+                 a `--checkpoint`",
+                self.preset.name
+            ));
+        }
+    }
+}
+
+/// Hex SHA-256 over the parameters that do not train: they stay as they were loaded, so a state does
+/// not hold them, but it goes with no others.
+pub(crate) fn checksum_of_frozen(parameters: &[Parameter]) -> Result<String, TrainError> {
+    let mut hash = Sha256::new();
+    for Parameter { name, var, .. } in parameters.iter().filter(|parameter| !parameter.active) {
+        hash.update(format!("{name} {:?}\n", var.dims()));
+        for value in var.flatten_all()?.to_vec1::<f32>()? {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    Ok(digits(hash))
+}
