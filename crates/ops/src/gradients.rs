@@ -268,6 +268,17 @@ fn begin(parameter: &Tensor) -> candle_core::Result<(Tensor, Into)> {
     })
 }
 
+/// Lets `work` change the elements of a contiguous f32 tensor on the CPU where they lie, such as a
+/// variable that is optimised; gives what `work` gives.
+///
+/// # Errors
+/// A tensor of another type, elsewhere or not contiguous.
+pub fn in_place_f32<R>(tensor: &Tensor, work: impl FnOnce(&mut [f32]) -> R) -> Result<R> {
+    let mut given = None;
+    in_place(tensor, |values| given = Some(work(values)))?;
+    given.ok_or_else(|| candle_core::Error::Msg("an update was not run".to_owned()).into())
+}
+
 /// Lets `work` change the elements of a contiguous tensor where they lie.
 pub(crate) fn in_place<T: Real>(
     tensor: &Tensor,

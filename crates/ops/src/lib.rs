@@ -52,7 +52,7 @@ pub use dropout::{Dropout, dropout};
 pub use embedding::embedding;
 pub use encoder_layer::{Affine, EncoderLayer, Norms, StateDropouts};
 pub use error::OpsError;
-pub use gradients::Gradients;
+pub use gradients::{Gradients, in_place_f32};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use loss::{Objective, Targets};

@@ -58,7 +58,7 @@ mod variant;
 pub use cost::peak_memory_bytes;
 pub use error::TrainError;
 pub use fit::train;
-pub use optimizer::{AdamW, AdamWSettings, add_in_place, sum_of_squares};
+pub use optimizer::{AdamW, AdamWSettings, sum_of_squares};
 pub use plan::{Cut, StepPlan};
 pub use predict::{Embeddings, PredictOptions, Predicted, cut_texts_warning, embed, predict};
 pub use progress::{Finished, Outcome, Progress};

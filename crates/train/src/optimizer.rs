@@ -1,7 +1,8 @@
 //! AdamW, in place.
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, bail};
+use candle_core::{CpuStorage, Storage, Tensor};
 use mmc_models::Parameter;
+use mmc_ops::in_place_f32 as in_place;
 use rayon::prelude::*;
 
 use crate::TrainError;
@@ -118,19 +119,46 @@ impl AdamW {
         };
         for ((parameter, gradient), moments) in parameters.iter().zip(gradients).zip(&self.moments)
         {
-            moments.inplace_op2(gradient, &average)?;
-            parameter.var.as_tensor().inplace_op2(moments, &update(parameter))?;
+            let (tensor, update) = (parameter.var.as_tensor(), update(parameter));
+            let (count, given) = (tensor.elem_count(), gradient.elem_count());
+            if (count, moments.elem_count()) != (given, 2 * given) {
+                let problem = format!("{given} gradients for {count} elements");
+                return Err(TrainError::Tensor(candle_core::Error::Msg(problem)));
+            }
+            with_elements(gradient, |gradient| {
+                in_place(moments, |moments| {
+                    let (first, second) = moments.split_at_mut(gradient.len());
+                    in_place(tensor, |values| {
+                        take_step(values, (first, second), gradient, &average, &update);
+                    })
+                })
+            })???;
         }
         Ok(())
     }
 }
 
-/// Adds `addend` to `sum` where `sum` lies, both f32 and of one shape.
-///
-/// # Errors
-/// Where a tensor lies on a device other than the CPU or the shapes differ.
-pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<(), TrainError> {
-    Ok(sum.inplace_op2(&addend.contiguous()?, &Add)?)
+/// One pass over a parameter, its moments and its gradient: the step is bound by memory.
+fn take_step(
+    values: &mut [f32],
+    (first, second): (&mut [f32], &mut [f32]),
+    gradient: &[f32],
+    average: &Average,
+    update: &Update,
+) {
+    if values.len() <= CHUNK {
+        average.chunk(first, second, gradient);
+        update.chunk(values, first, second);
+        return;
+    }
+    values
+        .par_chunks_mut(CHUNK)
+        .zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)))
+        .zip(gradient.par_chunks(CHUNK))
+        .for_each(|((values, (first, second)), gradient)| {
+            average.chunk(first, second, gradient);
+            update.chunk(values, first, second);
+        });
 }
 
 /// The sum of the squares of all elements of a contiguous f32 tensor on the CPU, in f64: chunks of
@@ -139,18 +167,26 @@ pub fn add_in_place(sum: &Tensor, addend: &Tensor) -> Result<(), TrainError> {
 /// # Errors
 /// Where the tensor is of another kind.
 pub fn sum_of_squares(tensor: &Tensor) -> Result<f64, TrainError> {
+    let squares = |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    with_elements(tensor, |values| {
+        if values.len() <= CHUNK {
+            return squares(values);
+        }
+        let parts: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
+        parts.iter().sum()
+    })
+}
+
+/// Lets `work` read the elements of an f32 tensor on the CPU.
+fn with_elements<R>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> R) -> Result<R, TrainError> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
-    let candle_core::Storage::Cpu(storage) = &*storage else {
-        return Err(TrainError::Device { device: format!("{:?}", tensor.device().location()) });
-    };
-    let values = elements(storage, layout)?;
-    let squares = |chunk: &[f32]| chunk.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-    if values.len() <= CHUNK {
-        return Ok(squares(values));
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => {
+            Ok(work(&values[start..end]))
+        }
+        _ => Err(TrainError::Device { device: format!("{:?}", tensor.device().location()) }),
     }
-    let parts: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
-    Ok(parts.iter().sum())
 }
 
 /// `moments ← (β₁ m + (1 − β₁) g, β₂ v + (1 − β₂) g²)` with g = scale × gradient.
@@ -159,37 +195,6 @@ struct Average {
     new_first: f32,
     keep_second: f32,
     new_second: f32,
-}
-
-impl InplaceOp2 for Average {
-    fn name(&self) -> &'static str {
-        "adamw-moments"
-    }
-
-    fn cpu_fwd(
-        &self,
-        moments: &mut CpuStorage,
-        layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let gradient = elements(gradient, gradient_layout)?;
-        let moments = elements_mut(moments, layout)?;
-        if moments.len() != 2 * gradient.len() {
-            bail!("{} moments for {} gradients", moments.len(), gradient.len());
-        }
-        let (first, second) = moments.split_at_mut(gradient.len());
-        if gradient.len() <= CHUNK {
-            self.chunk(first, second, gradient);
-            return Ok(());
-        }
-        first
-            .par_chunks_mut(CHUNK)
-            .zip(second.par_chunks_mut(CHUNK))
-            .zip(gradient.par_chunks(CHUNK))
-            .for_each(|((first, second), gradient)| self.chunk(first, second, gradient));
-        Ok(())
-    }
 }
 
 impl Average {
@@ -210,36 +215,6 @@ struct Update {
     epsilon: f32,
 }
 
-impl InplaceOp2 for Update {
-    fn name(&self) -> &'static str {
-        "adamw-update"
-    }
-
-    fn cpu_fwd(
-        &self,
-        parameter: &mut CpuStorage,
-        layout: &Layout,
-        moments: &CpuStorage,
-        moments_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let moments = elements(moments, moments_layout)?;
-        let parameter = elements_mut(parameter, layout)?;
-        if moments.len() != 2 * parameter.len() {
-            bail!("{} moments for {} elements", moments.len(), parameter.len());
-        }
-        let (first, second) = moments.split_at(parameter.len());
-        if parameter.len() <= CHUNK {
-            self.chunk(parameter, first, second);
-            return Ok(());
-        }
-        parameter
-            .par_chunks_mut(CHUNK)
-            .zip(first.par_chunks(CHUNK).zip(second.par_chunks(CHUNK)))
-            .for_each(|(parameter, (first, second))| self.chunk(parameter, first, second));
-        Ok(())
-    }
-}
-
 impl Update {
     fn chunk(&self, parameter: &mut [f32], first: &[f32], second: &[f32]) {
         for ((parameter, first), second) in parameter.iter_mut().zip(first).zip(second) {
@@ -247,63 +222,4 @@ impl Update {
             *parameter = *parameter * self.keep - self.step_size * (first / denominator);
         }
     }
-}
-
-/// `sum ← sum + addend`.
-struct Add;
-
-impl InplaceOp2 for Add {
-    fn name(&self) -> &'static str {
-        "add-in-place"
-    }
-
-    fn cpu_fwd(
-        &self,
-        sum: &mut CpuStorage,
-        layout: &Layout,
-        addend: &CpuStorage,
-        addend_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let addend = elements(addend, addend_layout)?;
-        let sum = elements_mut(sum, layout)?;
-        if sum.len() != addend.len() {
-            bail!("{} elements are added to {}", addend.len(), sum.len());
-        }
-        let add = |(sum, addend): (&mut [f32], &[f32])| {
-            for (sum, addend) in sum.iter_mut().zip(addend) {
-                *sum += addend;
-            }
-        };
-        if sum.len() <= CHUNK {
-            add((sum, addend));
-        } else {
-            sum.par_chunks_mut(CHUNK).zip(addend.par_chunks(CHUNK)).for_each(add);
-        }
-        Ok(())
-    }
-}
-
-/// The elements of a contiguous f32 tensor.
-fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
-        _ => bail!("expected a contiguous tensor of type f32, got {:?}", storage_type(storage)),
-    }
-}
-
-/// The elements of a contiguous f32 tensor, to be changed.
-fn elements_mut<'a>(
-    storage: &'a mut CpuStorage,
-    layout: &Layout,
-) -> candle_core::Result<&'a mut [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(values), Some((start, end))) => Ok(&mut values[start..end]),
-        (storage, _) => {
-            bail!("expected a contiguous tensor of type f32, got {:?}", storage_type(storage))
-        }
-    }
-}
-
-fn storage_type(storage: &CpuStorage) -> candle_core::DType {
-    candle_core::backend::BackendStorage::dtype(storage)
 }

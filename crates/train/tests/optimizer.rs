@@ -6,7 +6,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use mmc_models::Parameter;
-use mmc_train::{AdamW, AdamWSettings, Schedule, add_in_place, sum_of_squares};
+use mmc_train::{AdamW, AdamWSettings, Schedule, sum_of_squares};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
