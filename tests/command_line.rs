@@ -11,6 +11,8 @@
 mod bad_input;
 #[path = "command_line/help.rs"]
 mod help;
+#[path = "command_line/language.rs"]
+mod language;
 #[path = "command_line/place.rs"]
 mod place;
 #[path = "command_line/plan.rs"]
