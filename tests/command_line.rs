@@ -19,6 +19,8 @@ mod place;
 mod plan;
 #[path = "command_line/round_trip.rs"]
 mod round_trip;
+#[path = "command_line/trained.rs"]
+mod trained;
 
 use std::collections::BTreeMap;
 use std::fs;
