@@ -143,17 +143,19 @@ mod tests {
         assert_eq!(text_language(&["hola", "adiós"]), None);
         assert_eq!(text_language::<&str>(&[]), None);
         assert_eq!(text_language(&["17 4 2019"; 100]), None);
-        let half = ["el perro corre por el parque bajo la lluvia y no quiere volver nunca a casa",
-            "the dog runs through the park in the rain and never wants to come back home again"];
-        let mixed: Vec<&str> =
-            (0..60).map(|row| half[usize::from(row >= 30)]).collect();
+        let half = [
+            "el perro corre por el parque bajo la lluvia y no quiere volver nunca a casa",
+            "the dog runs through the park in the rain and never wants to come back home again",
+        ];
+        let mixed: Vec<&str> = (0..60).map(|row| half[usize::from(row >= 30)]).collect();
         let found = text_language(&mixed).unwrap();
         assert!(!found.is_foreign_to(&["French"]), "{found:?}");
     }
 
     #[test]
     fn a_large_split_is_sampled_evenly() {
-        let texts: Vec<String> = (0..5000).map(|row| format!("the house of number {row}")).collect();
+        let texts: Vec<String> =
+            (0..5000).map(|row| format!("the house of number {row}")).collect();
         let found = text_language(&texts).unwrap();
         assert!(found.texts > 400 && found.texts <= SAMPLED_TEXTS, "{found:?}");
     }

@@ -9,7 +9,8 @@ use std::path::Path;
 use mmc_data::{Arm, TextLanguage};
 use mmc_run::{
     Cost, DataRecord, EvalRecord, Experiment, ExperimentRecord, LanguageRecord, PartialSettings,
-    Prediction, Predictions, ResultsFolder, RunConfig, RunError, RunFolder, RunId, SplitRecord, StepRecord,
+    Prediction, Predictions, ResultsFolder, RunConfig, RunError, RunFolder, RunId, SplitRecord,
+    StepRecord,
 };
 
 fn config() -> RunConfig {

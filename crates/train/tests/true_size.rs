@@ -113,7 +113,10 @@ fn a_published_size_is_that_of_transformers() {
     let name = expected.word("name");
     println!("| {name} | {parameters:.1} M | {} | {worst} |", cells.join(" | "));
     for (what, found, most) in figures {
-        assert!(found.is_none_or(|found| found <= most), "{name}: {what}: {found:?}, at most {most}");
+        assert!(
+            found.is_none_or(|found| found <= most),
+            "{name}: {what}: {found:?}, at most {most}"
+        );
     }
 }
 
