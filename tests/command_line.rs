@@ -11,12 +11,16 @@
 mod bad_input;
 #[path = "command_line/help.rs"]
 mod help;
+#[path = "command_line/language.rs"]
+mod language;
 #[path = "command_line/place.rs"]
 mod place;
 #[path = "command_line/plan.rs"]
 mod plan;
 #[path = "command_line/round_trip.rs"]
 mod round_trip;
+#[path = "command_line/trained.rs"]
+mod trained;
 
 use std::collections::BTreeMap;
 use std::fs;

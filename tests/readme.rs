@@ -21,7 +21,9 @@ fn commands_of_the_readme_run() {
 
     let place = Place::new();
     fs::create_dir(place.path("data")).unwrap();
-    std::os::unix::fs::symlink(workspace().join("data/emoji"), place.path("data/emoji")).unwrap();
+    for shipped in ["data/emoji", "data/checkpoints"] {
+        std::os::unix::fs::symlink(workspace().join(shipped), place.path(shipped)).unwrap();
+    }
     for words in ours {
         let ran = place.mmc(words);
         assert_eq!(ran.code, 0, "`mmc {words}` of README.md: {}", ran.stderr);

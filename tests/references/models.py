@@ -118,33 +118,40 @@ def make_tokenizer():
     ), len(vocabulary)
 
 
-def make_byte_tokenizer():
-    """Bytes, and the beginnings of every second word, as one behind a space."""
+def unused(size, tokens):
+    """Tokens that no text has, as many as make a vocabulary of `size`."""
+    return [f"<unused{index}>" for index in range((size or 0) - len(tokens))]
+
+
+def make_byte_tokenizer(words=WORDS[::2], size=None, max_length=16):
+    """Bytes, and the beginnings of some words (by default every second), as one behind a space."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = []
-    for word in WORDS[::2]:
+    for word in words:
         whole = "Ġ" + word.removeprefix("##")
         merges += [(whole[:end], whole[end]) for end in range(1, len(whole))]
     merges = list(dict.fromkeys(merges))
-    vocabulary = ["<s>", "<pad>", "</s>", "<unk>"] + letters + [left + right for left, right in merges] + ["<mask>"]
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    tokens = letters + [left + right for left, right in merges] + ["<mask>"]
+    vocabulary = special + unused(size, special + tokens) + tokens
     ids = {token: index for index, token in enumerate(vocabulary)}
-    return transformers.RobertaTokenizer(vocab=ids, merges=merges, model_max_length=16), len(vocabulary)
+    return transformers.RobertaTokenizer(vocab=ids, merges=merges, model_max_length=max_length), len(vocabulary)
 
 
-def make_clip_tokenizer(special_first):
-    """Bytes, each also as the end of a word, and the beginnings of every second word."""
+def make_clip_tokenizer(special_first, words=WORDS[::2], size=None, max_length=16):
+    """Bytes, each also as the end of a word, and the beginnings of some words."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = []
-    for word in WORDS[::2]:
+    for word in words:
         whole = list(word.removeprefix("##"))
         whole[-1] += "</w>"
         merges += [("".join(whole[:end]), whole[end]) for end in range(1, len(whole))]
     merges = list(dict.fromkeys(merges))
     tokens = letters + [f"{letter}</w>" for letter in letters] + [left + right for left, right in merges]
     special = ["<|startoftext|>", "<|endoftext|>"]
-    tokens = special + tokens if special_first else tokens + special
-    ids = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
-    return transformers.CLIPTokenizer(vocab=ids, merges=merges, model_max_length=16), len(ids)
+    tokens = list(dict.fromkeys(special + tokens if special_first else tokens + special))
+    ids = {token: index for index, token in enumerate(unused(size, tokens) + tokens)}
+    return transformers.CLIPTokenizer(vocab=ids, merges=merges, model_max_length=max_length), len(ids)
 
 
 def shared_config(vocabulary):
@@ -160,7 +167,7 @@ def shared_config(vocabulary):
     }
 
 
-def perturb(model):
+def perturb(model, matrix=0.15, norm=0.2, bias=0.1):
     """No weight keeps a value that would hide a mistake: not norms of one, not biases of zero."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -168,15 +175,15 @@ def perturb(model):
             noise = torch.randn(parameter.shape, generator=generator)
             is_norm = "norm" in name.lower() or name.startswith("classifier.1.")
             if is_norm and name.endswith("weight"):
-                parameter.copy_(1 + 0.2 * noise)
+                parameter.copy_(1 + norm * noise)
             elif parameter.dim() == 1:
-                parameter.copy_(0.1 * noise)
+                parameter.copy_(bias * noise)
             else:
-                parameter.copy_(0.15 * noise)
+                parameter.copy_(matrix * noise)
 
 
 class Bert:
-    name = "bert"
+    name, data, max_length = "bert", OUT / "data", MAX_LENGTH
 
     def __init__(self):
         self.tokenizer, size = make_tokenizer()
@@ -191,7 +198,7 @@ class Bert:
             [row["text"] for row in rows],
             padding="longest",
             truncation=True,
-            max_length=MAX_LENGTH,
+            max_length=self.max_length,
             return_tensors="pt",
         )
 
@@ -232,7 +239,7 @@ class Vilt(Bert):
         self.pictures.save_pretrained(folder)
 
     def inputs(self, rows):
-        pictures = [Image.open(OUT / "data" / row["image"]).convert("RGB") for row in rows]
+        pictures = [Image.open(self.data / row["image"]).convert("RGB") for row in rows]
         return {**super().inputs(rows), **self.pictures(pictures, return_tensors="pt")}
 
     def pooled(self, inputs):
@@ -333,7 +340,7 @@ class Flava(Bert):
             assert torch.equal(value, self.model.state_dict()[name]), name
 
     def inputs(self, rows, pictures=None):
-        files = [Image.open(OUT / "data" / row["image"]).convert("RGB") for row in rows]
+        files = [Image.open(self.data / row["image"]).convert("RGB") for row in rows]
         return {**super().inputs(rows), **(pictures or self.pictures)(files, return_tensors="pt")}
 
     def pooled(self, inputs):
@@ -428,7 +435,7 @@ class Clip(Bert):
         (folder / "mmc.json").write_text(json.dumps(notes, indent=2) + "\n")
 
     def inputs(self, rows, pictures=None):
-        files = [Image.open(OUT / "data" / row["image"]).convert("RGB") for row in rows]
+        files = [Image.open(self.data / row["image"]).convert("RGB") for row in rows]
         return {**super().inputs(rows), **(pictures or self.pictures)(files, return_tensors="pt")}
 
     def pooled(self, inputs):
@@ -463,20 +470,20 @@ def loss_of(kind, rows):
     return logits, torch.nn.functional.cross_entropy(logits, targets)
 
 
-def train(kind, rows):
-    """AdamW 1e-3, linear to 0 over 50 steps, decay 0.01 but on biases and norms, clipped to norm 1."""
+def train(kind, rows, steps=50, warmup=0, rate=1e-3, batch=8):
+    """AdamW, warmed up, then linear to 0, decay 0.01 but on biases and norms, clipped to norm 1."""
     groups = [{"params": [], "weight_decay": 0.01}, {"params": [], "weight_decay": 0.0}]
     for name, value in kind.model.named_parameters():
         plain = name.endswith("bias") or "norm" in name.lower() or name.startswith("classifier.1.")
         groups[int(plain)]["params"].append(value)
-    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
-    schedule = transformers.get_linear_schedule_with_warmup(optimizer, 0, 50)
+    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.999), eps=1e-8)
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, warmup, steps)
     kind.model.eval()  # dropout 0
     losses = []
-    for step in range(50):
-        start = step * 8 % len(rows)
+    for step in range(steps):
+        start = step * batch % len(rows)
         optimizer.zero_grad()
-        _, loss = loss_of(kind, rows[start : start + 8])
+        _, loss = loss_of(kind, rows[start : start + batch])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(kind.model.parameters(), 1.0)
         optimizer.step()

@@ -3,10 +3,13 @@
     python tests/references/processors.py
 
 Pinned: Pillow 12.0.0 (13 swaps the two passes of a resize for some shapes), transformers 5.17.0,
-tokenizers 0.23.3, numpy 2.4.6; image processors with the `pil` back end. Anything else is refused.
+tokenizers 0.23.3, numpy 2.4.6, torchvision 0.26.0. Anything else is refused.
 Writes crates/preprocess/tests/fixtures/, which crates/preprocess/tests/suite/ reads. Tolerances
-there: resized pictures and token ids exactly equal, pixel values within 1e-6 (one level is 0.008 to
-0.015; both sides do the same f32 operations).
+there: resized pictures and token ids exactly equal, pixel values of the `pil` back end within 1e-6
+(one level is 0.008 to 0.015; both sides do the same f32 operations), those of the `torchvision` back
+end within 2 levels, where at most 1 value in 50 differs at all: its resize has weights of 16 bits,
+Pillow's of 22. It is that resize only where the CPU has AVX2; elsewhere torchvision keeps floats
+between the passes, which is another picture, and is refused here.
 """
 
 import json
@@ -16,20 +19,26 @@ import shutil
 import numpy as np
 import PIL
 import tokenizers
+import torch
+import torchvision
 import transformers
 from PIL import Image
 from safetensors.numpy import save_file
 from transformers import AutoTokenizer, BertTokenizer, CLIPProcessor, CLIPTokenizer
 from transformers import RobertaTokenizer, ViltProcessor
+from transformers.models.clip.image_processing_clip import CLIPImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.flava.image_processing_flava import FlavaImageProcessor
 from transformers.models.flava.image_processing_pil_flava import FlavaImageProcessorPil
 from transformers.models.vilt.image_processing_pil_vilt import ViltImageProcessorPil
+from transformers.models.vilt.image_processing_vilt import ViltImageProcessor
 
 VERSIONS = {
     "Pillow": (PIL.__version__, "12.0.0"),
     "transformers": (transformers.__version__, "5.17.0"),
     "tokenizers": (tokenizers.__version__, "0.23.3"),
     "numpy": (np.__version__, "2.4.6"),
+    "torchvision": (torchvision.__version__.split("+")[0], "0.26.0"),
 }
 SEED = 0
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "crates/preprocess/tests/fixtures"
@@ -150,6 +159,26 @@ def pixel_values(pictures):
     write_json(FIXTURES / "pixels.json", {"cases": cases, "batch": batch})
 
 
+def torchvision_values(pictures):
+    """`pixel_values` of the same cases with the `torchvision` back end, and the size of one level."""
+    classes = {"clip": CLIPImageProcessor, "flava": FlavaImageProcessor, "vilt": ViltImageProcessor}
+    tensors, cases = {}, []
+    for case in json.loads((FIXTURES / "pixels.json").read_text())["cases"]:
+        name, label, key = case["processor"], case["picture"], case["tensor"]
+        if key == "clip-margin/tall":
+            # A crop larger than the picture, by an odd number: the back ends centre it one pixel
+            # apart, so they have no picture in common. No published processor crops so.
+            continue
+        processor = classes[name.split("-")[0]].from_pretrained(FIXTURES / "pixels" / name)
+        values = processor(pictures[label], return_tensors="pt")["pixel_values"][0].numpy()
+        assert list(values.shape) == case["shape"] and values.dtype == np.float32, key
+        tensors[key] = np.ascontiguousarray(values.reshape(-1)[::case["stride"]])
+        scale = processor.image_std if processor.do_normalize else [1.0]
+        cases.append({**case, "level": 1 / 255 / min(scale)})
+    save_file(tensors, FIXTURES / "pixels_torchvision.safetensors")
+    write_json(FIXTURES / "pixels_torchvision.json", {"cases": cases})
+
+
 def bytes_to_letters():
     """The 256 letters of a byte-level vocabulary (GPT-2)."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
@@ -265,6 +294,7 @@ def main():
     transformers.logging.set_verbosity_error()  # texts above the limit are wanted here
     for package, (found, pinned) in VERSIONS.items():
         assert found == pinned, f"{package} is {found}, expected {pinned}"
+    assert torch.backends.cpu.get_cpu_capability() != "DEFAULT", "torchvision needs AVX2, see above"
     shutil.rmtree(FIXTURES, ignore_errors=True)
     (FIXTURES / "pictures").mkdir(parents=True)
     random = np.random.default_rng(SEED)
@@ -277,6 +307,7 @@ def main():
         **{package: pinned for package, (_, pinned) in VERSIONS.items()}})
     resized(pictures)
     pixel_values(pictures)
+    torchvision_values(pictures)
     token_ids()
 
 

@@ -127,7 +127,7 @@ fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {
 /// Builds the program as it is now and says where it lies. `dev`, the profile of this very program
 /// and of the tests, is optimised and shares all that they compiled; hours of training are worth
 /// the minutes that `release` takes.
-fn build(root: &Path, profile: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn build(root: &Path, profile: &str) -> Result<PathBuf, Failure> {
     // With an example beside it, cargo resolves features as for the tests: nothing is built twice.
     let arguments = format!(
         "build --quiet --profile {profile} --workspace --bin mmc --example same_order_anywhere"

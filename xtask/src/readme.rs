@@ -26,7 +26,8 @@ pub(crate) fn refresh() -> Result<(), Failure> {
     Ok(())
 }
 
-fn cut<'a>(text: &'a str, mark: &str) -> Result<(&'a str, &'a str), Failure> {
+/// What stands before and behind a mark of a README.md.
+pub(crate) fn cut<'a>(text: &'a str, mark: &str) -> Result<(&'a str, &'a str), Failure> {
     text.split_once(mark).ok_or_else(|| Failure::work(format!("README.md has no line `{mark}`")))
 }
 

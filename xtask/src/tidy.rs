@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, workspace};
+use crate::size;
 use crate::source::{Source, functions};
 
 const FILE_LINES: usize = 400;
@@ -39,6 +40,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         check_crate(&folder, &root, &mut problems);
     }
     row.print();
+    problems.extend(size::check(&root)?);
     if problems.is_empty() {
         say!("tidy: every rule holds");
         return Ok(());

@@ -20,6 +20,9 @@ pub struct Preset {
     pub tiny: bool,
     /// Whether its texts keep their accents: letters of Spanish, bytes like others to RoBERTa.
     pub accents: bool,
+    /// The languages of the texts that its published weights were trained on, by their English
+    /// names; none for a model whose vocabulary comes from the texts at hand.
+    pub languages: &'static [&'static str],
     /// What holds where neither a flag nor a configuration file says otherwise.
     pub defaults: Defaults,
     /// Beginnings of the names of the parameters that an arm leaves out: no gradient reaches
@@ -67,6 +70,10 @@ const TINY: Defaults = Defaults {
 const TEXT: &[Arm] = &[Arm::Text];
 const EVERY: &[Arm] = &[Arm::Both, Arm::Text, Arm::Image];
 
+const ENGLISH: &[&str] = &["English"];
+const SPANISH: &[&str] = &["Spanish"];
+const NONE: &[&str] = &[];
+
 /// Every model, in the order in which they are listed to users.
 pub const CATALOG: &[Preset] = &[
     Preset {
@@ -76,6 +83,7 @@ pub const CATALOG: &[Preset] = &[
         arms: TEXT,
         tiny: false,
         accents: false,
+        languages: ENGLISH,
         defaults: FINE_TUNED,
         off_path: crate::bert::off_path,
     },
@@ -86,6 +94,7 @@ pub const CATALOG: &[Preset] = &[
         arms: TEXT,
         tiny: false,
         accents: true,
+        languages: ENGLISH,
         defaults: FINE_TUNED,
         off_path: crate::roberta::off_path,
     },
@@ -96,6 +105,7 @@ pub const CATALOG: &[Preset] = &[
         arms: TEXT,
         tiny: false,
         accents: true,
+        languages: SPANISH,
         defaults: FINE_TUNED,
         off_path: crate::bert::off_path,
     },
@@ -106,6 +116,7 @@ pub const CATALOG: &[Preset] = &[
         arms: EVERY,
         tiny: false,
         accents: false,
+        languages: ENGLISH,
         defaults: Defaults { max_length: 77, ..FINE_TUNED },
         off_path: crate::clip::off_path,
     },
@@ -116,6 +127,7 @@ pub const CATALOG: &[Preset] = &[
         arms: EVERY,
         tiny: false,
         accents: false,
+        languages: ENGLISH,
         defaults: Defaults { max_length: 77, ..FINE_TUNED },
         off_path: crate::clip::off_path,
     },
@@ -126,6 +138,7 @@ pub const CATALOG: &[Preset] = &[
         arms: EVERY,
         tiny: false,
         accents: false,
+        languages: ENGLISH,
         defaults: Defaults { max_length: 77, ..FINE_TUNED },
         off_path: crate::flava::off_path,
     },
@@ -136,6 +149,7 @@ pub const CATALOG: &[Preset] = &[
         arms: EVERY,
         tiny: false,
         accents: false,
+        languages: ENGLISH,
         defaults: Defaults { max_length: 40, ..FINE_TUNED },
         off_path: crate::vilt::off_path,
     },
@@ -146,6 +160,7 @@ pub const CATALOG: &[Preset] = &[
         arms: TEXT,
         tiny: true,
         accents: false,
+        languages: NONE,
         defaults: TINY,
         off_path: crate::bert::off_path,
     },
@@ -156,6 +171,7 @@ pub const CATALOG: &[Preset] = &[
         arms: TEXT,
         tiny: true,
         accents: true,
+        languages: NONE,
         defaults: TINY,
         off_path: crate::roberta::off_path,
     },
@@ -166,6 +182,7 @@ pub const CATALOG: &[Preset] = &[
         arms: TEXT,
         tiny: true,
         accents: true,
+        languages: NONE,
         defaults: TINY,
         off_path: crate::bert::off_path,
     },
@@ -176,6 +193,7 @@ pub const CATALOG: &[Preset] = &[
         arms: EVERY,
         tiny: true,
         accents: false,
+        languages: NONE,
         defaults: TINY,
         off_path: crate::clip::off_path,
     },
@@ -186,6 +204,7 @@ pub const CATALOG: &[Preset] = &[
         arms: EVERY,
         tiny: true,
         accents: false,
+        languages: NONE,
         defaults: TINY,
         off_path: crate::flava::off_path,
     },
@@ -196,6 +215,7 @@ pub const CATALOG: &[Preset] = &[
         arms: EVERY,
         tiny: true,
         accents: false,
+        languages: NONE,
         defaults: TINY,
         off_path: crate::vilt::off_path,
     },
@@ -250,6 +270,7 @@ mod tests {
         for row in CATALOG {
             assert_eq!(row.tiny, row.hub_id.is_none());
             assert_eq!(row.tiny, row.name.ends_with("-tiny"));
+            assert_eq!(row.tiny, row.languages.is_empty());
             assert_eq!(CATALOG.iter().filter(|other| other.name == row.name).count(), 1);
         }
     }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -250,4 +251,115 @@ fn values_that_are_not_supported_are_named() {
     let text = text.replace("\"image_size\": 32", "\"image_size\": [32, 32]");
     fs::write(copy.path().join("config.json"), text).unwrap();
     assert!(load(&request(copy.path(), None, None)).is_ok());
+}
+
+/// The published towers at their widths, patches and numbers of positions, with one layer each and
+/// the small vocabulary; `cargo xtask references true_size` compares them whole.
+#[test]
+fn every_published_size_loads_by_its_configuration() {
+    // Text width, picture width, heads of each, width of the projection, patch, positions.
+    for (text, vision, heads, projection, patch, positions) in [
+        (512, 768, (8, 12), 512, 32, 50),
+        (512, 768, (8, 12), 512, 16, 197),
+        (768, 1024, (12, 16), 768, 14, 257),
+    ] {
+        let copy = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(fixtures().join("clip")).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        fs::remove_file(copy.path().join("mmc_head.safetensors")).unwrap();
+        fs::remove_file(copy.path().join("mmc.json")).unwrap();
+        let words = small_vocabulary(&copy.path().join("config.json"));
+        let config = json!({
+            "model_type": "clip",
+            "projection_dim": projection,
+            "text_config": {
+                "vocab_size": words, "hidden_size": text, "intermediate_size": 4 * text,
+                "num_attention_heads": heads.0, "num_hidden_layers": 1,
+                "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1
+            },
+            "vision_config": {
+                "hidden_size": vision, "intermediate_size": 4 * vision, "patch_size": patch,
+                "num_attention_heads": heads.1, "num_hidden_layers": 1
+            }
+        });
+        fs::write(copy.path().join("config.json"), config.to_string()).unwrap();
+        fs::write(copy.path().join("preprocessor_config.json"), PUBLISHED_PICTURES).unwrap();
+        let shape = (words, text, vision, projection, patch, positions);
+        candle_core::safetensors::save(&towers(shape), copy.path().join("model.safetensors"))
+            .unwrap();
+
+        let labels = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
+        let asked = LoadRequest { labels: &labels, ..request(copy.path(), None, None) };
+        let Loaded { model, report, .. } = load(&asked).unwrap();
+        assert!(report.left_over.is_empty() && report.dropped.is_empty(), "{report}");
+        assert!(report.fresh.iter().all(|name| name.starts_with("classifier.")), "{report}");
+        let table = tensor(&*model, "vision_model.embeddings.position_embedding.weight");
+        assert_eq!(table.dims(), [positions, vision]);
+        let batch = batch(copy.path(), Arm::Both);
+        assert_eq!(batch.image.as_ref().unwrap().pixel_values.dims(), [8, 3, 224, 224]);
+        let pooled = encoded(&*model, &batch);
+        assert_eq!(pooled.dims(), [8, 2 * projection]);
+        assert!(values(&pooled).iter().all(|value| value.is_finite()));
+        let logits = model.forward(&batch, &Pass::evaluate()).unwrap().0;
+        assert_eq!(logits.dims(), [8, 3]);
+    }
+}
+
+/// The published checkpoints' file, as versions before 5 wrote it.
+const PUBLISHED_PICTURES: &str = r#"{
+    "crop_size": 224, "do_center_crop": true, "do_normalize": true, "do_resize": true,
+    "feature_extractor_type": "CLIPFeatureExtractor", "resample": 3, "size": 224,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711]
+}"#;
+
+fn small_vocabulary(config: &Path) -> usize {
+    let config: Value = serde_json::from_slice(&fs::read(config).unwrap()).unwrap();
+    config["text_config"]["vocab_size"].as_u64().unwrap() as usize
+}
+
+/// Random weights by their published names.
+fn towers(shape: (usize, usize, usize, usize, usize, usize)) -> HashMap<String, Tensor> {
+    let (words, text, vision, projection, patch, positions) = shape;
+    let mut tensors = HashMap::new();
+    let mut add = |name: String, shape: &[usize]| {
+        let tensor = Tensor::randn(0.0_f32, 0.05, shape, &Device::Cpu).unwrap();
+        tensors.insert(name, tensor);
+    };
+    for (tower, width) in [("text_model", text), ("vision_model", vision)] {
+        let layer = format!("{tower}.encoder.layers.0");
+        for (name, rows, columns) in [
+            ("self_attn.q_proj", width, width),
+            ("self_attn.k_proj", width, width),
+            ("self_attn.v_proj", width, width),
+            ("self_attn.out_proj", width, width),
+            ("mlp.fc1", 4 * width, width),
+            ("mlp.fc2", width, 4 * width),
+        ] {
+            add(format!("{layer}.{name}.weight"), &[rows, columns]);
+            add(format!("{layer}.{name}.bias"), &[rows]);
+        }
+        let outer: &[&str] = if tower == "text_model" {
+            &["final_layer_norm"]
+        } else {
+            &["pre_layrnorm", "post_layernorm"]
+        };
+        let norms = outer.iter().map(|name| format!("{tower}.{name}"));
+        for norm in norms.chain([format!("{layer}.layer_norm1"), format!("{layer}.layer_norm2")]) {
+            add(format!("{norm}.weight"), &[width]);
+            add(format!("{norm}.bias"), &[width]);
+        }
+    }
+    add("logit_scale".to_owned(), &[]);
+    add("text_model.embeddings.token_embedding.weight".to_owned(), &[words, text]);
+    add("text_model.embeddings.position_embedding.weight".to_owned(), &[77, text]);
+    add("vision_model.embeddings.class_embedding".to_owned(), &[vision]);
+    let patches = "vision_model.embeddings.patch_embedding.weight";
+    add(patches.to_owned(), &[vision, 3, patch, patch]);
+    add("vision_model.embeddings.position_embedding.weight".to_owned(), &[positions, vision]);
+    add("text_projection.weight".to_owned(), &[projection, text]);
+    add("visual_projection.weight".to_owned(), &[projection, vision]);
+    tensors
 }

@@ -10,15 +10,18 @@
     reason = "a test fails by panicking"
 )]
 
+mod reference;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use mmc_data::{Arm, ReadOptions, dataset};
+use mmc_data::Arm;
 use mmc_models::{FreshHead, HeadOrigin, LoadRequest, Loaded, Pass, load, save};
-use mmc_ops::{Gradients, Objective, Targets};
-use mmc_preprocess::{Batch, Padding, Processor, collate};
+use mmc_ops::Gradients;
+use mmc_preprocess::Batch;
+use reference::{distance, is_key_bias, largest_difference, loaded, loss_of, values, words};
 use serde_json::Value;
 
 const ARCHITECTURES: &[(&str, Arm)] = &[
@@ -49,57 +52,10 @@ fn numbers(value: &Value) -> Vec<f32> {
     }
 }
 
-fn words(value: &Value) -> Vec<String> {
-    value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
-}
-
-/// The checkpoint as it is, with its own classes in their own order.
-fn loaded(folder: &Path) -> Loaded {
-    load(&LoadRequest {
-        folder,
-        labels: &[],
-        arm: None,
-        head: None,
-        fresh_head: FreshHead::Refused,
-        dropout: None,
-        device: &Device::Cpu,
-    })
-    .unwrap()
-}
-
 /// The rows that the reference was made of, prepared by our own processor.
 fn batch(name: &str, arm: Arm, labels: &[String]) -> Batch {
-    let options = ReadOptions { labels: Some(labels.to_vec()), ..ReadOptions::default() };
-    let split =
-        dataset("table").unwrap().read(&fixtures().join("data"), "train", &options).unwrap();
-    let expected = expected(name);
-    let processor = Processor::from_folder(&fixtures().join(name), arm)
-        .unwrap()
-        .with_max_length(expected["max_length"].as_u64().unwrap() as usize);
-    let ids = words(&expected["ids"]);
-    let examples: Vec<_> = split
-        .iter()
-        .filter(|sample| ids.contains(&sample.id))
-        .map(|sample| processor.prepare(sample).unwrap())
-        .collect();
-    assert_eq!(examples.len(), ids.len());
-    collate(&examples, Padding::Longest, processor.pad_id()).unwrap()
-}
-
-fn targets(batch: &Batch) -> Vec<u32> {
-    match batch.targets.as_ref().unwrap() {
-        mmc_preprocess::Targets::Classes(classes) => classes.clone(),
-        mmc_preprocess::Targets::Soft(_) => panic!("classes are expected"),
-    }
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    let root = fixtures();
+    reference::batch(&root.join(name), &root.join("data"), &expected(name), arm, labels)
 }
 
 #[test]
@@ -133,10 +89,7 @@ fn gradients_are_those_of_pytorch() {
         let expected = expected(name);
         let Loaded { model, labels, .. } = loaded(&fixtures().join(name));
         let batch = batch(name, arm, &labels);
-        let objective = Objective::CrossEntropy { class_weights: None, label_smoothing: 0.0 };
-        let logits = model.forward(&batch, &Pass::evaluate()).unwrap().0;
-        let sum = objective.loss_sum(&logits, &Targets::Classes(&targets(&batch))).unwrap();
-        let loss = (sum / batch.rows() as f64).unwrap();
+        let loss = loss_of(&*model, &batch);
         let difference = (f64::from(loss.to_scalar::<f32>().unwrap())
             - expected["loss"].as_f64().unwrap())
         .abs();
@@ -151,14 +104,9 @@ fn gradients_are_those_of_pytorch() {
         for parameter in active() {
             let found = values(gradients.get(&parameter.var).expect("a gradient"));
             let values = numbers(&reference[&parameter.name]["values"]);
-            let norm = |values: &[f32]| {
-                values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
-            };
-            let error: Vec<f32> = found.iter().zip(&values).map(|(a, b)| a - b).collect();
-            let is_key =
-                ["key.bias", "k_proj.bias"].iter().any(|end| parameter.name.ends_with(end));
-            let scale = if is_key { 1e-2 } else { norm(&values) };
-            let relative = norm(&error) / scale;
+            let norm = distance(&values, &vec![0.0; values.len()]);
+            let scale = if is_key_bias(&parameter.name) { 1e-2 } else { norm };
+            let relative = distance(&found, &values) / scale;
             assert!(relative <= 1e-4, "{name}: {}: {relative}", parameter.name);
         }
     }

@@ -20,6 +20,7 @@ pub(crate) fn alarms(results: &Results, arms: &[ArmRuns], scores: &[ArmScore]) -
         lines.extend(untrained(results, arm));
         lines.extend(constant(arm));
         lines.extend(unseen(arm));
+        lines.extend(foreign(arm));
     }
     for score in scores {
         if let Some(chance) = score.chance.as_ref().filter(|chance| chance.is_below()) {
@@ -102,6 +103,12 @@ fn unseen(arm: &ArmRuns) -> Vec<String> {
         format!("{model} ({name}): items that could not be used were left out: {counts}")
     });
     cut.into_iter().chain(skipped).collect()
+}
+
+/// Texts in a language that the model's published weights were not trained on.
+fn foreign(arm: &ArmRuns) -> Option<String> {
+    let words = arm.runs.iter().find_map(|run| run.config.language.as_ref()?.warning())?;
+    Some(format!("{} ({}): {words}", arm.model, arm.arm))
 }
 
 /// An arm's runs that give every test item the same class.

@@ -48,6 +48,11 @@ impl<'a> ArmRuns<'a> {
         format!("{} ({})", self.model, self.arm)
     }
 
+    /// The head of its runs; `None` where no run is complete.
+    pub(crate) fn head(&self) -> Option<&str> {
+        self.runs.first().map(|run| run.config.settings.head.as_str())
+    }
+
     pub(crate) fn seeds(&self) -> Vec<u64> {
         self.runs.iter().map(|run| run.id.seed).collect()
     }

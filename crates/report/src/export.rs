@@ -27,7 +27,7 @@ pub(crate) fn runs_csv(results: &Results) -> Result<Vec<u8>, ReportError> {
     header.push(format!("selection:{}", results.record.primary_metric));
     header.push("final_loss".to_owned());
     header.extend(COSTS.iter().map(|&name| name.to_owned()));
-    header.push("settings".to_owned());
+    header.extend(["head", "settings"].map(str::to_owned));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let fault = |error: &dyn std::fmt::Display| ReportError::Write {
         file: "runs.csv",
@@ -79,6 +79,7 @@ fn figures(run: &RunResult, metrics: &[&String]) -> Result<Vec<String>, RunError
         cost.trainable_parameters.to_string(),
         cost.flops_per_sample.to_string(),
     ]);
+    cells.push(run.config.settings.head.clone());
     cells.push(run.config.settings.hash()?);
     Ok(cells)
 }

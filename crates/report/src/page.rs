@@ -102,12 +102,13 @@ impl Page<'_> {
         let verdict = self.verdict;
         let metric = &verdict.metric;
         let (sd, above) = ("sd over seeds", "above chance by");
-        let mut header = vec!["model", "arm", "seeds", metric, sd, "95 % interval", above];
+        let mut header = vec!["model", "arm", "head", "seeds", metric, sd, "95 % interval", above];
         header.extend(verdict.experiment.metrics.iter().map(String::as_str));
         let rows = verdict.scores.iter().map(|score| {
             let mut cells = vec![
                 score.model.clone(),
                 score.arm.to_string(),
+                score.head.clone().unwrap_or_else(|| "–".to_owned()),
                 score.seeds.len().to_string(),
                 number(score.mean),
                 number(score.deviation),
@@ -243,6 +244,7 @@ impl Page<'_> {
             let at = scores.and_then(|scores| scores.interval(metric));
             rows.push(vec![
                 run.id.to_string(),
+                run.config.settings.head.clone(),
                 number(value),
                 at.map_or("–".to_owned(), |at| interval(at.low, at.high)),
                 number(run.selection_score(metric)),
@@ -251,17 +253,17 @@ impl Page<'_> {
             ]);
         }
         for run in &self.results.failed {
-            let mut cells = vec![run.id.to_string(), "failed".to_owned()];
-            cells.resize(6, "–".to_owned());
+            let mut cells = vec![run.id.to_string(), "–".to_owned(), "failed".to_owned()];
+            cells.resize(7, "–".to_owned());
             rows.push(cells);
         }
         let caption = format!(
-            "`{metric}` of each run on {}, with the 95 % interval of that very model on new items; \
+            "`{metric}` of each run (model, arm, seed) on {}, with the 95 % interval of that very model on new items; \
              selection is {}.",
             self.of_test,
             of_split(self.verdict.data.as_ref().and_then(|data| data.selection.as_ref()))
         );
-        let header = ["run", "test", "95 % interval", "selection", "final loss", "seconds"];
+        let header = ["run", "head", "test", "95 % interval", "selection", "final loss", "seconds"];
         vec![Block::Heading(2, "Runs".to_owned()), self.table(&caption, &header, rows)]
     }
 

@@ -14,6 +14,8 @@ pub struct ArmScore {
     pub model: String,
     /// What it was shown.
     pub arm: Arm,
+    /// What stands over the encoders; absent where no run is complete.
+    pub head: Option<String>,
     /// Seeds of its complete runs.
     pub seeds: Vec<u64>,
     /// Mean over seeds of the primary metric.
@@ -74,6 +76,7 @@ fn score(arm: &ArmRuns, primary: &Metric, further: &[String], family: usize) -> 
     ArmScore {
         model: arm.model.to_owned(),
         arm: arm.arm,
+        head: arm.head().map(str::to_owned),
         seeds: arm.seeds(),
         mean: values.as_deref().map(mean),
         deviation: values.as_deref().and_then(deviation),

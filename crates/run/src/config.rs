@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mmc_data::TextLanguage;
 use serde::{Deserialize, Serialize};
 
 use crate::{RunError, Settings, toml_file};
@@ -44,7 +45,34 @@ impl DataRecord {
     }
 }
 
-/// The contents of `config.toml`: flat settings, then the tables `versions` and `data`.
+/// The language of the texts that a run trains on, beside those that its model's published weights
+/// know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LanguageRecord {
+    /// English names of the languages that the weights know; never empty.
+    pub spoken: Vec<String>,
+    /// What most of the training texts are in.
+    pub found: TextLanguage,
+}
+
+impl LanguageRecord {
+    /// What a user and a reader of the report should know where the two do not fit.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let TextLanguage { name, share, texts } = &self.found;
+        self.found.is_foreign_to(&self.spoken).then(|| {
+            format!(
+                "{:.0} % of the {texts} training texts looked at are in {name}, and the published \
+                 weights know {} only",
+                100.0 * share,
+                self.spoken.join(" and ")
+            )
+        })
+    }
+}
+
+/// The contents of `config.toml`: flat settings, then the tables `versions`, `data` and, where it
+/// is known, `language`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunConfig {
     /// All settings, resolved.
@@ -53,6 +81,9 @@ pub struct RunConfig {
     pub versions: BTreeMap<String, String>,
     /// The splits and their fingerprints.
     pub data: DataRecord,
+    /// The language of the training texts; absent where the arm shows no text, the weights are
+    /// made from scratch, or there is too little text to tell.
+    pub language: Option<LanguageRecord>,
 }
 
 impl RunConfig {
@@ -97,6 +128,9 @@ impl RunConfig {
         let mut tables = toml::Table::new();
         tables.insert("versions".to_owned(), toml::Value::try_from(&self.versions).map_err(fault)?);
         tables.insert("data".to_owned(), toml::Value::try_from(&self.data).map_err(fault)?);
+        if let Some(language) = &self.language {
+            tables.insert("language".to_owned(), toml::Value::try_from(language).map_err(fault)?);
+        }
         let tables = toml::to_string(&tables).map_err(fault)?;
         Ok(format!("# What this run was started with; written by mmc.\n{settings}\n{tables}"))
     }
@@ -104,6 +138,7 @@ impl RunConfig {
     pub(crate) fn from_toml(text: &str, path: &Path) -> Result<Self, RunError> {
         let fault = |error: toml::de::Error| toml_file::fault(text, path, &error);
         let mut table: toml::Table = text.parse().map_err(fault)?;
+        let language = table.remove("language");
         let mut take = |key: &str| {
             table.remove(key).ok_or_else(|| {
                 let problem = format!(
@@ -121,6 +156,7 @@ impl RunConfig {
             settings: toml::Value::Table(table).try_into().map_err(fault)?,
             versions: versions.try_into().map_err(fault)?,
             data: data.try_into().map_err(fault)?,
+            language: language.map(toml::Value::try_into).transpose().map_err(fault)?,
         })
     }
 }

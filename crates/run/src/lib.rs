@@ -37,7 +37,7 @@ mod toml_file;
 
 pub use atomic::write_atomically;
 pub use choice::{ClassWeights, Freeze, Keep, Pad, Schedule};
-pub use config::{DataRecord, RunConfig, SplitRecord};
+pub use config::{DataRecord, LanguageRecord, RunConfig, SplitRecord};
 pub use error::{ConfigProblem, RunError};
 pub use experiment::{
     DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, RunId,

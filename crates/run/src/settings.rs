@@ -179,7 +179,11 @@ impl PartialSettings {
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let text = std::fs::read_to_string(path).map_err(RunError::io(path))?;
         toml_file::parse(&text, path, &|table| match table {
-            "" => SETTINGS.iter().map(|row| row.name).chain(["versions", "data"]).collect(),
+            "" => SETTINGS
+                .iter()
+                .map(|row| row.name)
+                .chain(["versions", "data", "language"])
+                .collect(),
             _ => Vec::new(),
         })
     }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use mmc_data::Arm;
+use mmc_data::{Arm, TextLanguage};
 use mmc_run::{
-    Cost, DataRecord, EvalRecord, Experiment, ExperimentRecord, PartialSettings, Prediction,
-    Predictions, ResultsFolder, RunConfig, RunError, RunFolder, RunId, SplitRecord, StepRecord,
+    Cost, DataRecord, EvalRecord, Experiment, ExperimentRecord, LanguageRecord, PartialSettings,
+    Prediction, Predictions, ResultsFolder, RunConfig, RunError, RunFolder, RunId, SplitRecord,
+    StepRecord,
 };
 
 fn config() -> RunConfig {
@@ -34,6 +35,10 @@ fn config() -> RunConfig {
         settings: settings.resolve().unwrap(),
         versions: BTreeMap::from([("mmc".to_owned(), "0.1.0".to_owned())]),
         data: DataRecord { train: split("train"), selection: Some(split("val")), test: None },
+        language: Some(LanguageRecord {
+            spoken: vec!["English".to_owned()],
+            found: TextLanguage { name: "Spanish".to_owned(), share: 0.975, texts: 500 },
+        }),
     }
 }
 

@@ -41,6 +41,7 @@ mod error;
 mod feed;
 mod finish;
 mod fit;
+mod language;
 mod optimizer;
 mod place;
 mod plan;

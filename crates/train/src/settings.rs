@@ -10,11 +10,12 @@ use mmc_models::{CheckpointSource, Preset};
 use mmc_ops::Objective;
 use mmc_preprocess::{Order, Padding};
 use mmc_run::{
-    ClassWeights, DataRecord, Keep, Pad, PartialSettings, RunConfig, Settings, SplitRecord,
+    ClassWeights, DataRecord, Keep, LanguageRecord, Pad, PartialSettings, RunConfig, Settings,
+    SplitRecord,
 };
 
 use crate::plan::{Cut, StepPlan};
-use crate::{PredictOptions, Schedule, TrainError};
+use crate::{PredictOptions, Schedule, TrainError, language};
 
 /// A checked run: settings that fit together, the data they name, the weights they start from.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Plan {
     /// What a user should know before the first step, for the caller to show: splits that are
     /// absent, unlabelled or were read with rows left out, settings that have no effect.
     pub notes: Vec<String>,
+    /// The language of the training texts, where the weights were trained on some.
+    pub(crate) language: Option<LanguageRecord>,
     /// Index of the positive class of two.
     pub(crate) positive: usize,
     /// The metric by which the best epoch is chosen.
@@ -82,6 +85,8 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
     let mut read = |name: &str| read_optional(dataset, &root, name, &options, &mut notes);
     let (selection, test) = (read(&study.selection)?, read(&study.test)?);
     let positive = positive_class(&settings, &train.labels)?;
+    let language = language::judge(preset, &source, settings.arm, &train);
+    notes.extend(language.as_ref().and_then(language::note));
     let mut plan = Plan {
         settings,
         preset,
@@ -91,6 +96,7 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
         selection,
         test,
         notes,
+        language,
         positive,
         metric,
     };
@@ -237,6 +243,7 @@ impl Plan {
                 selection: self.selection.as_deref().map(record),
                 test: self.test.as_deref().map(record),
             },
+            language: self.language.clone(),
         }
     }
 

@@ -7,10 +7,10 @@ mod synthetic;
 
 use std::fs;
 
-use mmc_data::Arm;
+use mmc_data::{Arm, TextLanguage};
 use mmc_metrics::auroc;
 use mmc_report::{Answer, Finding, Results, Verdict, read_results, report, verdict, write};
-use mmc_run::{RunId, StepRecord};
+use mmc_run::{LanguageRecord, RunConfig, RunId, StepRecord};
 use synthetic::{ArmTruth, Synthetic, arm, fail};
 
 fn arms(text: f64, both: f64) -> Vec<ArmTruth> {
@@ -285,6 +285,31 @@ fn cut_texts_and_skipped_items_are_in_the_report() {
     }
     // Three arms share the error of the lower end.
     assert!(text.contains("Above chance: lower end at 0.9833, upper end at 0.9500"), "{text}");
+}
+
+#[test]
+fn texts_in_a_language_that_the_weights_do_not_know_are_in_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = Synthetic::new(arms(0.0, 2.0)).write(folder.path());
+    let with_language = |arm: Arm, name: &str| {
+        for seed in 0..3 {
+            let run = written.run(&run("vilt-tiny", arm, seed)).unwrap();
+            let found = TextLanguage { name: name.to_owned(), share: 0.976, texts: 500 };
+            let spoken = vec!["English".to_owned()];
+            let config = run.config().unwrap();
+            let language = Some(LanguageRecord { spoken, found });
+            run.write_config(&RunConfig { language, ..config }).unwrap();
+        }
+    };
+    with_language(Arm::Both, "Spanish");
+    with_language(Arm::Text, "English");
+    let results = read_results(folder.path()).unwrap();
+    let verdict = verdict(&results, 0.02).unwrap();
+    assert_eq!(
+        verdict.alarms,
+        ["vilt-tiny (both): 98 % of the 500 training texts looked at are in Spanish, and the \
+          published weights know English only"]
+    );
 }
 
 #[test]

@@ -185,6 +185,7 @@ impl Synthetic {
                 selection: Some(split("dev_unseen", 60, true)),
                 test: Some(split("test_unseen", self.items, self.labelled)),
             },
+            language: None,
         }
     }
 

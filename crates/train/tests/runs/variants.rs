@@ -6,11 +6,11 @@ use std::fs;
 use candle_core::{Device, Tensor};
 use mmc_data::{ReadOptions, dataset};
 use mmc_models::{FreshHead, LoadRequest, LoraSettings, Parameter, Pass, Trained, load_to_train};
-use mmc_ops::{Objective, Targets};
+use mmc_ops::{Gradients, Objective, Targets};
 use mmc_preprocess::{Order, Padding, Processor, collate};
 use mmc_run::{Freeze, PartialSettings, RunFolder};
 use mmc_train::{
-    AdamW, AdamWSettings, Cut, Outcome, Schedule, StepPlan, add_in_place, resolve, sum_of_squares,
+    AdamW, AdamWSettings, Cut, Outcome, Schedule, StepPlan, resolve, sum_of_squares,
 };
 
 use crate::bench::{Bench, Remains};
@@ -54,9 +54,11 @@ fn naive_losses(bench: &Bench, folder: &str, shard_rows: usize) -> Vec<f64> {
     let steps = StepPlan::of_epochs(4, split.len(), cut, Order::Shuffled { seed: 3 });
     let schedule = Schedule::new(1e-2, 0.1, steps.steps(), mmc_run::Schedule::Linear);
     let objective = Objective::CrossEntropy { class_weights: None, label_smoothing: 0.0 };
+    let mut gradients = Gradients::of(parameters.iter().map(|at| at.var.as_tensor()));
     let mut losses = Vec::new();
     for step in 1..=steps.steps() {
-        let (mut first, mut sum, mut sums) = (0, 0.0, Vec::<Tensor>::new());
+        let (mut first, mut sum) = (0, 0.0);
+        gradients.reset();
         for shard in &steps.rest_of_epoch(step)[0] {
             let examples: Vec<_> =
                 shard.iter().map(|&at| processor.prepare(&split.samples[at]).unwrap()).collect();
@@ -65,19 +67,12 @@ fn naive_losses(bench: &Bench, folder: &str, shard_rows: usize) -> Vec<f64> {
             let pooled = model.encode(&batch, &Pass::evaluate()).unwrap();
             let logits = model.classify(&pooled, &Pass::train(3, step, first)).unwrap();
             let loss = objective.loss_sum(&logits.0, &Targets::Classes(classes)).unwrap();
-            let gradients = loss.backward().unwrap();
-            let of = |at: &&Parameter| gradients.get(at.var.as_tensor()).unwrap().clone();
-            let gradients: Vec<Tensor> = parameters.iter().map(of).collect();
-            if sums.is_empty() {
-                sums = gradients;
-            } else {
-                for (sum, gradient) in sums.iter().zip(&gradients) {
-                    add_in_place(sum, gradient).unwrap();
-                }
-            }
+            gradients.add(&loss).unwrap();
             sum += f64::from(loss.to_scalar::<f32>().unwrap());
             first += shard.len();
         }
+        let sums: Vec<Tensor> =
+            (0..parameters.len()).map(|at| gradients.sum(at).unwrap().clone()).collect();
         let norm = sums.iter().map(|at| sum_of_squares(at).unwrap()).sum::<f64>().sqrt();
         let items = first as f64;
         let scale = (1.0 / (norm / items + 1e-6)).min(1.0) / items;
