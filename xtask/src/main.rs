@@ -11,6 +11,7 @@ macro_rules! say {
     )) };
 }
 
+mod bench;
 mod checkpoints;
 mod ci;
 mod conclusion;
@@ -48,6 +49,9 @@ enum Task {
         /// The script's name without .py; absent: all but those in tests/references/long
         name: Option<String>,
     },
+    /// Time steps of training and inference beside PyTorch, in turns
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Options),
     /// Train the checkpoints in data/checkpoints anew
     #[command(after_help = CHECKPOINTS)]
     Checkpoints,
@@ -106,6 +110,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Experiment(options) => experiment::run(&options),
         Task::References { name } => references::remake(name.as_deref()),
+        Task::Bench(options) => bench::run(&options),
         Task::Checkpoints => checkpoints::remake(),
         Task::Readme => readme::refresh(),
         Task::Tidy => tidy::check(),

@@ -60,6 +60,11 @@ fn scripts(folder: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
     Ok(scripts)
 }
 
+/// The interpreter of `.python`, with the libraries that all scripts use.
+pub(crate) fn environment(root: &Path) -> Result<PathBuf, Failure> {
+    python(root, &root.join("tests/references"))
+}
+
 /// The interpreter of `.python`, with exactly the pinned libraries in it. Of those in
 /// `requirements_alone.txt` only the files are wanted, so what they depend on stays away.
 fn python(root: &Path, folder: &Path) -> Result<PathBuf, Failure> {

@@ -1,0 +1,163 @@
+"""What `crates/train/examples/time_a_step.rs` does, as a user of PyTorch and transformers would type it.
+
+    .python/bin/python xtask/peer/step.py make CASE FOLDER     a checkpoint and batches for both sides
+    .python/bin/python xtask/peer/step.py train|infer FOLDER BATCH.safetensors
+
+The second form answers each line of its input with a line of JSON, as the Rust side does. Weights are
+random, in the published sizes; both sides load the same files. Eager mode, f32, the attention that
+transformers chooses by itself (sdpa), as many threads as the environment allows; AdamW, clipping to
+norm 1, the dropouts of the checkpoint's configuration.
+"""
+
+import json
+import pathlib
+import resource
+import sys
+import time
+
+import numpy
+import torch
+import transformers
+from safetensors.numpy import load_file, save_file
+
+CASES = {
+    # model, rows, text tokens, picture side
+    "bert-16x128": ("bert", 16, 128, None),
+    "bert-16x32": ("bert", 16, 32, None),
+    "vilt-4": ("vilt", 4, 40, 384),
+    "clip-8": ("clip", 8, 32, 224),
+    "flava-4": ("flava", 4, 77, 224),
+}
+CONFIGS = {
+    "bert": (transformers.BertForSequenceClassification, transformers.BertConfig),
+    "vilt": (transformers.ViltForQuestionAnswering, transformers.ViltConfig),
+    "clip": (transformers.CLIPModel, transformers.CLIPConfig),
+    "flava": (transformers.FlavaModel, transformers.FlavaConfig),
+}
+
+
+class Clip(torch.nn.Module):
+    """The `fused` head of mmc on CLIP's two projections."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.backbone = transformers.CLIPModel.from_pretrained(folder)
+        width = self.backbone.config.projection_dim
+        self.head = torch.nn.Sequential(torch.nn.Linear(3 * width, width), torch.nn.GELU(), torch.nn.Linear(width, 2))
+
+    def forward(self, pixel_values, labels=None, **text):
+        text = self.backbone.get_text_features(**text).pooler_output
+        image = self.backbone.get_image_features(pixel_values).pooler_output
+        return self.head(torch.cat([text, image, text * image], dim=1))
+
+
+class Flava(torch.nn.Module):
+    """A linear head on the multimodal encoder's own token."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.backbone = transformers.FlavaModel.from_pretrained(folder)
+        self.head = torch.nn.Linear(self.backbone.config.hidden_size, 2)
+
+    def forward(self, labels=None, **inputs):
+        states = self.backbone(skip_multimodal_encoder=False, **inputs).multimodal_embeddings
+        return self.head(states[:, 0])
+
+
+class Whole(torch.nn.Module):
+    """A class of transformers with its own head."""
+
+    def __init__(self, folder, kind):
+        super().__init__()
+        self.model = kind.from_pretrained(folder)
+
+    def forward(self, labels=None, **inputs):
+        return self.model(**inputs).logits
+
+
+def make(case, folder):
+    name, rows, tokens, side = CASES[case]
+    folder = pathlib.Path(folder)
+    torch.manual_seed(0)
+    if not (folder / "model/model.safetensors").is_file():
+        kind, config = CONFIGS[name]
+        kind(config(**({"id2label": {0: "no", 1: "yes"}} if name in ("bert", "vilt") else {}))).save_pretrained(folder / "model")
+    draw = numpy.random.default_rng(0)
+    mixed = numpy.clip(draw.lognormal(2.75, 0.45, rows).astype(int) + 2, 5, tokens)
+    for batch, lengths in (("equal", numpy.full(rows, tokens)), ("mixed", mixed)):
+        longest = int(lengths.max())
+        ids = draw.integers(1000, 30000, (rows, longest)).astype(numpy.uint32)
+        if name == "clip":
+            ids[:, 0] = 49406
+        for row, length in enumerate(lengths):
+            ids[row, length:] = 0
+            if name == "clip":
+                ids[row, length - 1:] = 49407
+        arrays = {"token_ids": ids, "lengths": lengths.astype(numpy.uint32),
+                  "labels": draw.integers(0, 2, rows).astype(numpy.uint32)}
+        if side:
+            arrays["pixel_values"] = draw.normal(size=(rows, 3, side, side)).astype(numpy.float32)
+        save_file(arrays, folder / f"{batch}.safetensors")
+
+
+def load(folder):
+    kind = json.loads((folder / "config.json").read_text())["model_type"]
+    if kind == "clip":
+        return Clip(folder)
+    if kind == "flava":
+        return Flava(folder)
+    return Whole(folder, CONFIGS[kind][0])
+
+
+def inputs_of(path):
+    arrays = load_file(path)
+    ids = torch.from_numpy(arrays["token_ids"].astype(numpy.int64))
+    lengths = torch.from_numpy(arrays["lengths"].astype(numpy.int64))
+    inputs = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
+    if "pixel_values" in arrays:
+        inputs["pixel_values"] = torch.from_numpy(arrays["pixel_values"])
+    return inputs, torch.from_numpy(arrays["labels"].astype(numpy.int64))
+
+
+def status(name):
+    for line in open("/proc/self/status"):
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+
+
+def cpu():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main(kind, folder, batch):
+    model = load(pathlib.Path(folder))
+    inputs, labels = inputs_of(batch)
+    training = kind == "train"
+    model.train(training)
+    decayed = [p for n, p in model.named_parameters() if p.ndim > 1]
+    others = [p for n, p in model.named_parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}], lr=2e-5)
+    before = status("VmRSS:")
+    print(json.dumps({"ready": True}), flush=True)
+    for _ in sys.stdin:
+        begun, used = time.perf_counter(), cpu()
+        if training:
+            loss = torch.nn.functional.cross_entropy(model(labels=labels, **inputs), labels)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+        else:
+            with torch.inference_mode():
+                loss = torch.nn.functional.cross_entropy(model(labels=labels, **inputs), labels)
+        wall, used = time.perf_counter() - begun, cpu() - used
+        print(json.dumps({"wall": wall, "cpu": used, "loss": loss.item()}), flush=True)
+    print(json.dumps({"peak": status("VmHWM:"), "before": before}), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "make":
+        make(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])
