@@ -1,10 +1,13 @@
 //! Folders in Hugging Face layout: in and out.
 
 mod head;
+mod pickle;
 mod save;
 mod source;
+mod state_dict;
 mod weights;
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::Path;
 
@@ -184,6 +187,7 @@ pub fn load(request: &LoadRequest<'_>) -> Result<Loaded, ModelError> {
         head: head.plan,
         output: kind.output,
         initialiser,
+        asked: Cell::new(0),
     };
     let mut parameters = Parameters {
         source: Source::Checkpoint(source),
