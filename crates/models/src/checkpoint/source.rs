@@ -97,7 +97,8 @@ impl CheckpointTensors<'_> {
             return if optional { self.made(name, shape) } else { Err(self.missing(name)) };
         };
         let found = self.weights.shape(raw).unwrap_or_default();
-        if found != shape {
+        let grows = name == MODALITIES && grows_by_a_row(found, shape);
+        if found != shape && !grows {
             return Err(ModelError::Shape {
                 path: self.weights.path().to_owned(),
                 name: raw.clone(),
@@ -106,7 +107,11 @@ impl CheckpointTensors<'_> {
             });
         }
         self.count(name, shape)?;
-        let tensor = self.weights.read(raw)?;
+        let mut tensor = self.weights.read(raw)?;
+        if grows {
+            tracing::warn!("`{name}`: its row for the second picture begins as the first one's");
+            tensor = Tensor::cat(&[&tensor, &tensor.narrow(0, 1, 1)?], 0)?;
+        }
         Ok(Some(match order {
             Some(order) => tensor.index_select(&Tensor::new(order.as_slice(), &Device::Cpu)?, 0)?,
             None => tensor,
@@ -122,6 +127,15 @@ impl CheckpointTensors<'_> {
     fn missing(&self, name: &str) -> ModelError {
         ModelError::MissingTensor { path: self.weights.path().to_owned(), name: name.to_owned() }
     }
+}
+
+/// ViLT's table of modalities: text, picture, and the second picture of a pair.
+const MODALITIES: &str = "vilt.embeddings.token_type_embeddings.weight";
+
+/// Whether a table of text and picture is to be one of two pictures, which ViLT's authors begin
+/// with a copy of the first one's row.
+fn grows_by_a_row(found: &[usize], wanted: &[usize]) -> bool {
+    matches!((found, wanted), (&[2, width], &[3, same]) if width == same)
 }
 
 /// Beginnings of names that a classifier has no use for: heads of language models and of
