@@ -96,14 +96,11 @@ impl Partial {
     /// Makes the file of all rows, in its own format, and removes the folder.
     pub(crate) fn finish(self, out: &Path) -> Result<(), Failure> {
         let rows = self.path("rows.jsonl");
-        match out.extension().and_then(|extension| extension.to_str()) {
-            Some("jsonl") => fs::rename(rows, out)?,
-            Some("csv") => {
-                let whole = self.path("whole.csv");
-                self.table(&rows, &whole)?;
-                fs::rename(whole, out)?;
-            }
-            _ => Predictions::read(&rows)?.write(out)?,
+        if out.extension().is_some_and(|extension| extension == "jsonl") {
+            fs::rename(rows, out)?;
+        } else {
+            // Which columns there are depends on every row.
+            Predictions::read(&rows)?.write(out)?;
         }
         self.remove()
     }
@@ -112,35 +109,7 @@ impl Partial {
     pub(crate) fn remove(self) -> Result<(), Failure> {
         Ok(fs::remove_dir_all(self.folder)?)
     }
-
-    /// Turns rows into CSV, some at a time: there may be millions.
-    fn table(&self, rows: &Path, whole: &Path) -> Result<(), Failure> {
-        let (some, some_csv) = (self.path("some.jsonl"), self.path("some.csv"));
-        let mut lines = BufReader::new(File::open(rows)?).lines();
-        let mut whole = File::create(whole)?;
-        let mut header = None;
-        loop {
-            let taken = lines.by_ref().take(ROWS_AT_ONCE).collect::<Result<Vec<_>, _>>()?;
-            if taken.is_empty() {
-                return Ok(whole.sync_all()?);
-            }
-            fs::write(&some, taken.join("\n") + "\n")?;
-            let part = Predictions::read(&some)?;
-            if header.is_none() {
-                let none = Predictions { classes: part.classes.clone(), rows: Vec::new() };
-                none.write(&some_csv)?;
-                let bytes = fs::read(&some_csv)?;
-                whole.write_all(&bytes)?;
-                header = Some(bytes.len());
-            }
-            part.write(&some_csv)?;
-            whole.write_all(&fs::read(&some_csv)?[header.unwrap_or(0)..])?;
-        }
-    }
 }
-
-/// Rows that are turned into CSV at once.
-const ROWS_AT_ONCE: usize = 4096;
 
 #[cfg(test)]
 mod tests {
