@@ -36,7 +36,7 @@ pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
     }
     let rows_of_part = inputs.rows_of_part();
     let partial = Partial::open(&typed.out, inputs.about(&typed.input)?, typed.resume)?;
-    let mut vectors = Vectors::open(partial, rows_of_part)?;
+    let mut vectors = Vectors::open(partial, rows_of_part);
     let rows = inputs.split.len();
     let begun_at = vectors.rows().min(rows);
     if begun_at > 0 {

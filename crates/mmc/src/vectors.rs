@@ -20,14 +20,14 @@ pub(crate) struct Vectors {
 
 impl Vectors {
     /// The parts that lie there, counted up to the first that is missing.
-    pub(crate) fn open(partial: Partial, rows_of_part: usize) -> Result<Self, Failure> {
+    pub(crate) fn open(partial: Partial, rows_of_part: usize) -> Self {
         let mut vectors = Self { partial, parts: 0, width: 0, rows: 0 };
         while let Ok(numbers) = fs::metadata(vectors.numbers(vectors.parts)) {
             vectors.parts += 1;
             vectors.rows += rows_of_part;
             vectors.width = usize::try_from(numbers.len()).unwrap_or(0) / (4 * rows_of_part);
         }
-        Ok(vectors)
+        vectors
     }
 
     /// Rows that are there.

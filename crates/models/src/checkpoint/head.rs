@@ -79,7 +79,7 @@ pub(crate) fn head_for(
     }
 }
 
-/// The most classes: ImageNet's full tree has 21,841.
+/// The most classes: the largest public label sets have about 22,000.
 const MOST_CLASSES: usize = 1 << 17;
 
 /// The checkpoint's own classes: their names, else `LABEL_0`, `LABEL_1`, …

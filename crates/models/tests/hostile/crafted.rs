@@ -54,7 +54,9 @@ fn item(pickle: &mut Vec<u8>, name: &str, shape: &[i64], strides: &[i64], offset
     whole(pickle, offset);
     for numbers in [shape, strides] {
         pickle.push(b'(');
-        numbers.iter().for_each(|&number| whole(pickle, number));
+        for &number in numbers {
+            whole(pickle, number);
+        }
         pickle.push(b't');
     }
     pickle.extend(b"\x89}tR");

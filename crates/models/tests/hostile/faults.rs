@@ -110,7 +110,9 @@ fn a_text_longer_than_its_pickle() {
 #[test]
 fn tuples_of_tuples_are_not_copied() {
     let mut pickle = b"N".to_vec();
-    (0..40).for_each(|_| pickle.extend(b"q\x00h\x00\x86"));
+    for _ in 0..40 {
+        pickle.extend(b"q\x00h\x00\x86");
+    }
     pickle.push(b'.');
     assert!(refused_pickle(&pickle).contains("holds no dict of tensors"));
 }
@@ -143,7 +145,9 @@ fn many_names_for_the_same_numbers() {
         add(format!("bert.embeddings.{table}_embeddings.weight"), &[rows, hidden]);
     }
     let norm = |prefix: String, add: &mut dyn FnMut(String, &[i64])| {
-        ["weight", "bias"].iter().for_each(|kind| add(format!("{prefix}.{kind}"), &[hidden]));
+        for kind in ["weight", "bias"] {
+            add(format!("{prefix}.{kind}"), &[hidden]);
+        }
     };
     norm("bert.embeddings.LayerNorm".to_owned(), &mut add);
     for layer in 0..100 {

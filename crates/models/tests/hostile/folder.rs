@@ -78,8 +78,9 @@ pub(crate) fn limit(folder: &Path) -> usize {
     let mut limit = 128 << 20;
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let weights = name.ends_with(".bin") || name.ends_with(".safetensors");
+        let path = entry.path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let weights = matches!(ending, Some("bin" | "safetensors"));
         limit += entry.metadata().unwrap().len() as usize * if weights { 8 } else { 128 };
     }
     limit

@@ -89,7 +89,9 @@ fn item(
     pickle.extend(b"tQK\x00");
     for numbers in [shape, strides] {
         pickle.push(b'(');
-        numbers.iter().for_each(|&number| whole(pickle, number));
+        for &number in numbers {
+            whole(pickle, number);
+        }
         pickle.push(b't');
     }
     pickle.extend(b"\x89ccollections\nOrderedDict\n)RtR");
