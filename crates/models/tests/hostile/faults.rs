@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 use mmc_data::Arm;
@@ -14,6 +14,11 @@ use super::crafted::{aliases, archive, archive_of, tensor};
 use super::folder::limit;
 use super::kinds::fixtures;
 use super::memory::measured;
+
+/// What another test takes meanwhile would be counted too.
+fn alone() -> MutexGuard<'static, ()> {
+    crate::ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A fixture with some of its files exchanged.
 fn folder(base: &str, files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -38,7 +43,6 @@ fn configured(base: &str, file: &str, change: impl FnOnce(&mut Value)) -> tempfi
 
 /// Why a folder does not load, within the memory that is allowed.
 fn refused(folder: &Path) -> String {
-    let _alone = crate::ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (labels, fresh_head) = (&[][..], FreshHead::Allowed { seed: 0 });
     let device = &Device::Cpu;
     let request =
@@ -49,7 +53,6 @@ fn refused(folder: &Path) -> String {
 }
 
 fn refused_processor(folder: &Path, arm: Arm) -> String {
-    let _alone = crate::ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let work = || Processor::from_folder(folder, arm).expect_err("it must not load").to_string();
     let (problem, bytes) = measured(work);
     assert!(bytes <= limit(folder), "{bytes} bytes for: {problem}");
@@ -68,6 +71,7 @@ fn refused_tensor(shape: &[i64], strides: &[i64], offset: i64) -> String {
 
 #[test]
 fn a_pickle_that_claims_a_terabyte() {
+    let _alone = alone();
     let problem = refused_tensor(&[71, 32], &[32, 1], 0);
     assert!(problem.contains("asks for more numbers than the 64 "), "{problem}");
     refused_tensor(&[1 << 40], &[1], 0);
@@ -76,12 +80,14 @@ fn a_pickle_that_claims_a_terabyte() {
 
 #[test]
 fn strides_of_zero_make_no_terabyte() {
+    let _alone = alone();
     let problem = refused_tensor(&[71, 32], &[0, 0], 0);
     assert!(problem.contains("asks for more numbers"), "{problem}");
 }
 
 #[test]
 fn an_offset_beyond_the_numbers() {
+    let _alone = alone();
     refused_tensor(&[71, 32], &[32, 1], i64::MAX);
     refused_tensor(&[71, 32], &[32, 1], -1);
     refused_tensor(&[71, 32], &[i64::MAX, i64::MAX], 1);
@@ -90,6 +96,7 @@ fn an_offset_beyond_the_numbers() {
 /// candle takes items out of tuples without asking whether they are there.
 #[test]
 fn descriptions_that_are_too_short() {
+    let _alone = alone();
     for arguments in [&b"("[..], b"(N", b"(NK\x00", b"(NK\x00)", b"(NK\x00))", b"()QK\x00))"] {
         let start = b"}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n";
         refused_pickle(&[&start[..], arguments, b"tRs."].concat());
@@ -103,12 +110,14 @@ fn descriptions_that_are_too_short() {
 /// A text that claims four gigabytes in a pickle of ten bytes.
 #[test]
 fn a_text_longer_than_its_pickle() {
+    let _alone = alone();
     assert!(refused_pickle(b"X\xff\xff\xff\xff....").contains("the end is missing"));
 }
 
 /// Each tuple holds the one before it twice, by reference: copies would be 2^40.
 #[test]
 fn tuples_of_tuples_are_not_copied() {
+    let _alone = alone();
     let mut pickle = b"N".to_vec();
     for _ in 0..40 {
         pickle.extend(b"q\x00h\x00\x86");
@@ -119,6 +128,7 @@ fn tuples_of_tuples_are_not_copied() {
 
 #[test]
 fn a_million_tuples_deep() {
+    let _alone = alone();
     let pickle = [b"N".to_vec(), [0x85].repeat(1_000_000), b".".to_vec()].concat();
     refused_pickle(&pickle);
 }
@@ -126,6 +136,7 @@ fn a_million_tuples_deep() {
 /// All the names of a BERT of 100 layers, each for the same 262,144 numbers: 300 MiB of one.
 #[test]
 fn many_names_for_the_same_numbers() {
+    let _alone = alone();
     let hidden = 256;
     let folder = configured("bert-old", "config.json", |config| {
         for (key, value) in [
@@ -175,6 +186,7 @@ fn many_names_for_the_same_numbers() {
 
 #[test]
 fn a_pickle_from_before_pytorch_1_6() {
+    let _alone = alone();
     let old = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
     let folder = folder("bert-old", &[("pytorch_model.bin", old)]);
     let problem = refused(folder.path());
@@ -184,6 +196,7 @@ fn a_pickle_from_before_pytorch_1_6() {
 /// A directory that names more files than an archive of weights has.
 #[test]
 fn an_archive_of_a_hundred_thousand_files() {
+    let _alone = alone();
     use std::io::Write;
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let stored =
@@ -199,6 +212,7 @@ fn an_archive_of_a_hundred_thousand_files() {
 
 #[test]
 fn a_header_longer_than_its_file() {
+    let _alone = alone();
     for length in [7, 8, 1 << 20, 1 << 40, u64::MAX] {
         let bytes = [&u64::to_le_bytes(length)[..], b"{}"].concat();
         refused(folder("bert", &[("model.safetensors", &bytes)]).path());
@@ -207,6 +221,7 @@ fn a_header_longer_than_its_file() {
 
 #[test]
 fn a_tensor_in_two_files() {
+    let _alone = alone();
     let mut bytes = Vec::new();
     let whole =
         candle_core::safetensors::load(fixtures().join("clip/mmc_head.safetensors"), &Device::Cpu);
@@ -224,6 +239,7 @@ fn a_tensor_in_two_files() {
 /// A head of no columns may have any number of rows, of which each would get a name.
 #[test]
 fn a_head_of_a_trillion_rows_and_no_columns() {
+    let _alone = alone();
     let header = r#"{"classifier.weight":{"dtype":"F32","shape":[1099511627776,0],"data_offsets":[0,0]},
         "bert.embeddings.word_embeddings.weight":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
@@ -237,6 +253,7 @@ fn a_head_of_a_trillion_rows_and_no_columns() {
 /// The square of the grid was more than a number holds.
 #[test]
 fn a_picture_of_a_trillion_patches() {
+    let _alone = alone();
     let folder = configured("clip", "config.json", |config| {
         config["vision_config"]["image_size"] = json!(1u64 << 40);
         config["vision_config"]["patch_size"] = json!(1);
@@ -247,6 +264,7 @@ fn a_picture_of_a_trillion_patches() {
 
 #[test]
 fn a_billion_layers_and_a_trillion_channels() {
+    let _alone = alone();
     for (key, number) in [("num_hidden_layers", 1_000_000_000u64), ("hidden_size", 1 << 40)] {
         for base in ["bert", "roberta", "vilt"] {
             refused(configured(base, "config.json", |config| config[key] = json!(number)).path());
@@ -257,6 +275,7 @@ fn a_billion_layers_and_a_trillion_channels() {
 /// The fused head would have three times the square of a width that one row of the file has.
 #[test]
 fn a_fresh_head_wider_than_its_files_account_for() {
+    let _alone = alone();
     let width = 100_000usize;
     let folder = configured("clip", "config.json", |config| {
         config["projection_dim"] = json!(width);
@@ -277,6 +296,7 @@ fn a_fresh_head_wider_than_its_files_account_for() {
 /// The whole value stood in the error.
 #[test]
 fn an_error_does_not_repeat_a_megabyte() {
+    let _alone = alone();
     let long = "x".repeat(1 << 20);
     let folder = configured("bert", "config.json", |config| config["model_type"] = json!(long));
     assert!(refused(folder.path()).len() < 1000);
@@ -285,6 +305,7 @@ fn an_error_does_not_repeat_a_megabyte() {
 
 #[test]
 fn a_configuration_of_many_megabytes() {
+    let _alone = alone();
     let folder = configured("bert", "config.json", |config| {
         config["x"] = json!(vec![0; 3 << 20]);
     });
@@ -295,6 +316,7 @@ fn a_configuration_of_many_megabytes() {
 /// One more than the largest number is none.
 #[test]
 fn a_pad_id_that_is_the_largest_number() {
+    let _alone = alone();
     let folder = configured("roberta", "config.json", |config| {
         config["pad_token_id"] = json!(u64::MAX);
     });
@@ -304,6 +326,7 @@ fn a_pad_id_that_is_the_largest_number() {
 
 #[test]
 fn pictures_of_gigabytes() {
+    let _alone = alone();
     for (key, value) in [
         ("size", json!({"height": 65_535, "width": 65_535})),
         ("crop_size", json!(65_535)),
@@ -323,6 +346,7 @@ fn pictures_of_gigabytes() {
 /// The library indexes a table with the name and panics.
 #[test]
 fn a_template_that_names_a_token_it_lacks() {
+    let _alone = alone();
     let folder = configured("bert", "tokenizer.json", |tokenizer| {
         tokenizer["post_processor"]["special_tokens"].as_object_mut().unwrap().remove("[SEP]");
     });
@@ -332,6 +356,7 @@ fn a_template_that_names_a_token_it_lacks() {
 /// Thirty doublings of a letter are a gigabyte.
 #[test]
 fn replacements_that_double_a_text() {
+    let _alone = alone();
     let step = json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"});
     let folder = configured("bert", "tokenizer.json", |tokenizer| {
         tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": vec![step; 30]});
@@ -342,6 +367,7 @@ fn replacements_that_double_a_text() {
 /// The library cuts the second part of a merge at the prefix's length.
 #[test]
 fn a_prefix_longer_than_the_pieces() {
+    let _alone = alone();
     let folder = configured("roberta", "tokenizer.json", |tokenizer| {
         tokenizer["model"]["continuing_subword_prefix"] = json!("a long prefix");
     });
@@ -351,6 +377,7 @@ fn a_prefix_longer_than_the_pieces() {
 /// A random choice among merges would give a text other tokens each time.
 #[test]
 fn a_tokenizer_with_dropout() {
+    let _alone = alone();
     let folder = configured("roberta", "tokenizer.json", |tokenizer| {
         tokenizer["model"]["dropout"] = json!(0.1);
     });
