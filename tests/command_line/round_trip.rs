@@ -327,3 +327,52 @@ fn a_made_up_set_is_checked_and_described() {
     let info = place.mmc(&format!("data info {set}")).done();
     assert!(info.contains("train") && info.contains("40"), "{info}");
 }
+
+/// A call that is killed in the middle costs the part that it was at: the rest is kept, and the
+/// files end with the same bytes.
+#[test]
+fn killed_and_resumed_vectors_and_predictions_end_identical() {
+    let place = Place::with_table();
+    place.mmc(&format!("{TRAIN} --model bert-tiny --epochs 1 --out run")).done();
+    let mut table = String::from("id,text\n");
+    for row in 0..6_000 {
+        writeln!(table, "row-{row},a good or bad thing number {row}").unwrap();
+    }
+    place.write("rows.csv", table);
+    let inputs = "--checkpoint run/checkpoint --input rows.csv";
+    for (verb, ending) in
+        [("embed", "safetensors"), ("predict", "jsonl"), ("predict", "csv"), ("predict", "parquet")]
+    {
+        place.mmc(&format!("{verb} {inputs} --out whole.{ending}")).done();
+        let words = format!("{verb} {inputs} --out killed.{ending}");
+        let mut child = place.command(&words).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let partial = place.path(&format!("killed.{ending}.partial"));
+        let begun = |name: &str| partial.join(name).exists();
+        let parts = if verb == "embed" { "1.f32" } else { "rows.jsonl" };
+        while !begun(parts) && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success(), "{words} ended before it was killed");
+        assert!(begun("about.json") && !place.path(&format!("killed.{ending}")).exists());
+
+        let refused = place.mmc(&words);
+        assert!(refused.code == 2 && refused.stderr.contains("--resume"), "{}", refused.stderr);
+        let resumed = place.mmc(&format!("{words} --resume"));
+        assert!(resumed.stderr.contains("goes on after row"), "{}", resumed.stderr);
+        resumed.done();
+        for suffix in ["", ".ids.jsonl"] {
+            let read = |name: &str| fs::read(place.path(&format!("{name}.{ending}{suffix}")));
+            let (whole, killed) = (read("whole").ok(), read("killed").ok());
+            assert!(whole.is_some() || !suffix.is_empty());
+            assert!(whole == killed, "{words}{suffix}");
+        }
+        assert!(!partial.exists());
+        let again = place.mmc(&format!("{words} --resume")).done();
+        assert!(again.contains("complete already"), "{again}");
+    }
+    place.edit("rows.csv", "row-0,", "other-0,");
+    let words = format!("embed {inputs} --out killed.safetensors --resume");
+    let refused = place.mmc(&words);
+    assert!(refused.code == 2 && refused.stderr.contains("`other-0`"), "{}", refused.stderr);
+}

@@ -119,6 +119,10 @@ fn full_steps() -> Vec<Step> {
         environment: &[("PROPTEST_CASES", "20000")],
         ..cargo("random inputs", &format!("test -p {properties} --lib --tests"))
     });
+    steps.push(Step {
+        environment: &[("MMC_MUTATIONS", "100000")],
+        ..cargo("damaged checkpoints", "test -p mmc-models --test hostile")
+    });
     // No package has features of its own, so the matrix is that of their dependencies: each must
     // ask for what it uses, and not find it switched on by a neighbour.
     let alone = PACKAGES.iter().map(|name| cargo("a package alone", &format!("check -p {name}")));

@@ -172,6 +172,9 @@ pub(crate) struct EmbedArgs {
     /// The file to write: .safetensors; the ids go to FILE.ids.jsonl beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Keep the rows that an interrupted call wrote and go on after them
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 /// `mmc compare`: files of two sides, and what decides.

@@ -1,43 +1,66 @@
-//! `mmc embed`: rows of a file to vectors.
+//! `mmc embed`: rows of a file to vectors, a part at a time, so that an interruption costs one and
+//! memory does not grow with the rows.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use mmc_run::{RunError, write_atomically};
-use mmc_train::{Embeddings, embed};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
+use mmc_train::embed;
+use serde_json::Value;
 
 use crate::checkpoint::For;
 use crate::cli::EmbedArgs;
 use crate::failure::Failure;
 use crate::inputs::Inputs;
 use crate::output::{check_out, print};
+use crate::partial::Partial;
 use crate::progress;
+use crate::vectors::{Vectors, shape_of};
 
 /// Writes the vector of every row, and the ids beside them.
 pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
-    check_out(&typed.out, &["safetensors"])?;
-    check_out(&ids_path(&typed.out), &["jsonl"])?;
+    let ids = ids_path(&typed.out);
+    let complete = typed.resume && typed.out.is_file();
+    let begun = Partial::folder(&typed.out).exists();
+    if !complete {
+        check_out(&typed.out, &["safetensors"])?;
+        // A call that was stopped between its two files left its ids and its parts.
+        if !(typed.resume && begun) {
+            check_out(&ids, &["jsonl"])?;
+        }
+    }
     let inputs = Inputs::read(&typed.input, For::Vectors)?;
-    let checkpoint = &inputs.checkpoint;
-    let split = Arc::new(inputs.split.clone());
-    let bar = progress::rows(split.len(), "embed");
-    let tell = &mut |done: usize| bar.set_position(done as u64);
-    let model = checkpoint.model.as_ref();
-    let found = embed(model, &checkpoint.processor, &split, &checkpoint.options(), tell);
+    if complete {
+        check_complete(&typed.out, &ids, &inputs)?;
+        return print(&format!("{}: complete already, nothing changed", typed.out.display()));
+    }
+    let rows_of_part = inputs.rows_of_part();
+    let partial = Partial::open(&typed.out, inputs.about(&typed.input)?, typed.resume)?;
+    let mut vectors = Vectors::open(partial, rows_of_part);
+    let rows = inputs.split.len();
+    let begun_at = vectors.rows().min(rows);
+    if begun_at > 0 {
+        tracing::info!("{}: goes on after row {begun_at}", typed.out.display());
+    }
+    let bar = progress::rows(rows, "embed");
+    let (mut done, mut cut_texts) = (begun_at, 0);
+    let (checkpoint, options) = (&inputs.checkpoint, inputs.checkpoint.options());
+    while done < rows {
+        let end = rows.min(done + rows_of_part);
+        let part = inputs.part(done, end);
+        let tell = &mut |of_part: usize| bar.set_position((done + of_part) as u64);
+        let model = checkpoint.model.as_ref();
+        let found = embed(model, &checkpoint.processor, &part, &options, tell)?;
+        cut_texts += found.cut_texts;
+        vectors.add(&found)?;
+        done = end;
+    }
     bar.finish_and_clear();
-    let found = found?;
     let input = typed.input.input.display().to_string();
-    checkpoint.warn_of_cut_texts(&input, found.cut_texts, split.len());
-    let width = write(&found, &typed.out)?;
-    print(&format!(
-        "{}: `embeddings` [{}, {width}], ids in {}",
-        typed.out.display(),
-        found.ids.len(),
-        ids_path(&typed.out).display()
-    ))
+    checkpoint.warn_of_cut_texts(&input, cut_texts, rows - begun_at);
+    let width = vectors.finish(&typed.out, &ids)?;
+    let (out, ids) = (typed.out.display(), ids.display());
+    print(&format!("{out}: `embeddings` [{rows}, {width}], ids in {ids}"))
 }
 
 /// `FILE.ids.jsonl`, beside FILE.
@@ -47,24 +70,30 @@ fn ids_path(out: &Path) -> PathBuf {
     out.with_file_name(name)
 }
 
-/// Writes the ids first, so that vectors without ids never lie about; returns the width.
-fn write(found: &Embeddings, out: &Path) -> Result<usize, Failure> {
-    let rows = found.rows.to_vec2::<f32>()?; // [rows, width]
-    let width = rows.first().map_or(0, Vec::len);
-    let bytes: Vec<u8> = rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
-    let view = TensorView::new(Dtype::F32, vec![rows.len(), width], &bytes)?;
-    let file = safetensors::serialize([("embeddings", view)], None)?;
-    let ids = ids_path(out);
-    write_atomically(&ids, |to| {
-        for id in &found.ids {
-            let line = serde_json::json!({ "id": id }).to_string();
-            writeln!(to, "{line}").map_err(|source| RunError::Io { path: ids.clone(), source })?;
+/// Refuses files that are there and are not those of these rows.
+fn check_complete(out: &Path, ids: &Path, inputs: &Inputs) -> Result<(), Failure> {
+    let other = |why: &str| {
+        Failure::usage(format!(
+            "{}: is there already and {why}; remove it or give another --out",
+            out.display()
+        ))
+    };
+    let found = shape_of(out)?.ok_or_else(|| other("is no file of vectors"))?;
+    if found.0 != inputs.split.len() {
+        return Err(other(&format!(
+            "has {} rows where the input has {}",
+            found.0,
+            inputs.split.len()
+        )));
+    }
+    let lines = File::open(ids).map_err(|_error| other("its ids are missing"))?;
+    let mut lines = BufReader::new(lines).lines();
+    for sample in &inputs.split.samples {
+        let line = lines.next().transpose()?.unwrap_or_default();
+        let found: Value = serde_json::from_str(&line).unwrap_or_default();
+        if found["id"] != sample.id.as_str() {
+            return Err(other(&format!("has another row where the input has `{}`", sample.id)));
         }
-        Ok(())
-    })?;
-    let path = out.to_owned();
-    write_atomically(out, |to| {
-        to.write_all(&file).map_err(|source| RunError::Io { path, source })
-    })?;
-    Ok(width)
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The rows that `predict` and `embed` read.
 
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +10,9 @@ use mmc_data::{Split, read_inputs};
 use crate::checkpoint::{Checkpoint, For};
 use crate::cli::InputArgs;
 use crate::failure::Failure;
+
+/// Rows that are written at once, about.
+const PART: usize = 256;
 
 /// A checkpoint and the rows it is asked about.
 pub(crate) struct Inputs {
@@ -36,6 +41,25 @@ impl Inputs {
         Ok(Self { checkpoint, split: Split::of_inputs(&typed.input, samples) })
     }
 
+    /// Rows that are written at once: a multiple of those of a forward pass, so that parts do not
+    /// change what is computed together.
+    pub(crate) fn rows_of_part(&self) -> usize {
+        let rows_of_pass = self.checkpoint.options().rows;
+        (PART / rows_of_pass).max(1) * rows_of_pass
+    }
+
+    /// What must be the same for two calls to write one file.
+    pub(crate) fn about(&self, typed: &InputArgs) -> Result<serde_json::Value, Failure> {
+        Ok(serde_json::json!({
+            "checkpoint": digests(&typed.checkpoint)?,
+            "classes": self.checkpoint.labels,
+            "input": digest(&typed.input)?,
+            "max_length": self.checkpoint.processor.max_length(),
+            "padding": format!("{:?}", self.checkpoint.options().padding),
+            "rows": self.checkpoint.options().rows,
+        }))
+    }
+
     /// The rows from `first` to `end`.
     pub(crate) fn part(&self, first: usize, end: usize) -> Arc<Split> {
         let samples = self.split.samples[first..end].to_vec();
@@ -48,4 +72,25 @@ fn folder_of(file: &Path) -> PathBuf {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     }
+}
+
+/// Digests of the files of a checkpoint, by name: whatever its weights are in.
+fn digests(folder: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let mut digests = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_file() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            digests.insert(name, digest(&path)?);
+        }
+    }
+    Ok(digests)
+}
+
+/// Hex SHA-256 of a file.
+fn digest(path: &Path) -> Result<String, Failure> {
+    use sha2::{Digest, Sha256};
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(format!("{:x}", hasher.finalize()))
 }

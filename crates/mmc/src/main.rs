@@ -18,6 +18,7 @@ mod predict;
 mod progress;
 mod report;
 mod train;
+mod vectors;
 
 use std::process::ExitCode;
 

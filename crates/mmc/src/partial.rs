@@ -1,7 +1,7 @@
 //! A file that is written in parts: the parts lie in a folder beside it until it is whole.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use mmc_run::Predictions;
@@ -17,11 +17,16 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    /// The folder for `out`, to go on where another call ended if `resume`.
-    pub(crate) fn open(out: &Path, about: Value, resume: bool) -> Result<Self, Failure> {
+    /// `OUT.partial`.
+    pub(crate) fn folder(out: &Path) -> PathBuf {
         let mut name = out.file_name().unwrap_or_default().to_os_string();
         name.push(".partial");
-        let partial = Self { folder: out.with_file_name(name), about };
+        out.with_file_name(name)
+    }
+
+    /// The folder for `out`, to go on where another call ended if `resume`.
+    pub(crate) fn open(out: &Path, about: Value, resume: bool) -> Result<Self, Failure> {
+        let partial = Self { folder: Self::folder(out), about };
         if !partial.folder.exists() {
             return Ok(partial);
         }
@@ -42,7 +47,8 @@ impl Partial {
         Ok(partial)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -52,22 +58,33 @@ impl Partial {
         if !path.exists() {
             return Ok(0);
         }
-        let text = fs::read(&path)?;
-        let ends =
-            text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-        let ends: Vec<usize> = ends.collect();
-        let rows = ends.len() / rows_of_a_part * rows_of_a_part;
-        let end = rows.checked_sub(1).map_or(0, |last| ends[last]);
-        fs::write(&path, &text[..end])?;
-        Ok(rows)
+        // A line at a time: there may be millions.
+        let mut lines = BufReader::new(File::open(&path)?);
+        let (mut line, mut rows, mut at, mut end, mut kept) = (Vec::new(), 0, 0, 0, 0);
+        while lines.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+            at += line.len() as u64;
+            rows += 1;
+            if rows % rows_of_a_part == 0 {
+                (end, kept) = (at, rows);
+            }
+            line.clear();
+        }
+        File::options().write(true).open(&path)?.set_len(end)?;
+        Ok(kept)
     }
 
-    /// Adds rows in one write.
-    pub(crate) fn append(&self, rows: &Predictions) -> Result<(), Failure> {
+    /// Makes the folder where it is not there yet.
+    pub(crate) fn begin(&self) -> Result<(), Failure> {
         if !self.folder.exists() {
             fs::create_dir(&self.folder)?;
             fs::write(self.path("about.json"), serde_json::to_string_pretty(&self.about)?)?;
         }
+        Ok(())
+    }
+
+    /// Adds rows in one write.
+    pub(crate) fn append(&self, rows: &Predictions) -> Result<(), Failure> {
+        self.begin()?;
         let part = self.path("part.jsonl");
         rows.write(&part)?;
         let mut file =
@@ -82,8 +99,14 @@ impl Partial {
         if out.extension().is_some_and(|extension| extension == "jsonl") {
             fs::rename(rows, out)?;
         } else {
+            // Which columns there are depends on every row.
             Predictions::read(&rows)?.write(out)?;
         }
+        self.remove()
+    }
+
+    /// Removes the folder.
+    pub(crate) fn remove(self) -> Result<(), Failure> {
         Ok(fs::remove_dir_all(self.folder)?)
     }
 }

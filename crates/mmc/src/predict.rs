@@ -13,9 +13,6 @@ use crate::output::{check_out, print};
 use crate::partial::Partial;
 use crate::progress;
 
-/// Rows that are written at once, about.
-const PART: usize = 256;
-
 /// Classifies every row and writes the file.
 pub(crate) fn run(typed: &PredictArgs) -> Result<(), Failure> {
     let resumed = typed.resume && typed.out.is_file();
@@ -27,11 +24,8 @@ pub(crate) fn run(typed: &PredictArgs) -> Result<(), Failure> {
         check_complete(&typed.out, &inputs)?;
         return print(&format!("{}: complete already, nothing changed", typed.out.display()));
     }
-    // A multiple of the rows of a forward pass, so that parts do not change what is computed
-    // together.
-    let rows_of_pass = inputs.checkpoint.options().rows;
-    let rows_of_part = (PART / rows_of_pass).max(1) * rows_of_pass;
-    let partial = Partial::open(&typed.out, about(typed, &inputs)?, typed.resume)?;
+    let rows_of_part = inputs.rows_of_part();
+    let partial = Partial::open(&typed.out, inputs.about(&typed.input)?, typed.resume)?;
     let rows = inputs.split.len();
     let mut done = partial.keep_whole_parts(rows_of_part)?;
     if done > 0 {
@@ -90,30 +84,4 @@ fn predict_part(
     let tell = &mut |done: usize| bar.set_position((first + done) as u64);
     let model = checkpoint.model.as_ref();
     Ok(predict(model, &checkpoint.processor, &part, &checkpoint.options(), tell)?)
-}
-
-/// What must be the same for two calls to write one file.
-fn about(typed: &PredictArgs, inputs: &Inputs) -> Result<serde_json::Value, Failure> {
-    let checkpoint = &typed.input.checkpoint;
-    Ok(serde_json::json!({
-        "weights": digest(&checkpoint.join("model.safetensors"))?,
-        "head": digest(&checkpoint.join("mmc_head.safetensors"))?,
-        "classes": inputs.checkpoint.labels,
-        "input": digest(&typed.input.input)?,
-        "max_length": inputs.checkpoint.processor.max_length(),
-        "padding": format!("{:?}", inputs.checkpoint.options().padding),
-        "rows": inputs.checkpoint.options().rows,
-    }))
-}
-
-/// Hex SHA-256 of a file; null where there is none.
-fn digest(path: &Path) -> Result<Option<String>, Failure> {
-    use sha2::{Digest, Sha256};
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let mut file = std::fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher)?;
-    Ok(Some(format!("{:x}", hasher.finalize())))
 }

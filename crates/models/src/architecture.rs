@@ -238,6 +238,15 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
     },
 ];
 
+/// `model_type` of parts that transformers saves alone, and of the whole.
+const TOWERS: &[(&str, &str)] = &[
+    ("clip_text_model", "clip"),
+    ("clip_vision_model", "clip"),
+    ("flava_text_model", "flava"),
+    ("flava_image_model", "flava"),
+    ("flava_multimodal_model", "flava"),
+];
+
 /// The width of an encoder's states.
 fn hidden_size(config: &ConfigFile) -> Result<usize, ModelError> {
     config.count("hidden_size", 768)
@@ -250,7 +259,11 @@ impl Architecture {
         ARCHITECTURES.iter().find(|row| row.name == name).ok_or_else(|| {
             let names: Vec<String> =
                 ARCHITECTURES.iter().map(|row| format!("`{}`", row.name)).collect();
-            config.unsupported("model_type", &format!("one of {}", names.join(", ")))
+            let tower = TOWERS.iter().find(|(tower, _)| *tower == name);
+            let hint = tower.map_or_else(String::new, |(_, whole)| {
+                format!("; this is a tower of `{whole}` alone, which is read whole")
+            });
+            config.unsupported("model_type", &format!("one of {}{hint}", names.join(", ")))
         })
     }
 

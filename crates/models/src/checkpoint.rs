@@ -2,10 +2,13 @@
 
 mod adapter;
 mod head;
+mod pickle;
 mod save;
 mod source;
+mod state_dict;
 mod weights;
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::Path;
 
@@ -194,6 +197,7 @@ pub fn load_to_train(request: &LoadRequest<'_>, trained: Trained) -> Result<Load
         head: head.plan,
         output: kind.output,
         initialiser,
+        asked: Cell::new(0),
     };
     let mut parameters = Parameters {
         source: Source::Checkpoint(source),

@@ -3,12 +3,22 @@
 //! Unknown keys are allowed, absent ones and `null` have the architecture's default; a known key
 //! with a value that is not supported is an error.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::ModelError;
+
+/// The largest count that is read: products of two stay whole numbers of 64 bits.
+const MOST: u64 = 1 << 30;
+
+/// The longest side of a picture or patch that is read: its square is such a count.
+const MOST_SIDE: u64 = 1 << 15;
+
+/// The largest JSON file that is read; a `config.json` of 20,000 classes has 1 MiB.
+pub(crate) const MOST_JSON_BYTES: u64 = 4 << 20;
 
 /// The object in a JSON file.
 #[derive(Clone, Debug)]
@@ -56,11 +66,25 @@ impl ConfigFile {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
-    /// A whole number above 0.
+    /// A whole number above 0, at most [`MOST`].
     pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize, ModelError> {
+        self.check_most(key, MOST)?;
         self.read_as(key, default, "a whole number above 0", |value| {
             value.as_u64().filter(|&count| count > 0).and_then(|count| count.try_into().ok())
         })
+    }
+
+    /// Refuses whole numbers, alone or in a list, above `most`.
+    fn check_most(&self, key: &str, most: u64) -> Result<(), ModelError> {
+        let value = self.get(key);
+        let listed = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let largest = value.into_iter().chain(listed).filter_map(Value::as_u64).max();
+        match largest {
+            Some(largest) if largest > most => {
+                Err(self.unsupported(key, &format!("at most {most}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A number, 0 or more.
@@ -79,6 +103,7 @@ impl ConfigFile {
 
     /// The side of a square: a number, or a pair of equal ones.
     pub(crate) fn side(&self, key: &str, default: usize) -> Result<usize, ModelError> {
+        self.check_most(key, MOST_SIDE)?;
         self.read_as(key, default, "a whole number above 0, or a pair of equal ones", |value| {
             let one = |value: &Value| value.as_u64().filter(|&side| side > 0);
             let side = match value.as_array().map(Vec::as_slice) {
@@ -152,19 +177,30 @@ impl ConfigFile {
     }
 }
 
-/// A value as it stands in the file, strings without their quotes.
+/// A value as it stands in the file, strings without their quotes; the beginning of long ones.
 fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let whole = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match whole.char_indices().nth(200) {
+        Some((end, _)) => format!("{} …", &whole[..end]),
+        None => whole,
+    }
 }
 
 /// The object that a JSON file holds, `None` if there is no such file.
 pub(crate) fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, ModelError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(ModelError::Read { path: path.to_owned(), source }),
-    };
+    let unreadable = |source| ModelError::Read { path: path.to_owned(), source };
     let malformed = |line, problem| ModelError::Json { path: path.to_owned(), line, problem };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(unreadable(source)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MOST_JSON_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MOST_JSON_BYTES {
+        let problem = format!("the file has more than {MOST_JSON_BYTES} bytes");
+        return Err(malformed(1, problem));
+    }
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(object)) => Ok(Some(object)),
         Ok(_) => Err(malformed(1, "the file holds no JSON object".to_owned())),

@@ -39,6 +39,13 @@
 //!
 //! [`hub`] fetches a checkpoint from the Hugging Face hub; nothing else uses the network.
 //!
+//! **Files from strangers.** Reading a folder, its processor and one text takes at most 8 times the
+//! bytes of its files of weights, 128 times those of its other files, and 128 MiB, whatever they
+//! say: sizes are held to the files before memory is taken. JSON files have at most 4 MiB,
+//! vocabularies 32 MiB, the header of a safetensors file 8 MiB, the pickle and the directory of a
+//! `pytorch_model.bin` 4 MiB each. Nothing in a pickle is called. `tests/hostile.rs` holds it to
+//! 100,000 damaged folders; what a forward takes depends on the model and is not bounded here.
+//!
 //! Not here: turning samples into batches (`mmc-preprocess`), the training loop (`mmc-train`), any
 //! data set.
 

@@ -3,14 +3,20 @@
 //! Unknown keys are allowed, as are absent ones and `null`; a known key with a value that is not
 //! supported is an error.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::PreprocessError;
+
+/// The largest file that is read but for vocabularies; a `config.json` of 20,000 classes has 1 MiB.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// The largest vocabulary that is read, in either form; RoBERTa's has 2 MiB.
+pub(crate) const MOST_VOCABULARY_BYTES: u64 = 32 << 20;
 
 /// One object of a JSON file.
 #[derive(Clone, Debug)]
@@ -24,7 +30,12 @@ pub(crate) struct Config {
 impl Config {
     /// The object that a file holds, `None` if there is no such file.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, PreprocessError> {
-        let Some(bytes) = read_file(path)? else { return Ok(None) };
+        Self::read_up_to(path, MOST_BYTES)
+    }
+
+    /// The same for a file of at most `most` bytes.
+    pub(crate) fn read_up_to(path: &Path, most: u64) -> Result<Option<Self>, PreprocessError> {
+        let Some(bytes) = read_file(path, most)? else { return Ok(None) };
         let malformed =
             |line, problem| PreprocessError::Json { path: path.to_owned(), line, problem };
         match serde_json::from_slice(&bytes) {
@@ -83,7 +94,7 @@ impl Config {
         PreprocessError::Value {
             path: self.path.clone(),
             key: format!("{}{key}", self.prefix),
-            value: self.get(key).map_or_else(|| "null".to_owned(), Value::to_string),
+            value: self.get(key).map_or_else(|| "null".to_owned(), shown),
             expected: expected.to_owned(),
         }
     }
@@ -98,11 +109,28 @@ impl Config {
     }
 }
 
-/// The bytes of a file, `None` if there is no such file.
-pub(crate) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, PreprocessError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(PreprocessError::Read { path: path.to_owned(), source }),
+/// A value as it stands in the file, the beginning of long ones.
+fn shown(value: &Value) -> String {
+    let whole = value.to_string();
+    match whole.char_indices().nth(200) {
+        Some((end, _)) => format!("{} …", &whole[..end]),
+        None => whole,
     }
+}
+
+/// The bytes of a file of at most `most`, `None` if there is no such file.
+pub(crate) fn read_file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PreprocessError> {
+    let unreadable = |source| PreprocessError::Read { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(unreadable(source)),
+    };
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        let problem = format!("the file has more than {most} bytes");
+        return Err(PreprocessError::Json { path: path.to_owned(), line: 1, problem });
+    }
+    Ok(Some(bytes))
 }

@@ -36,6 +36,7 @@
 
 mod batch;
 mod cache;
+mod definition;
 mod error;
 mod folder;
 mod loader;

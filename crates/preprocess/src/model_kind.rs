@@ -77,7 +77,7 @@ impl ModelKind {
             // Positions start behind the pad id (fairseq's habit).
             Self::Roberta => {
                 let pad_id = config.count("pad_token_id")?.unwrap_or(1);
-                (config.count(key)?.unwrap_or(512), pad_id + 1)
+                (config.count(key)?.unwrap_or(512), pad_id.saturating_add(1))
             }
             Self::Clip => (nested_positions(config, key)?.unwrap_or(77), 0),
             Self::Flava => (nested_positions(config, key)?.unwrap_or(512), 0),

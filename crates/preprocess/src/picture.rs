@@ -140,8 +140,9 @@ impl Family {
             return Ok(SizeRule::Keep);
         }
         let divisor = config.count("size_divisor")?.unwrap_or(32);
-        if divisor == 0 {
-            return Err(config.unsupported("size_divisor", "a whole number, 1 or more"));
+        if !(1..=MOST_SIDE).contains(&(divisor as u64)) {
+            let expected = format!("a whole number from 1 to {MOST_SIDE}");
+            return Err(config.unsupported("size_divisor", &expected));
         }
         let shortest = |edge: usize| match self {
             Self::Vilt => SizeRule::Multiples { shorter: edge, divisor },
@@ -189,9 +190,19 @@ impl Family {
         let level = |level: usize, channel: usize| {
             ((level as f64 * factor) as f32 - mean[channel] as f32) / std[channel] as f32
         };
-        Ok((0..3).map(|channel| std::array::from_fn(|value| level(value, channel))).collect())
+        let levels: Vec<[f32; 256]> =
+            (0..3).map(|channel| std::array::from_fn(|value| level(value, channel))).collect();
+        if levels.iter().flatten().all(|level| level.is_finite()) {
+            Ok(levels)
+        } else {
+            Err(config.unsupported("image_mean", "numbers that leave every level finite"))
+        }
     }
 }
+
+/// The longest side that a processor's file may ask for, in pixels; models see 224 to 576. The
+/// numbers of such a picture take 48 MiB.
+const MOST_SIDE: u64 = 2048;
 
 /// A size as a processor's file writes it.
 enum Sides {
@@ -203,10 +214,7 @@ enum Sides {
 fn sides(config: &Config, key: &str, expected: &str) -> Result<Option<Sides>, PreprocessError> {
     let Some(value) = config.get(key) else { return Ok(None) };
     let whole = |value: &Value| {
-        value
-            .as_u64()
-            .filter(|side| (1..=u64::from(u16::MAX)).contains(side))
-            .map(|side| side as usize)
+        value.as_u64().filter(|side| (1..=MOST_SIDE).contains(side)).map(|side| side as usize)
     };
     let sides = match value {
         Value::Object(object) => {

@@ -1,11 +1,13 @@
 //! From a text to its tokens, by the checkpoint's own tokenizer files.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
-use crate::folder::{Config, read_file};
+use crate::definition;
+use crate::folder::{Config, MOST_VOCABULARY_BYTES, read_file};
 use crate::model_kind::ModelKind;
 use crate::{PreprocessError, Tokens};
 
@@ -34,14 +36,12 @@ impl Tokenization {
         positions: usize,
     ) -> Result<Self, PreprocessError> {
         let files = Files::read(folder, kind)?;
-        let (path, definition) = files.definition(folder)?;
+        let (path, mut definition) = files.definition(folder)?;
         let problem = |problem: String| PreprocessError::Tokenizer { path: path.clone(), problem };
+        definition::check(&mut definition).map_err(problem)?;
         let bytes = serde_json::to_vec(&definition).map_err(|error| problem(error.to_string()))?;
-        let mut tokenizer =
-            Tokenizer::from_bytes(bytes).map_err(|error| problem(error.to_string()))?;
-        // Cutting and padding are ours, whatever the file has stored.
-        tokenizer.with_truncation(None).map_err(|error| problem(error.to_string()))?;
-        tokenizer.with_padding(None);
+        let tokenizer =
+            caught(|| Tokenizer::from_bytes(bytes)).map_err(|error| problem(error.to_string()))?;
         let specials = tokenizer.get_post_processor().map_or(0, |steps| steps.added_tokens(false));
         if specials == 0 {
             return Err(problem("it puts no special tokens around a text".to_owned()));
@@ -74,6 +74,10 @@ impl Tokenization {
 
     /// The tokens of a text, special tokens included, cut on the right but for the closing one.
     pub(crate) fn encode(&self, text: &str) -> tokenizers::Result<Tokens> {
+        caught(|| self.tokens(text))
+    }
+
+    fn tokens(&self, text: &str) -> tokenizers::Result<Tokens> {
         let mut encoding: Encoding = self.tokenizer.encode_fast(text, false)?;
         let full_length = encoding.len() + self.specials;
         encoding.truncate(self.max_length - self.specials, 0, TruncationDirection::Right);
@@ -85,6 +89,13 @@ impl Tokenization {
             full_length,
         })
     }
+}
+
+/// What a call into the tokenizer's library gives. It has given up on odd files before; one must
+/// not end a long run.
+fn caught<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|_panic| Err("the tokenizer's library gave up".into()))
 }
 
 /// The small files beside a tokenizer.
@@ -139,14 +150,14 @@ impl Files {
     /// The tokenizer in the form of `tokenizer.json`, and the file it comes from.
     fn definition(&self, folder: &Path) -> Result<(PathBuf, Map<String, Value>), PreprocessError> {
         let path = folder.join("tokenizer.json");
-        if let Some(config) = Config::read(&path)? {
+        if let Some(config) = Config::read_up_to(&path, MOST_VOCABULARY_BYTES)? {
             let mut definition = config.into_object();
             self.overrule(&mut definition)?;
             return Ok((path, definition));
         }
         let vocabulary = folder.join("vocab.txt");
         if self.kind.has_word_pieces()
-            && let Some(bytes) = read_file(&vocabulary)?
+            && let Some(bytes) = read_file(&vocabulary, MOST_VOCABULARY_BYTES)?
         {
             let definition = self.word_pieces(folder, &vocabulary, bytes)?;
             return Ok((vocabulary, definition));

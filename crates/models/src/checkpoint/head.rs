@@ -33,7 +33,9 @@ impl Wanted {
 
     /// Classes of the checkpoint's head, where it has one of this kind.
     fn rows(&self, weights: &WeightFiles) -> Option<usize> {
-        weights.shape(&format!("{}weight", self.kind.output))?.first().copied()
+        let shape = weights.shape(&format!("{}weight", self.kind.output))?;
+        // A matrix of no numbers may claim any number of rows.
+        shape.first().copied().filter(|_| !shape.contains(&0))
     }
 }
 
@@ -48,7 +50,7 @@ pub(crate) fn head_for(
     let named = config.classes()?;
     let found = wanted.rows(weights);
     let labels = if request.labels.is_empty() {
-        own_labels(named.as_deref(), found)
+        own_labels(named.as_deref(), found)?
     } else {
         request.labels.to_vec()
     };
@@ -77,13 +79,21 @@ pub(crate) fn head_for(
     }
 }
 
+/// The most classes: the largest public label sets have about 22,000.
+const MOST_CLASSES: usize = 1 << 17;
+
 /// The checkpoint's own classes: their names, else `LABEL_0`, `LABEL_1`, …
-fn own_labels(named: Option<&[String]>, found: Option<usize>) -> Vec<String> {
-    match (named, found) {
-        (Some(names), Some(rows)) if names.len() == rows => names.to_vec(),
-        (Some(names), None) => names.to_vec(),
-        (_, rows) => (0..rows.unwrap_or(2)).map(|index| format!("LABEL_{index}")).collect(),
+fn own_labels(named: Option<&[String]>, found: Option<usize>) -> Result<Vec<String>, ModelError> {
+    let rows = match (named, found) {
+        (Some(names), Some(rows)) if names.len() == rows => return Ok(names.to_vec()),
+        (Some(names), None) => return Ok(names.to_vec()),
+        (_, rows) => rows.unwrap_or(2),
+    };
+    if rows > MOST_CLASSES {
+        let problem = format!("the checkpoint's head has {rows}, at most {MOST_CLASSES} will do");
+        return Err(ModelError::Classes { classes: Vec::new(), problem });
     }
+    Ok((0..rows).map(|index| format!("LABEL_{index}")).collect())
 }
 
 /// Which row of the file each class has.

@@ -1,5 +1,6 @@
 //! Tensors of a checkpoint by the names that the model has for them.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
@@ -29,7 +30,16 @@ pub(crate) struct CheckpointTensors<'a> {
     pub(crate) output: &'static str,
     /// For what the checkpoint lacks; `None`: nothing may be made.
     pub(crate) initialiser: Option<Initialiser>,
+    /// Bytes of the parameters that were asked for.
+    pub(crate) asked: Cell<u64>,
 }
+
+/// Parameters, in f32, may take this many times the bytes of the files of weights: numbers of one
+/// byte become four.
+const MOST_TIMES: u64 = 4;
+
+/// And this much beside, for what is made: a head, a pooler.
+const MOST_MADE: u64 = 64 << 20;
 
 /// Where the head comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,18 +69,36 @@ impl Source<'_> {
 }
 
 impl CheckpointTensors<'_> {
+    /// Counts a parameter before memory is taken for it: files may name the same numbers many
+    /// times, and `config.json` may say any width for what is made.
+    fn count(&self, name: &str, shape: &[usize]) -> Result<(), ModelError> {
+        let numbers = shape.iter().try_fold(1u64, |count, &side| count.checked_mul(side as u64));
+        let asked = numbers.and_then(|count| count.checked_mul(4)?.checked_add(self.asked.get()));
+        let most = self.weights.bytes().saturating_mul(MOST_TIMES).saturating_add(MOST_MADE);
+        let asked = asked.filter(|asked| *asked <= most).ok_or_else(|| ModelError::Weights {
+            path: self.weights.path().to_owned(),
+            problem: format!(
+                "with `{name}` {shape:?} the model would take more than {most} bytes, far more \
+                 than the files hold; take a new copy of them and of `config.json`"
+            ),
+        })?;
+        self.asked.set(asked);
+        Ok(())
+    }
+
     fn read(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, ModelError> {
         let order = match &self.head {
-            HeadPlan::Fresh if name.starts_with(HEAD) => return Ok(None),
+            HeadPlan::Fresh if name.starts_with(HEAD) => return self.made(name, shape),
             HeadPlan::Taken { order } if name.starts_with(self.output) => Some(order),
             _ => None,
         };
         let Some(raw) = self.names.get(name) else {
             let optional = self.architecture.optional.iter().any(|part| name.starts_with(part));
-            return if optional { Ok(None) } else { Err(self.missing(name)) };
+            return if optional { self.made(name, shape) } else { Err(self.missing(name)) };
         };
         let found = self.weights.shape(raw).unwrap_or_default();
-        if found != shape {
+        let grows = name == MODALITIES && grows_by_a_row(found, shape);
+        if found != shape && !grows {
             return Err(ModelError::Shape {
                 path: self.weights.path().to_owned(),
                 name: raw.clone(),
@@ -78,16 +106,36 @@ impl CheckpointTensors<'_> {
                 expected: shape.to_vec(),
             });
         }
-        let tensor = self.weights.read(raw)?;
+        self.count(name, shape)?;
+        let mut tensor = self.weights.read(raw)?;
+        if grows {
+            tracing::warn!("`{name}`: its row for the second picture begins as the first one's");
+            tensor = Tensor::cat(&[&tensor, &tensor.narrow(0, 1, 1)?], 0)?;
+        }
         Ok(Some(match order {
             Some(order) => tensor.index_select(&Tensor::new(order.as_slice(), &Device::Cpu)?, 0)?,
             None => tensor,
         }))
     }
 
+    /// Leave to make a parameter.
+    fn made(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, ModelError> {
+        self.count(name, shape)?;
+        Ok(None)
+    }
+
     fn missing(&self, name: &str) -> ModelError {
         ModelError::MissingTensor { path: self.weights.path().to_owned(), name: name.to_owned() }
     }
+}
+
+/// ViLT's table of modalities: text, picture, and the second picture of a pair.
+const MODALITIES: &str = "vilt.embeddings.token_type_embeddings.weight";
+
+/// Whether a table of text and picture is to be one of two pictures, which ViLT's authors begin
+/// with a copy of the first one's row.
+fn grows_by_a_row(found: &[usize], wanted: &[usize]) -> bool {
+    matches!((found, wanted), (&[2, width], &[3, same]) if width == same)
 }
 
 /// Beginnings of names that a classifier has no use for: heads of language models and of

@@ -1,13 +1,15 @@
 //! The files of weights of a folder, in either format, read tensor by tensor.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use candle_core::pickle::PthTensors;
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 
+use super::state_dict::StateDict;
 use crate::ModelError;
 use crate::config::read_object;
 
@@ -16,12 +18,14 @@ pub(crate) struct WeightFiles {
     /// The file to name in errors: the weights, or the index of their parts.
     path: PathBuf,
     shapes: BTreeMap<String, Vec<usize>>,
+    /// Of all files together.
+    bytes: u64,
     format: Format,
 }
 
 enum Format {
     Safetensors(MmapedSafetensors),
-    Pickle(BTreeMap<String, usize>, Vec<PthTensors>),
+    Pickle(BTreeMap<String, usize>, Vec<StateDict>),
 }
 
 /// What a folder may hold, in the order of preference.
@@ -60,31 +64,44 @@ impl WeightFiles {
     }
 
     fn safetensors(path: PathBuf, files: &[PathBuf]) -> Result<Self, ModelError> {
+        for file in files {
+            check_header(file)?;
+        }
         // SAFETY: the map is read while it lives and never written. Another process that cuts the
         // file short meanwhile would fault this one: checkpoints are replaced by renaming, never
         // in place, and the map is dropped when loading ends.
         #[allow(unsafe_code, reason = "memory mapping, the one use in this crate")]
         let mapped = unsafe { MmapedSafetensors::multi(files) };
         let mapped = mapped.map_err(|error| damaged(&path, &error))?;
-        let shapes = mapped
-            .tensors()
-            .into_iter()
-            .map(|(name, view)| (name, view.shape().to_vec()))
-            .collect();
-        Ok(Self { path, shapes, format: Format::Safetensors(mapped) })
+        let mut shapes = BTreeMap::new();
+        for (name, view) in mapped.tensors() {
+            if let Some(_other) = shapes.insert(name.clone(), view.shape().to_vec()) {
+                return Err(twice(&path, &name));
+            }
+        }
+        let bytes = size_of(files)?;
+        Ok(Self { path, shapes, bytes, format: Format::Safetensors(mapped) })
     }
 
     fn pickles(path: PathBuf, files: &[PathBuf]) -> Result<Self, ModelError> {
         let (mut shapes, mut places, mut pickles) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for file in files {
-            let pickle = open_pickle(file)?;
-            for (name, info) in tensors_of(&pickle) {
-                shapes.insert(name.clone(), info);
-                places.insert(name, pickles.len());
+            let pickle = StateDict::open(file)?;
+            for (name, shape) in pickle.shapes() {
+                if let Some(_other) = shapes.insert(name.clone(), shape.clone()) {
+                    return Err(twice(&path, name));
+                }
+                places.insert(name.clone(), pickles.len());
             }
             pickles.push(pickle);
         }
-        Ok(Self { path, shapes, format: Format::Pickle(places, pickles) })
+        let bytes = size_of(files)?;
+        Ok(Self { path, shapes, bytes, format: Format::Pickle(places, pickles) })
+    }
+
+    /// The bytes of all files together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The file to name in errors.
@@ -105,17 +122,66 @@ impl WeightFiles {
     /// The tensor of this name, in the file's type.
     pub(crate) fn read(&self, name: &str) -> Result<Tensor, ModelError> {
         let tensor = match &self.format {
-            Format::Safetensors(mapped) => mapped.load(name, &Device::Cpu).map(Some),
+            Format::Safetensors(mapped) => {
+                let tensor = mapped.load(name, &Device::Cpu);
+                Some(tensor.map_err(|error| damaged(&self.path, &error))?)
+            }
             Format::Pickle(places, pickles) => {
                 match places.get(name).and_then(|&place| pickles.get(place)) {
-                    Some(pickle) => pickle.get(name),
-                    None => Ok(None),
+                    Some(pickle) => pickle.read(name)?,
+                    None => None,
                 }
             }
         };
-        let missing =
-            || ModelError::MissingTensor { path: self.path.clone(), name: name.to_owned() };
-        tensor.map_err(|error| damaged(&self.path, &error))?.ok_or_else(missing)
+        tensor.ok_or_else(|| ModelError::MissingTensor {
+            path: self.path.clone(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// The longest header of a safetensors file that is read; BERT's has 22 KiB.
+const MOST_HEADER_BYTES: u64 = 8 << 20;
+
+/// Holds the header's length, the file's first eight bytes, to the file before it is parsed.
+fn check_header(path: &Path) -> Result<(), ModelError> {
+    let unreadable = |source| ModelError::Read { path: path.to_owned(), source };
+    let problem = |problem: String| ModelError::Weights {
+        path: path.to_owned(),
+        problem: format!("{problem}; take a new copy"),
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    let mut length = [0; 8];
+    if bytes < 8 {
+        return Err(problem(format!("it has {bytes} bytes, too few for a header")));
+    }
+    file.read_exact(&mut length).map_err(unreadable)?;
+    let length = u64::from_le_bytes(length);
+    if length > bytes - 8 {
+        return Err(problem(format!("its header would have {length} of its {bytes} bytes")));
+    }
+    if length > MOST_HEADER_BYTES {
+        let most = MOST_HEADER_BYTES;
+        return Err(problem(format!("its header has {length} bytes, at most {most} are read")));
+    }
+    Ok(())
+}
+
+fn size_of(files: &[PathBuf]) -> Result<u64, ModelError> {
+    files.iter().try_fold(0, |sum, file| match fs::metadata(file) {
+        Ok(data) => Ok(data.len() + sum),
+        Err(source) => Err(ModelError::Read { path: file.clone(), source }),
+    })
+}
+
+fn twice(path: &Path, name: &str) -> ModelError {
+    ModelError::Weights {
+        path: path.to_owned(),
+        problem: format!(
+            "tensor `{name}` is in two of its files; remove files that do not belong to the \
+             checkpoint, or take a new copy"
+        ),
     }
 }
 
@@ -153,34 +219,6 @@ pub(crate) fn part_names(index: &Path) -> Result<Vec<String>, ModelError> {
     files.sort();
     files.dedup();
     Ok(files)
-}
-
-/// A pickle, whose tensors may lie under the key `state_dict`.
-fn open_pickle(path: &Path) -> Result<PthTensors, ModelError> {
-    let unreadable = |problem: String| ModelError::Weights {
-        path: path.to_owned(),
-        problem: format!(
-            "{problem}; files from before PyTorch 1.6 have to be saved again as safetensors, \
-             others are damaged"
-        ),
-    };
-    let plain = PthTensors::new(path, None).map_err(|error| unreadable(first_line(&error)))?;
-    if !plain.tensor_infos().is_empty() {
-        return Ok(plain);
-    }
-    match PthTensors::new(path, Some("state_dict")) {
-        Ok(nested) if !nested.tensor_infos().is_empty() => Ok(nested),
-        _ => Err(unreadable("it holds no tensors".to_owned())),
-    }
-}
-
-fn tensors_of(pickle: &PthTensors) -> BTreeMap<String, Vec<usize>> {
-    #[allow(clippy::iter_over_hash_type, reason = "collected into a map that is in order")]
-    let shapes = pickle
-        .tensor_infos()
-        .iter()
-        .map(|(name, info)| (name.clone(), info.layout.dims().to_vec()));
-    shapes.collect()
 }
 
 fn damaged(path: &Path, error: &candle_core::Error) -> ModelError {
