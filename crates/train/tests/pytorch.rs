@@ -8,10 +8,12 @@
 mod learning;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use learning::losses_of;
 use mmc_data::Arm;
-use mmc_run::PartialSettings;
+use mmc_run::{PartialSettings, RunFolder};
+use mmc_train::{resolve, train};
 
 const TOLERANCE: f64 = 1e-3;
 
