@@ -1,4 +1,4 @@
-"""What `crates/train/examples/time_a_step.rs` does, as a user of PyTorch and transformers would type it.
+"""What `crates/train/benches/step.rs` does, as a user of PyTorch and transformers would type it.
 
     .python/bin/python xtask/peer/step.py make CASE FOLDER     a checkpoint and batches for both sides
     .python/bin/python xtask/peer/step.py train|infer FOLDER BATCH.safetensors

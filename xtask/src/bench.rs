@@ -109,11 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         return Err(Failure::usage(format!("`--case` is not one of `{known}`")));
     }
     let python = references::environment(&root)?;
-    let build = ["build", "--release", "--quiet", "-p", "mmc-train", "--example", "time_a_step"];
-    let built = Command::new("cargo").args(build).current_dir(&root).status()?;
-    if !built.success() {
-        return Err(Failure::work(format!("`cargo {}`: {built}", build.join(" "))));
-    }
+    let program = built(&root)?;
     let kept = root.join("docs/benchmarks/steps.csv");
     let mut rows = others(&kept, &cases)?;
     for case in cases {
@@ -126,7 +122,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         }
         for (kind, batch) in WORKS {
             let sides = [
-                ours(&root, &folder, kind, batch),
+                ours(&program, &folder, kind, batch),
                 theirs(&python, &script, &folder, kind, batch),
             ];
             pairs(&format!("{case},{kind},{batch}"), sides, options.pairs, &mut rows)?;
@@ -143,7 +139,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-const HEADER: &str = "case,work,batch,pair,side,wall_seconds,cpu_seconds,loss,peak_bytes,before_bytes\n";
+const HEADER: &str =
+    "case,work,batch,pair,side,wall_seconds,cpu_seconds,loss,peak_bytes,before_bytes\n";
 
 /// The rows of earlier runs that this one does not measure again.
 fn others(kept: &Path, cases: &[&str]) -> Result<Vec<String>, Failure> {
@@ -157,8 +154,24 @@ fn others(kept: &Path, cases: &[&str]) -> Result<Vec<String>, Failure> {
     Ok(rows.map(str::to_owned).collect())
 }
 
-fn ours(root: &Path, folder: &Path, kind: &str, batch: &str) -> Command {
-    let mut command = Command::new(root.join("target/release/examples/time_a_step"));
+/// Builds the program of our side, and says where it is.
+fn built(root: &Path) -> Result<PathBuf, Failure> {
+    let build =
+        ["bench", "--no-run", "--message-format", "json", "-p", "mmc-train", "--bench", "step"];
+    let output =
+        Command::new("cargo").args(build).current_dir(root).stderr(Stdio::inherit()).output()?;
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let program = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
+    program
+        .filter(|_| output.status.success())
+        .ok_or_else(|| Failure::work(format!("`cargo {}`: {}", build.join(" "), output.status)))
+}
+
+fn ours(program: &Path, folder: &Path, kind: &str, batch: &str) -> Command {
+    let mut command = Command::new(program);
     command.arg(folder.join("model")).arg(folder.join(format!("{batch}.safetensors"))).arg(kind);
     command
 }
@@ -309,7 +322,7 @@ mod tests {
     #[test]
     fn rows_of_other_cases_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let kept: PathBuf = folder.path().join("steps.csv");
+        let kept = folder.path().join("steps.csv");
         assert!(others(&kept, &["a"]).unwrap().is_empty());
         fs::write(&kept, format!("{HEADER}a,1\nb,2\n")).unwrap();
         assert_eq!(others(&kept, &["a"]).unwrap(), ["b,2"]);

@@ -46,12 +46,14 @@ impl PatchGrid {
 
     /// Each picture's class token and patches, numbered by their places from `first` on.
     pub(crate) fn sequences(&self, first: u32) -> Result<Sequences, ModelError> {
-        let lengths: Vec<usize> = self.real.iter().map(|(rows, columns)| 1 + rows * columns).collect();
+        let lengths: Vec<usize> =
+            self.real.iter().map(|(rows, columns)| 1 + rows * columns).collect();
         let mut numbers = Vec::with_capacity(lengths.iter().sum());
         for &(rows, columns) in &self.real {
             numbers.push(first);
             let places = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
-            numbers.extend(places.map(|(row, column)| first + 1 + (row * ROW_SPAN + column) as u32));
+            numbers
+                .extend(places.map(|(row, column)| first + 1 + (row * ROW_SPAN + column) as u32));
         }
         Ok(Sequences::with_positions(&lengths, numbers)?)
     }
@@ -219,9 +221,8 @@ mod tests {
         input.pixel_values = Tensor::from_vec(values, (2, 3, 16, 24), &Device::Cpu).unwrap();
         let grid = PatchGrid::of(&input, 8).unwrap();
         let patches = grid.cut(&input.pixel_values, 8).unwrap().to_vec2::<f32>().unwrap();
-        let firsts: Vec<f32> = patches.iter().map(|patch| patch[0]).collect();
-        assert_eq!(firsts, [0.0, 3.0, 6.0, 7.0, 8.0]);
-        assert!(patches.iter().all(|patch| patch.iter().all(|value| *value == patch[0])));
+        let expected = [0.0, 3.0, 6.0, 7.0, 8.0].map(|number| vec![number; 3 * 64]);
+        assert_eq!(patches, expected);
         assert_eq!(grid.with_class_token(), [0, 1, 2, 0, 3, 4, 5]);
         assert!(PatchGrid::of(&super::tests::input(&[(4, 8)], 4, 8), 8).is_err());
     }

@@ -70,8 +70,9 @@ impl TextEmbeddings {
     /// `[tokens, hidden]`, where the i-th token of a text has position i.
     pub(crate) fn forward(&self, text: &PackedText) -> Result<Tensor, ModelError> {
         self.check_length(text, 0)?;
-        let positions = text.lengths.iter().flat_map(|&length| 0..length as u32).collect();
-        self.sum(text, positions)
+        let positions: Vec<u32> =
+            text.lengths.iter().flat_map(|&length| 0..length as u32).collect();
+        self.sum(text, &positions)
     }
 
     /// `[tokens, hidden]`, where positions count the tokens that are not `pad_id`, from
@@ -93,18 +94,18 @@ impl TextEmbeddings {
                 positions.push(if id == pad_id { pad_id } else { count });
             }
         }
-        self.sum(text, positions)
+        self.sum(text, &positions)
     }
 
     /// The sum of the three embeddings of each token.
-    fn sum(&self, text: &PackedText, positions: Vec<u32>) -> Result<Tensor, ModelError> {
+    fn sum(&self, text: &PackedText, positions: &[u32]) -> Result<Tensor, ModelError> {
         let device = self.words.device();
         let rows = |ids: &[u32], table| -> Result<Tensor, ModelError> {
             Ok(embedding(&Tensor::new(ids, device)?, table)?)
         };
         let words = rows(&text.token_ids, &self.words)?;
         let words = (words + rows(&text.type_ids, &self.segments)?)?;
-        Ok((words + rows(&positions, &self.positions)?)?)
+        Ok((words + rows(positions, &self.positions)?)?)
     }
 
     /// Refuses a text for whose tokens there are no positions behind the first `taken`.

@@ -61,6 +61,17 @@ thread_local! {
     static ACTIVE: RefCell<Option<Gradients>> = const { RefCell::new(None) };
 }
 
+/// Gradients lent to this thread, and what it had before; taken back also where an operation panics.
+struct Lent<'a>(&'a mut Gradients, Option<Gradients>);
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(back) = ACTIVE.replace(self.1.take()) {
+            *self.0 = back;
+        }
+    }
+}
+
 impl Gradients {
     /// No gradients yet, of these parameters: tensors of variables. Others get none.
     pub fn of<'a>(parameters: impl IntoIterator<Item = &'a Tensor>) -> Self {
@@ -82,15 +93,6 @@ impl Gradients {
         for entry in &mut self.entries {
             if entry.state == State::Reached {
                 entry.state = State::Waiting;
-            }
-        }
-        /// Takes the gradients back from the thread, also where an operation panics.
-        struct Lent<'a>(&'a mut Gradients, Option<Gradients>);
-        impl Drop for Lent<'_> {
-            fn drop(&mut self) {
-                if let Some(back) = ACTIVE.replace(self.1.take()) {
-                    *self.0 = back;
-                }
             }
         }
         let mut rest = {

@@ -24,6 +24,11 @@
 //!
 //! Not here: modules with parameters (`mmc-models`), optimisers (`mmc-train`).
 
+#![allow(
+    clippy::inline_always,
+    reason = "kernels have to be inlined into the function that is compiled for a processor's vectors"
+)]
+
 mod activation;
 mod attention;
 mod buffer;

@@ -59,12 +59,7 @@ impl<'a, T> Matrix<'a, T> {
     ///
     /// # Panics
     /// Where the slice is too short: a fault of the caller, never of the input.
-    pub(crate) fn strided(
-        values: &'a [T],
-        rows: usize,
-        columns: usize,
-        row_stride: usize,
-    ) -> Self {
+    pub(crate) fn strided(values: &'a [T], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(fits(values.len(), rows, columns, row_stride), "a matrix longer than its slice");
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
@@ -144,26 +139,28 @@ fn fits(length: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
 ///
 /// # Panics
 /// Where the shapes do not fit: a fault of the caller, never of the input.
+#[allow(clippy::needless_pass_by_value, reason = "who gives a matrix to write to gives it up")]
 pub(crate) fn product<T: Real>(
     output: MatrixMut<'_, T>,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     into: Into,
 ) {
-    let (rows, inner, columns) = (output.rows, a.columns, output.columns);
+    let MatrixMut { pointer, rows, columns, row_stride: stride, .. } = output;
+    let inner = a.columns;
     let threads = rayon::current_num_threads();
     let work = rows.saturating_mul(columns).saturating_mul(inner);
     let longest = rows.max(columns);
     let parts = threads.min(work / WORTH_A_THREAD).min(longest / NARROWEST);
     if parts < 2 {
+        let output = MatrixMut { pointer, rows, columns, row_stride: stride, borrow: PhantomData };
         return block_product(output, a, b, T::of_f64(1.0), into);
     }
     assert!(a.rows == rows && b.columns == columns && b.rows == inner, "shapes that do not fit");
     // Whole tiles of the kernel, so that only the last part has odd edges.
     let width = longest.div_ceil(parts).next_multiple_of(48);
     let by_rows = rows >= columns;
-    let stride = output.row_stride;
-    let shared = Shared(output.pointer);
+    let shared = Shared(pointer);
     (0..longest.div_ceil(width)).into_par_iter().for_each(|part| {
         let (first, width) = (part * width, width.min(longest - part * width));
         let part = if by_rows {
@@ -185,6 +182,7 @@ pub(crate) fn product<T: Real>(
 ///
 /// # Panics
 /// Where the shapes do not fit: a fault of the caller, never of the input.
+#[allow(clippy::needless_pass_by_value, reason = "who gives a matrix to write to gives it up")]
 pub(crate) fn block_product<T: Real>(
     output: MatrixMut<'_, T>,
     a: Matrix<'_, T>,
@@ -192,11 +190,11 @@ pub(crate) fn block_product<T: Real>(
     scale: T,
     into: Into,
 ) {
-    let fits = a.rows == output.rows && b.columns == output.columns && b.rows == a.columns;
+    let MatrixMut { pointer, rows, columns, row_stride, .. } = output;
+    let fits = a.rows == rows && b.columns == columns && b.rows == a.columns;
     assert!(fits, "shapes that do not fit");
-    let part = Part { row: 0, column: 0, rows: output.rows, columns: output.columns };
-    let destination =
-        Destination { pointer: output.pointer, row_stride: output.row_stride };
+    let part = Part { row: 0, column: 0, rows, columns };
+    let destination = Destination { pointer, row_stride };
     // SAFETY: the part is the whole output, which is borrowed exclusively.
     #[allow(unsafe_code, reason = "the kernel takes pointers")]
     unsafe {
@@ -205,6 +203,7 @@ pub(crate) fn block_product<T: Real>(
 }
 
 /// Rows and columns of an output.
+#[derive(Clone, Copy)]
 struct Part {
     row: usize,
     column: usize,
@@ -213,6 +212,7 @@ struct Part {
 }
 
 /// Where an output begins.
+#[derive(Clone, Copy)]
 struct Destination<T> {
     pointer: *mut T,
     row_stride: usize,
@@ -294,7 +294,10 @@ mod tests {
             f64::from(m.values[i * m.row_stride + j * m.column_stride])
         };
         let one = |i, j| (0..a.columns).map(|k| at(a, i, k) * at(b, k, j)).sum();
-        (0..a.rows).flat_map(|i| (0..b.columns).map(move |j| (i, j))).map(|(i, j)| one(i, j)).collect()
+        (0..a.rows)
+            .flat_map(|i| (0..b.columns).map(move |j| (i, j)))
+            .map(|(i, j)| one(i, j))
+            .collect()
     }
 
     #[test]
@@ -307,7 +310,8 @@ mod tests {
             let b_of = |turned| {
                 if turned { Matrix::new(&b, n, k).t() } else { Matrix::new(&b, k, n) }
             };
-            for (a_turned, b_turned) in [(false, false), (true, false), (false, true), (true, true)] {
+            for (a_turned, b_turned) in [(false, false), (true, false), (false, true), (true, true)]
+            {
                 let (a, b) = (a_of(a_turned), b_of(b_turned));
                 let mut output = vec![2.0; m * n];
                 product(MatrixMut::new(&mut output, m, n), a, b, Into::Replace);

@@ -60,16 +60,16 @@ pub(crate) fn normal_f32(x: f32) -> (f32, f32) {
         -0.424_036_56,
         0.573_165_8,
         -0.191_773_3,
-        0.357_283_58,
+        0.357_283_6,
         0.237_336_4,
-        0.305_608_98,
+        0.305_609,
         0.299_511_22,
         1.797_069_7e-5,
     ];
     let density = PEAK * exp_f32(-0.5 * x * x);
     let distance = if x < 0.0 { -x } else { x };
     let t = 1.0 / (1.0 + 0.3 * distance);
-    let mut ratio = 0.096_200_105;
+    let mut ratio = 0.096_200_1;
     for factor in MILLS {
         ratio = ratio * t + factor;
     }

@@ -184,8 +184,23 @@ fn dropout_has_the_gradient_of_finite_differences() {
 }
 
 const LAYER: &[&[usize]] = &[
-    &[9, 6], &[6, 6], &[6], &[6, 6], &[6], &[6, 6], &[6], &[6, 6], &[6], &[6], &[6], &[7, 6],
-    &[7], &[6, 7], &[6], &[6], &[6],
+    &[9, 6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6],
+    &[6],
+    &[7, 6],
+    &[7],
+    &[6, 7],
+    &[6],
+    &[6],
+    &[6],
 ];
 
 /// A layer whose parameters are the tensors behind the first.
@@ -240,8 +255,23 @@ fn large_layer(norms: Norms) -> (Vec<f64>, Vec<Vec<f64>>) {
     let wide: [&[usize]; 3] = [&[inner, hidden], &[hidden, inner], &[inner]];
     let flat: &[usize] = &[hidden];
     let shapes = [
-        &[300, hidden], square, flat, square, flat, square, flat, square, flat, flat, flat, wide[0],
-        wide[2], wide[1], flat, flat, flat,
+        &[300, hidden],
+        square,
+        flat,
+        square,
+        flat,
+        square,
+        flat,
+        square,
+        flat,
+        flat,
+        flat,
+        wide[0],
+        wide[2],
+        wide[1],
+        flat,
+        flat,
+        flat,
     ];
     let inputs: Vec<Tensor> = inputs(&shapes)
         .iter()
@@ -309,7 +339,7 @@ fn a_layer_refuses_a_backward_that_would_lose_gradients() {
     let mut only_states = Gradients::of([&tensors[0]]);
     only_states.add(&loss()).unwrap();
     assert!(only_states.sum(0).is_some());
-    let untracked = mmc_ops::without_gradient(|| loss());
+    let untracked = mmc_ops::without_gradient(loss);
     assert!(!untracked.track_op());
 }
 

@@ -116,6 +116,7 @@ impl AdamW {
             new_first: (1.0 - beta1) as f32,
             keep_second: beta2 as f32,
             new_second: (1.0 - beta2) as f32,
+            is_first: self.step == 1,
         };
         for ((parameter, gradient), moments) in parameters.iter().zip(gradients).zip(&self.moments)
         {
@@ -195,10 +196,17 @@ struct Average {
     new_first: f32,
     keep_second: f32,
     new_second: f32,
+    /// Whether the moments are 0. Writing that down costs less than reading it: pages that were
+    /// never touched are mapped when they are read and again when they are written.
+    is_first: bool,
 }
 
 impl Average {
     fn chunk(&self, first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
+        if self.is_first {
+            first.fill(0.0);
+            second.fill(0.0);
+        }
         for ((first, second), gradient) in first.iter_mut().zip(second).zip(gradient) {
             let gradient = self.scale * gradient;
             *first += self.new_first * (gradient - *first);

@@ -1,6 +1,7 @@
 //! Crafted files, one for each fault that was found: each by itself, with the words of its error.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -197,7 +198,6 @@ fn a_pickle_from_before_pytorch_1_6() {
 #[test]
 fn an_archive_of_a_hundred_thousand_files() {
     let _alone = alone();
-    use std::io::Write;
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let stored =
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);

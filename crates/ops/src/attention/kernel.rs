@@ -12,6 +12,9 @@ use crate::vector::vectorised;
 /// Multiply-adds that are worth threads.
 const WORTH_THREADS: usize = 1 << 18;
 
+/// The parts of a head in the gradients by query, key and value.
+type Blocks<'a, T> = ((MatrixMut<'a, T>, MatrixMut<'a, T>), MatrixMut<'a, T>);
+
 /// One head of one sequence.
 struct Head<'a, T> {
     queries: Matrix<'a, T>,
@@ -68,7 +71,11 @@ impl<T: Real> Head<'_, T> {
 
     /// With `P` the probabilities, `P̃` what dropout leaves of them and `G` the gradient:
     /// `dV = P̃ᵀ G`, `dP = drop(G Vᵀ)`, `dS = scale · P (dP − Σ dP P)`, `dQ = dS K`, `dK = dSᵀ Q`.
-    fn backward(&self, gradient: Matrix<'_, T>, [by_query, by_key, by_value]: [MatrixMut<'_, T>; 3]) {
+    fn backward(
+        &self,
+        gradient: Matrix<'_, T>,
+        [by_query, by_key, by_value]: [MatrixMut<'_, T>; 3],
+    ) {
         let (queries, keys) = (self.query_count, self.key_count);
         let one = T::of_f64(1.0);
         let mut probabilities = Buffer::of(queries * keys);
@@ -107,9 +114,11 @@ pub(crate) fn normalise<T: Real>(values: &mut [T]) {
             *part = if value > *part { value } else { *part };
         }
     }
-    let highest = chunks.remainder().iter().chain(&parts).fold(T::LOWEST, |highest, &value| {
-        if value > highest { value } else { highest }
-    });
+    let highest = chunks
+        .remainder()
+        .iter()
+        .chain(&parts)
+        .fold(T::LOWEST, |highest, &value| if value > highest { value } else { highest });
     for value in values.iter_mut() {
         *value = (*value - highest).exp();
     }
@@ -145,9 +154,9 @@ impl AttentionPlan {
             query_count: queries.len(),
             key_count: keys.len(),
             scale: T::of_f64(1.0 / (width as f64).sqrt()),
-            mask: masks.zip(self.dropout).map(|(masks, dropout)| {
-                (&masks[row * self.heads + head], dropout.scale())
-            }),
+            mask: masks
+                .zip(self.dropout)
+                .map(|(masks, dropout)| (&masks[row * self.heads + head], dropout.scale())),
         }
     }
 
@@ -210,7 +219,6 @@ impl AttentionPlan {
         let queries = MatrixMut::blocks(&mut by_query, hidden, starts.0, width);
         let keys = MatrixMut::blocks(&mut by_key, hidden, starts.1, width);
         let values = MatrixMut::blocks(&mut by_value, hidden, starts.1, width);
-        type Blocks<'a, T> = ((MatrixMut<'a, T>, MatrixMut<'a, T>), MatrixMut<'a, T>);
         let one = |(task, ((query, key), value)): (usize, Blocks<'_, T>)| {
             let (row, head) = (task / self.heads, task % self.heads);
             let rows = self.queries.range(row);

@@ -24,7 +24,7 @@ pub(super) fn backward<T: Real>(
     (x, x_is_tracked): (&[T], bool),
     gradient: &[T],
 ) -> candle_core::Result<Option<Buffer<T>>> {
-    let (layer, hidden) = (&op.layer, weights.query.1.len());
+    let (layer, hidden) = (&op.parts, weights.query.1.len());
     let before = layer.norms == Norms::Before;
     let Saved { query, key, value, context, middle, inner, last } = saved;
 
@@ -60,8 +60,7 @@ pub(super) fn backward<T: Real>(
     };
     drop(context);
     let heads = op.masks.heads.as_deref();
-    let [by_query, by_key, by_value] =
-        op.plan.backward((&query, &key, &value), heads, &by_context);
+    let [by_query, by_key, by_value] = op.plan.backward((&query, &key, &value), heads, &by_context);
     drop((query, key, value, by_context));
 
     let normed_x = before.then(|| normed(x, weights.attention_norm, layer.eps));
@@ -72,7 +71,8 @@ pub(super) fn backward<T: Real>(
     map_gradients(&layer.key, input, &by_key)?;
     map_gradients(&layer.value, input, &by_value)?;
     drop((normed_x, picked));
-    if !x_is_tracked && !(before && norm_is_wanted(&layer.attention_norm)?) {
+    let norm_reads_x = before && norm_is_wanted(&layer.attention_norm)?;
+    if !(x_is_tracked || norm_reads_x) {
         return Ok(None);
     }
     let by_input = times_weight(&by_key, weights.key, Buffer::of(x.len()), Into::Replace);
@@ -104,7 +104,7 @@ fn feed_backward<T: Real>(
     states: &[T],
     by_output: &[T],
 ) -> candle_core::Result<Buffer<T>> {
-    let layer = &op.layer;
+    let layer = &op.parts;
     let mut active = Buffer::of(inner.len());
     layer.activation.of_rows_with_slope(&mut inner, weights.inner.1, &mut active);
     map_gradients(&layer.output, &active, by_output)?;

@@ -71,8 +71,8 @@ pub(super) fn forward<T: Real>(
     x: &[T],
 ) -> (Buffer<T>, Saved<T>) {
     let hidden = weights.query.1.len();
-    let before = op.layer.norms == Norms::Before;
-    let normed = before.then(|| normed(x, weights.attention_norm, op.layer.eps));
+    let before = op.parts.norms == Norms::Before;
+    let normed = before.then(|| normed(x, weights.attention_norm, op.parts.eps));
     let input = normed.as_deref().unwrap_or(x);
     let readers = op.plan.readers.as_deref();
     let picked = readers.map(|readers| gathered(input, readers, hidden));
@@ -89,10 +89,10 @@ pub(super) fn forward<T: Real>(
     add_residual(&mut middle, weights.attention_output.1, mask, residual);
 
     let norm = if before { weights.output_norm } else { weights.attention_norm };
-    let states = self::normed(&middle, norm, op.layer.eps);
+    let states = self::normed(&middle, norm, op.parts.eps);
     let inner = multiplied(&states, weights.inner.0, hidden);
     let mut active = Buffer::of(inner.len());
-    op.layer.activation.of_rows(&inner, weights.inner.1, &mut active);
+    op.parts.activation.of_rows(&inner, weights.inner.1, &mut active);
     let mut output = multiplied(&active, weights.output.0, weights.inner.1.len());
     drop(active);
     let residual = if before { &middle } else { &states };
@@ -101,7 +101,7 @@ pub(super) fn forward<T: Real>(
     let (output, last) = if before {
         (output, None)
     } else {
-        (self::normed(&output, weights.output_norm, op.layer.eps), Some(output))
+        (self::normed(&output, weights.output_norm, op.parts.eps), Some(output))
     };
     (output, Saved { query, key, value, context, middle, inner, last })
 }
@@ -127,7 +127,12 @@ fn multiplied<T: Real>(x: &[T], weight: &[T], inputs: usize) -> Buffer<T> {
     let (rows, outputs) = (x.len() / inputs, weight.len() / inputs);
     let mut output = Buffer::of(rows * outputs);
     let into = MatrixMut::new(&mut output, rows, outputs);
-    product(into, Matrix::new(x, rows, inputs), Matrix::new(weight, outputs, inputs).t(), Into::Replace);
+    product(
+        into,
+        Matrix::new(x, rows, inputs),
+        Matrix::new(weight, outputs, inputs).t(),
+        Into::Replace,
+    );
     output
 }
 

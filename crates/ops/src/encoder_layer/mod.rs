@@ -102,8 +102,9 @@ impl EncoderLayer {
             dropout.check()?;
         }
         // Gradients of parameters that are computed themselves have to go through candle's graph.
-        let plain =
-            |tensor: &&Tensor| tensor.is_contiguous() && (tensor.is_variable() || !tensor.track_op());
+        let plain = |tensor: &&Tensor| {
+            tensor.is_contiguous() && (tensor.is_variable() || !tensor.track_op())
+        };
         let parameters = self.parameters();
         if !parameters.iter().all(plain) || !are_native(&[&[x], &parameters[..]].concat()) {
             return self.in_parts(x, plan, dropouts);
@@ -119,7 +120,7 @@ impl EncoderLayer {
                 attention_output: mask(dropouts.attention_output),
                 output: mask(dropouts.output),
             },
-            layer: self.clone(),
+            parts: self.clone(),
             plan: plan.clone(),
             keeps: tracked && is_recording(),
             saved: Mutex::new(None),
@@ -225,7 +226,7 @@ struct Masks {
 
 /// A layer on its way through a graph.
 struct Layer {
-    layer: EncoderLayer,
+    parts: EncoderLayer,
     plan: AttentionPlan,
     masks: Masks,
     /// Whether backward will be asked for.
@@ -236,7 +237,7 @@ struct Layer {
 
 impl Layer {
     fn forward<T: Real>(&self, x: &[T]) -> candle_core::Result<Vec<T>> {
-        let held = self.layer.parameters().map(hold);
+        let held = self.parts.parameters().map(hold);
         let (output, saved) = forward::forward(self, &forward::Weights::of(&held)?, x);
         if self.keeps {
             let mut place = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
@@ -250,7 +251,7 @@ impl Layer {
         let Some(saved) = saved.and_then(|saved| saved.downcast::<Saved<T>>().ok()) else {
             bail!("the backward pass of a layer can be taken once");
         };
-        let held = self.layer.parameters().map(hold);
+        let held = self.parts.parameters().map(hold);
         let held_x = hold(x);
         let weights = forward::Weights::of(&held)?;
         let input = (held_x.values()?, x.track_op());

@@ -1,7 +1,7 @@
 //! How long does a training step, or a forward pass, of a checkpoint take?
 //!
 //! ```text
-//! cargo run --release -p mmc-train --example time_a_step -- CHECKPOINT BATCH.safetensors train
+//! cargo bench -p mmc-train --bench step -- CHECKPOINT BATCH.safetensors train
 //! ```
 //!
 //! The batch holds `token_ids` `[rows, tokens]` (u32) and `lengths` `[rows]` (u32) unless the model
@@ -29,9 +29,12 @@ use mmc_train::{AdamW, AdamWSettings, sum_of_squares};
 const SHARD: usize = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [_, folder, batch, kind] = &arguments[..] else {
-        return Err("expected CHECKPOINT BATCH.safetensors train|infer".into());
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let [folder, batch, kind] = &arguments[..] else {
+        // `cargo bench` runs every bench without arguments.
+        println!("give CHECKPOINT BATCH.safetensors train|infer, or run `cargo xtask bench`");
+        return Ok(());
     };
     let labels: Vec<String> = ["no", "yes"].map(str::to_owned).to_vec();
     let model = load(&LoadRequest {
