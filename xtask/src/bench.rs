@@ -120,12 +120,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         if !make.status()?.success() {
             return Err(Failure::work(format!("{}: cannot make `{case}`", script.display())));
         }
+        let weights = fs::metadata(folder.join("model/model.safetensors"))?.len();
         for (kind, batch) in WORKS {
             let sides = [
                 ours(&program, &folder, kind, batch),
                 theirs(&python, &script, &folder, kind, batch),
             ];
-            pairs(&format!("{case},{kind},{batch}"), sides, options.pairs, &mut rows)?;
+            pairs(&format!("{case},{kind},{batch}"), sides, (options.pairs, weights), &mut rows)?;
         }
     }
     if let Some(folder) = kept.parent() {
@@ -139,8 +140,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-const HEADER: &str =
-    "case,work,batch,pair,side,wall_seconds,cpu_seconds,loss,peak_bytes,before_bytes\n";
+const HEADER: &str = "case,work,batch,pair,side,wall_seconds,cpu_seconds,loss,peak_bytes,before_bytes,weights_bytes\n";
 
 /// The rows of earlier runs that this one does not measure again.
 fn others(kept: &Path, cases: &[&str]) -> Result<Vec<String>, Failure> {
@@ -187,7 +187,7 @@ fn theirs(python: &Path, script: &Path, folder: &Path, kind: &str, batch: &str) 
 fn pairs(
     name: &str,
     [mut ours, mut theirs]: [Command; 2],
-    count: usize,
+    (count, weights): (usize, u64),
     rows: &mut Vec<String>,
 ) -> Result<(), Failure> {
     let mut sides = [Side::start(&mut ours)?, Side::start(&mut theirs)?];
@@ -196,13 +196,13 @@ fn pairs(
             let side = (pair + turn) % 2;
             let Answer { wall, cpu, loss, .. } = sides[side].step()?;
             if pair > 0 {
-                rows.push(format!("{name},{pair},{},{wall},{cpu},{loss},,", SIDES[side]));
+                rows.push(format!("{name},{pair},{},{wall},{cpu},{loss},,,", SIDES[side]));
             }
         }
     }
     for (side, name_of_side) in sides.into_iter().zip(SIDES) {
         let Answer { peak, before, .. } = side.end()?;
-        rows.push(format!("{name},,{name_of_side},,,,{peak},{before}"));
+        rows.push(format!("{name},,{name_of_side},,,,{peak},{before},{weights}"));
     }
     say!("{name}: {count} pairs");
     Ok(())
@@ -213,13 +213,13 @@ const SIDES: [&str; 2] = ["mmc", "pytorch"];
 /// The medians of what was measured, from the raw rows alone.
 fn table(rows: &[String]) -> Result<String, Failure> {
     let cells: Vec<Vec<&str>> = rows.iter().map(|row| row.split(',').collect()).collect();
-    if let Some(row) = cells.iter().find(|row| row.len() != 10) {
+    if let Some(row) = cells.iter().find(|row| row.len() != 11) {
         return Err(Failure::work(format!("docs/benchmarks/steps.csv: `{}`", row.join(","))));
     }
     let mut works: Vec<[&str; 3]> = cells.iter().map(|row| [row[0], row[1], row[2]]).collect();
     works.dedup();
     let mut text = String::from(
-        "| case | work | lengths | mmc, wall | PyTorch, wall | ratio, wall | ratio, CPU | peak | peak, ratio | added by the work, ratio |\n\
+        "| case | work | lengths | mmc, wall | PyTorch, wall | ratio, wall | ratio, CPU | peak | peak, ratio | the work's own memory, ratio |\n\
          | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for work in works {
@@ -230,8 +230,13 @@ fn table(rows: &[String]) -> Result<String, Failure> {
         let ratios = |column| -> Vec<f64> {
             of("mmc", column).iter().zip(of("pytorch", column)).map(|(a, b)| a / b).collect()
         };
-        let memory = |side: &str| (of(side, 8)[0], of(side, 9)[0]);
-        let ((peak, before), (their_peak, their_before)) = (memory("mmc"), memory("pytorch"));
+        // Gradients and both moments are as large as the weights, which were there before.
+        let state = if work[1] == "train" { 3.0 } else { 0.0 };
+        let memory = |side: &str| {
+            let [peak, before, weights] = [8, 9, 10].map(|column| of(side, column)[0]);
+            (peak, peak - before - state * weights)
+        };
+        let ((peak, own), (their_peak, their_own)) = (memory("mmc"), memory("pytorch"));
         let spread = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);
             let [low, middle, high] = [0.25, 0.5, 0.75].map(|part| quantile(&values, part));
@@ -251,7 +256,7 @@ fn table(rows: &[String]) -> Result<String, Failure> {
             spread(ratios(6)),
             peak / GIB,
             peak / their_peak,
-            (peak - before) / (their_peak - their_before),
+            own / their_own,
         )
         .map_err(|error| Failure::work(error.to_string()))?;
     }
@@ -295,7 +300,8 @@ fn page(table: &str, machine: &str) -> String {
          batch, and take turns step by step in one run, with the dropouts of the checkpoint's \
          configuration, AdamW and clipping to norm 1, f32. Medians; in brackets the quartiles of the \
          ratios of pairs. Below 1, mmc is faster or smaller. *Peak* is the process's high-water mark, \
-         *added by the work* what it lies above what was resident before the first step. *Mixed* \
+         *the work's own memory* what it lies above what was resident before the first step and, in \
+         training, the gradients and moments. *Mixed* \
          lengths are a log-normal with the median of a meme's text.\n\n{table}"
     )
 }
@@ -308,14 +314,14 @@ mod tests {
     fn ratios_are_taken_pair_by_pair() {
         let mut rows = Vec::new();
         for (pair, (ours, theirs)) in [(1.0, 2.0), (3.0, 3.0), (2.0, 8.0)].iter().enumerate() {
-            rows.push(format!("a,train,equal,{pair},mmc,{ours},{ours},0,,"));
-            rows.push(format!("a,train,equal,{pair},pytorch,{theirs},{theirs},0,,"));
+            rows.push(format!("a,train,equal,{pair},mmc,{ours},{ours},0,,,"));
+            rows.push(format!("a,train,equal,{pair},pytorch,{theirs},{theirs},0,,,"));
         }
-        rows.push("a,train,equal,,mmc,,,,2147483648,1073741824".to_owned());
-        rows.push("a,train,equal,,pytorch,,,,5368709120,1073741824".to_owned());
+        rows.push("a,train,equal,,mmc,,,,2147483648,1073741824,268435456".to_owned());
+        rows.push("a,train,equal,,pytorch,,,,5368709120,1073741824,268435456".to_owned());
         let table = table(&rows).unwrap();
         assert!(table.contains("| 2.00 s | 3.00 s | 0.50 [0.38, 0.75] |"), "{table}");
-        assert!(table.ends_with("| 2.00 GiB | 0.40 | 0.25 |\n"), "{table}");
+        assert!(table.ends_with("| 2.00 GiB | 0.40 | 0.08 |\n"), "{table}");
         assert!(super::table(&["a,b".to_owned()]).is_err());
     }
 

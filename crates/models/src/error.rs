@@ -187,7 +187,7 @@ pub enum ModelError {
     /// A text has more tokens than the model has positions.
     #[error("a text has {tokens} tokens, the model has {positions} positions; cut texts earlier")]
     TooLong {
-        /// The text's tokens, padding included.
+        /// The text's tokens.
         tokens: usize,
         /// The model's positions.
         positions: usize,

@@ -1,7 +1,7 @@
 //! ViLT (Kim, Son and Kim, 2021) with the head of transformers' `ViltForQuestionAnswering`.
 //!
 //! One sequence: text tokens, the image's class token, patches in reading order. Patches under the
-//! padding of a smaller picture are masked; transformers shuffles patches, which changes the
+//! padding of a smaller picture are left out; transformers shuffles patches, which changes the
 //! pooled output by rounding alone. Pre-norm blocks: `x ← x + f(norm(x))`. The pooler reads the
 //! text's `[CLS]`, so the last block computes that token alone.
 
