@@ -1,9 +1,7 @@
 //! A block of an encoder under the names that a checkpoint has for its parts.
 
 use candle_core::Tensor;
-use mmc_ops::{
-    Activation, Affine, AttentionPlan, EncoderLayer, Norms, Sequences, StateDropouts,
-};
+use mmc_ops::{Activation, Affine, AttentionPlan, EncoderLayer, Norms, Sequences, StateDropouts};
 
 use crate::layers::{DropoutSite, Sizes};
 use crate::lora::LowRank;
@@ -81,9 +79,8 @@ impl Block {
             map(names.inner, inner, hidden)?,
             map(names.output, hidden, inner)?,
         );
-        let mut norm = |name: &str| {
-            affine(parameters, &format!("{prefix}.{name}"), &[hidden], Kind::Scale)
-        };
+        let mut norm =
+            |name: &str| affine(parameters, &format!("{prefix}.{name}"), &[hidden], Kind::Scale);
         let layer = EncoderLayer {
             attention_norm: norm(names.attention_norm)?,
             output_norm: norm(names.output_norm)?,
@@ -98,9 +95,8 @@ impl Block {
             activation,
         };
         let mut adapt = |module: &str| parameters.adapt(module, hidden, hidden);
-        let site = |name: &str, probability| {
-            DropoutSite::new(&format!("{prefix}.{name}"), probability)
-        };
+        let site =
+            |name: &str, probability| DropoutSite::new(&format!("{prefix}.{name}"), probability);
         Ok(Self {
             layer,
             low_rank: [adapt(&query)?, adapt(&value)?],

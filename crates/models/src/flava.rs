@@ -12,9 +12,9 @@ use mmc_ops::Sequences;
 use mmc_preprocess::Batch;
 
 use self::config::{FlavaConfig, ImageConfig, TextConfig};
+use crate::block::{Blocks, Context};
 use crate::config::ConfigFile;
 use crate::depth::Stack;
-use crate::block::{Blocks, Context};
 use crate::interpolation::Interpolation;
 use crate::layers::{DropoutSite, Linear, Norm, Pooler};
 use crate::packing::{PackedText, Part, picked};

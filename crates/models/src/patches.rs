@@ -46,12 +46,14 @@ impl PatchGrid {
 
     /// Each picture's class token and patches, numbered by their places from `first` on.
     pub(crate) fn sequences(&self, first: u32) -> Result<Sequences, ModelError> {
-        let lengths: Vec<usize> = self.real.iter().map(|(rows, columns)| 1 + rows * columns).collect();
+        let lengths: Vec<usize> =
+            self.real.iter().map(|(rows, columns)| 1 + rows * columns).collect();
         let mut numbers = Vec::with_capacity(lengths.iter().sum());
         for &(rows, columns) in &self.real {
             numbers.push(first);
             let places = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
-            numbers.extend(places.map(|(row, column)| first + 1 + (row * ROW_SPAN + column) as u32));
+            numbers
+                .extend(places.map(|(row, column)| first + 1 + (row * ROW_SPAN + column) as u32));
         }
         Ok(Sequences::with_positions(&lengths, numbers)?)
     }

@@ -97,8 +97,7 @@ impl Encoder {
         let tables = [config.vocabulary, config.positions, config.segments];
         let embeddings = TextEmbeddings::new(parameters, &name, tables, sizes.hidden)?;
         let norm = Norm::new(parameters, &format!("{name}.LayerNorm"), sizes.hidden, sizes.eps)?;
-        let (layers, kind) =
-            (format!("{prefix}.encoder.layer"), (Norms::After, Activation::Gelu));
+        let (layers, kind) = (format!("{prefix}.encoder.layer"), (Norms::After, Activation::Gelu));
         Ok(Self {
             embeddings,
             norm,

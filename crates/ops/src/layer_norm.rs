@@ -59,12 +59,7 @@ fn statistics<T: Real>(row: &[T], eps: f64) -> (T, T) {
 }
 
 /// The normalised rows of `x`, into `output`.
-pub(crate) fn forward<T: Real>(
-    x: &[T],
-    (weight, bias): (&[T], &[T]),
-    eps: f64,
-    output: &mut [T],
-) {
+pub(crate) fn forward<T: Real>(x: &[T], (weight, bias): (&[T], &[T]), eps: f64, output: &mut [T]) {
     let width = weight.len();
     for_row_blocks(output, width, |first, block| {
         vectorised(|| {

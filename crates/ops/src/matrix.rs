@@ -59,12 +59,7 @@ impl<'a, T> Matrix<'a, T> {
     ///
     /// # Panics
     /// Where the slice is too short: a fault of the caller, never of the input.
-    pub(crate) fn strided(
-        values: &'a [T],
-        rows: usize,
-        columns: usize,
-        row_stride: usize,
-    ) -> Self {
+    pub(crate) fn strided(values: &'a [T], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(fits(values.len(), rows, columns, row_stride), "a matrix longer than its slice");
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
@@ -195,8 +190,7 @@ pub(crate) fn block_product<T: Real>(
     let fits = a.rows == output.rows && b.columns == output.columns && b.rows == a.columns;
     assert!(fits, "shapes that do not fit");
     let part = Part { row: 0, column: 0, rows: output.rows, columns: output.columns };
-    let destination =
-        Destination { pointer: output.pointer, row_stride: output.row_stride };
+    let destination = Destination { pointer: output.pointer, row_stride: output.row_stride };
     // SAFETY: the part is the whole output, which is borrowed exclusively.
     #[allow(unsafe_code, reason = "the kernel takes pointers")]
     unsafe {
@@ -294,7 +288,10 @@ mod tests {
             f64::from(m.values[i * m.row_stride + j * m.column_stride])
         };
         let one = |i, j| (0..a.columns).map(|k| at(a, i, k) * at(b, k, j)).sum();
-        (0..a.rows).flat_map(|i| (0..b.columns).map(move |j| (i, j))).map(|(i, j)| one(i, j)).collect()
+        (0..a.rows)
+            .flat_map(|i| (0..b.columns).map(move |j| (i, j)))
+            .map(|(i, j)| one(i, j))
+            .collect()
     }
 
     #[test]
@@ -307,7 +304,8 @@ mod tests {
             let b_of = |turned| {
                 if turned { Matrix::new(&b, n, k).t() } else { Matrix::new(&b, k, n) }
             };
-            for (a_turned, b_turned) in [(false, false), (true, false), (false, true), (true, true)] {
+            for (a_turned, b_turned) in [(false, false), (true, false), (false, true), (true, true)]
+            {
                 let (a, b) = (a_of(a_turned), b_of(b_turned));
                 let mut output = vec![2.0; m * n];
                 product(MatrixMut::new(&mut output, m, n), a, b, Into::Replace);

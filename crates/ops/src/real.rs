@@ -129,10 +129,10 @@ pub(crate) fn sum<T: Real>(count: usize, term: impl Fn(usize) -> T) -> T {
 pub(crate) fn are_native(tensors: &[&Tensor]) -> bool {
     !is_composing()
         && tensors.iter().all(|tensor| {
-        matches!(tensor.device(), Device::Cpu)
-            && matches!(tensor.dtype(), DType::F32 | DType::F64)
-            && tensor.dtype() == tensors[0].dtype()
-    })
+            matches!(tensor.device(), Device::Cpu)
+                && matches!(tensor.dtype(), DType::F32 | DType::F64)
+                && tensor.dtype() == tensors[0].dtype()
+        })
 }
 
 /// A contiguous tensor on the CPU, held for reading by a guard of its storage.

@@ -114,11 +114,7 @@ impl CustomOp1 for Softmax {
         "softmax"
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let width = layout.dims().last().copied().unwrap_or(1);
         let output = with_type!(x, T => T::storage(forward::<T>(elements(x, layout)?, width)));
         Ok((output, layout.shape().clone()))

@@ -184,8 +184,23 @@ fn dropout_has_the_gradient_of_finite_differences() {
 }
 
 const LAYER: &[&[usize]] = &[
-    &[9, 6], &[6, 6], &[6], &[6, 6], &[6], &[6, 6], &[6], &[6, 6], &[6], &[6], &[6], &[7, 6],
-    &[7], &[6, 7], &[6], &[6], &[6],
+    &[9, 6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6, 6],
+    &[6],
+    &[6],
+    &[6],
+    &[7, 6],
+    &[7],
+    &[6, 7],
+    &[6],
+    &[6],
+    &[6],
 ];
 
 /// A layer whose parameters are the tensors behind the first.
@@ -240,8 +255,23 @@ fn large_layer(norms: Norms) -> (Vec<f64>, Vec<Vec<f64>>) {
     let wide: [&[usize]; 3] = [&[inner, hidden], &[hidden, inner], &[inner]];
     let flat: &[usize] = &[hidden];
     let shapes = [
-        &[300, hidden], square, flat, square, flat, square, flat, square, flat, flat, flat, wide[0],
-        wide[2], wide[1], flat, flat, flat,
+        &[300, hidden],
+        square,
+        flat,
+        square,
+        flat,
+        square,
+        flat,
+        square,
+        flat,
+        flat,
+        flat,
+        wide[0],
+        wide[2],
+        wide[1],
+        flat,
+        flat,
+        flat,
     ];
     let inputs: Vec<Tensor> = inputs(&shapes)
         .iter()

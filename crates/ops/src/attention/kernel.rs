@@ -68,7 +68,11 @@ impl<T: Real> Head<'_, T> {
 
     /// With `P` the probabilities, `P̃` what dropout leaves of them and `G` the gradient:
     /// `dV = P̃ᵀ G`, `dP = drop(G Vᵀ)`, `dS = scale · P (dP − Σ dP P)`, `dQ = dS K`, `dK = dSᵀ Q`.
-    fn backward(&self, gradient: Matrix<'_, T>, [by_query, by_key, by_value]: [MatrixMut<'_, T>; 3]) {
+    fn backward(
+        &self,
+        gradient: Matrix<'_, T>,
+        [by_query, by_key, by_value]: [MatrixMut<'_, T>; 3],
+    ) {
         let (queries, keys) = (self.query_count, self.key_count);
         let one = T::of_f64(1.0);
         let mut probabilities = Buffer::of(queries * keys);
@@ -107,9 +111,11 @@ pub(crate) fn normalise<T: Real>(values: &mut [T]) {
             *part = if value > *part { value } else { *part };
         }
     }
-    let highest = chunks.remainder().iter().chain(&parts).fold(T::LOWEST, |highest, &value| {
-        if value > highest { value } else { highest }
-    });
+    let highest = chunks
+        .remainder()
+        .iter()
+        .chain(&parts)
+        .fold(T::LOWEST, |highest, &value| if value > highest { value } else { highest });
     for value in values.iter_mut() {
         *value = (*value - highest).exp();
     }
@@ -145,9 +151,9 @@ impl AttentionPlan {
             query_count: queries.len(),
             key_count: keys.len(),
             scale: T::of_f64(1.0 / (width as f64).sqrt()),
-            mask: masks.zip(self.dropout).map(|(masks, dropout)| {
-                (&masks[row * self.heads + head], dropout.scale())
-            }),
+            mask: masks
+                .zip(self.dropout)
+                .map(|(masks, dropout)| (&masks[row * self.heads + head], dropout.scale())),
         }
     }
 

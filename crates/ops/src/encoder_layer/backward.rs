@@ -60,8 +60,7 @@ pub(super) fn backward<T: Real>(
     };
     drop(context);
     let heads = op.masks.heads.as_deref();
-    let [by_query, by_key, by_value] =
-        op.plan.backward((&query, &key, &value), heads, &by_context);
+    let [by_query, by_key, by_value] = op.plan.backward((&query, &key, &value), heads, &by_context);
     drop((query, key, value, by_context));
 
     let normed_x = before.then(|| normed(x, weights.attention_norm, layer.eps));

@@ -127,7 +127,12 @@ fn multiplied<T: Real>(x: &[T], weight: &[T], inputs: usize) -> Buffer<T> {
     let (rows, outputs) = (x.len() / inputs, weight.len() / inputs);
     let mut output = Buffer::of(rows * outputs);
     let into = MatrixMut::new(&mut output, rows, outputs);
-    product(into, Matrix::new(x, rows, inputs), Matrix::new(weight, outputs, inputs).t(), Into::Replace);
+    product(
+        into,
+        Matrix::new(x, rows, inputs),
+        Matrix::new(weight, outputs, inputs).t(),
+        Into::Replace,
+    );
     output
 }
 

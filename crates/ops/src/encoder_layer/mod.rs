@@ -102,8 +102,9 @@ impl EncoderLayer {
             dropout.check()?;
         }
         // Gradients of parameters that are computed themselves have to go through candle's graph.
-        let plain =
-            |tensor: &&Tensor| tensor.is_contiguous() && (tensor.is_variable() || !tensor.track_op());
+        let plain = |tensor: &&Tensor| {
+            tensor.is_contiguous() && (tensor.is_variable() || !tensor.track_op())
+        };
         let parameters = self.parameters();
         if !parameters.iter().all(plain) || !are_native(&[&[x], &parameters[..]].concat()) {
             return self.in_parts(x, plan, dropouts);

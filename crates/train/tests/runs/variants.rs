@@ -9,9 +9,7 @@ use mmc_models::{FreshHead, LoadRequest, LoraSettings, Parameter, Pass, Trained,
 use mmc_ops::{Gradients, Objective, Targets};
 use mmc_preprocess::{Order, Padding, Processor, collate};
 use mmc_run::{Freeze, PartialSettings, RunFolder};
-use mmc_train::{
-    AdamW, AdamWSettings, Cut, Outcome, Schedule, StepPlan, resolve, sum_of_squares,
-};
+use mmc_train::{AdamW, AdamWSettings, Cut, Outcome, Schedule, StepPlan, resolve, sum_of_squares};
 
 use crate::bench::{Bench, Remains};
 use crate::told;
