@@ -1,65 +1,228 @@
 //! Rows to predict or embed: no data set, no labels.
 
-use std::path::Path;
+mod groups;
 
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use self::groups::{Contents, Groups};
 use crate::place::Place;
-use crate::rows::{RawTable, Value};
-use crate::scan::group_shared_content;
+use crate::rows::{Rows, Value};
+use crate::scan::Fields;
 use crate::table::Columns;
 use crate::{Arm, DataError, Sample};
 
-/// Reads the rows of a CSV or JSONL file with the columns `id` (optional), `text` and `image`
-/// (optional; `img` where there is no `image`, as in Hateful Memes). What `arm` does not show may
-/// be absent: the column of texts, the files of pictures. Pictures are relative to `image_root`;
-/// an absent id is `input:ROW`, with rows counted from 1. Other columns are passed over.
+/// A file of rows to predict or embed, found to be right and read anew whenever its samples are
+/// asked for, so that memory hardly grows with it: while the file is checked a row takes three hashes
+/// of 8 bytes (of its id, text and picture), and afterwards two numbers if it shares its text or
+/// picture with another and nothing if not.
+#[derive(Debug)]
+pub struct Inputs {
+    file: PathBuf,
+    place: Place,
+    arm: Arm,
+    columns: Columns<'static>,
+    rows: usize,
+    first_bare: Option<String>,
+    groups: Groups,
+}
+
+impl Inputs {
+    /// Checks a CSV or JSONL file with the columns `id` (optional), `text` and `image` (optional;
+    /// `img` where there is no `image`, as in Hateful Memes). What `arm` does not show may be
+    /// absent: the column of texts, the files of pictures. Pictures are relative to `image_root`;
+    /// an absent id is `input:ROW`, with rows counted from 1. Other columns are passed over.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong, with file and line: see [`DataError`].
+    pub fn open(file: &Path, image_root: &Path, arm: Arm) -> Result<Self, DataError> {
+        let mut columns = Columns::of_inputs("image", arm.uses_text());
+        if has_only_img(columns.open(file)?) {
+            columns = Columns::of_inputs("img", arm.uses_text());
+        }
+        let place = Place::new(image_root)?;
+        let (file, groups) = (file.to_owned(), Groups::default());
+        let mut inputs = Self { file, place, arm, columns, rows: 0, first_bare: None, groups };
+        let repeated = inputs.check()?;
+        if inputs.rows == 0 {
+            let problem = "no row in this file; check that it was copied whole";
+            return Err(DataError::file(&inputs.file, problem));
+        }
+        if !repeated.is_empty() {
+            inputs.groups = Groups::of(inputs.samples()?, &repeated)?;
+        }
+        Ok(inputs)
+    }
+
+    /// Looks at every row; returns the hashes of contents that occur more than once.
+    fn check(&mut self) -> Result<Vec<u64>, DataError> {
+        let (mut ids, mut contents) = (HashSet::new(), Contents::default());
+        for (index, row) in self.columns.open(&self.file)?.rows.enumerate() {
+            let row = self.fields(index, row)?;
+            if !ids.insert(hash(&row.id))
+                && let Some(earlier) = self.line_of(&row.id, index)?
+            {
+                let id = row.id;
+                let words = format!("the id `{id}` is that of line {earlier} already; change one");
+                return Err(DataError::row(&self.file, row.line, "id", words));
+            }
+            let sample = self.sample(row)?;
+            contents.add(&sample);
+            if sample.image.is_none() && self.first_bare.is_none() {
+                self.first_bare = Some(sample.id);
+            }
+            self.rows = index + 1;
+        }
+        Ok(contents.repeated())
+    }
+
+    /// The line of this id among the first rows, for two ids can have one hash.
+    fn line_of(&self, id: &str, rows: usize) -> Result<Option<usize>, DataError> {
+        for (index, row) in self.columns.open(&self.file)?.rows.take(rows).enumerate() {
+            let row = self.fields(index, row)?;
+            if row.id == id {
+                return Ok(Some(row.line));
+            }
+        }
+        Ok(None)
+    }
+
+    fn fields(
+        &self,
+        index: usize,
+        row: Result<crate::rows::RawRow, DataError>,
+    ) -> Result<Row, DataError> {
+        let row = row?;
+        let Fields { id, text, image, .. } = self
+            .columns
+            .fields(&row)
+            .map_err(|(field, words)| DataError::row(&self.file, row.line, &field, words))?;
+        let id = id.unwrap_or_else(|| format!("input:{}", index + 1));
+        Ok(Row { line: row.line, id, text, image })
+    }
+
+    fn sample(&self, row: Row) -> Result<Sample, DataError> {
+        let Row { line, id, text, image } = row;
+        let image = image
+            .map(|relative| self.place.picture(&relative, self.arm.uses_image()))
+            .transpose()
+            .map_err(|(_, words)| {
+                DataError::row(&self.file, line, "image", format!("{words} (id `{id}`)"))
+            })?;
+        Ok(Sample { id, text, image, target: None, group: None })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// How many rows there are: at least one.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a file without rows is refused")]
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// The id of the first row without a picture, where there is one.
+    #[must_use]
+    pub fn first_without_picture(&self) -> Option<&str> {
+        self.first_bare.as_deref()
+    }
+
+    /// Reads the rows again, one at a time, in the order of the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inputs::open`], here and with each row: the file or a picture may have changed since.
+    pub fn samples(&self) -> Result<Samples<'_>, DataError> {
+        let rows = self.columns.open(&self.file)?;
+        Ok(Samples { inputs: self, rows, at: 0, names: BTreeMap::new(), ended: false })
+    }
+}
+
+/// What a row says, before its picture is looked for.
+struct Row {
+    line: usize,
+    id: String,
+    text: String,
+    image: Option<String>,
+}
+
+/// The rows of [`Inputs`], one at a time; as many as there were when they were checked, or an
+/// error.
+pub struct Samples<'a> {
+    inputs: &'a Inputs,
+    rows: Rows,
+    at: usize,
+    /// Names of groups whose first row has been passed.
+    names: BTreeMap<usize, String>,
+    ended: bool,
+}
+
+impl Iterator for Samples<'_> {
+    type Item = Result<Sample, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let Some(row) = self.rows.rows.next() else {
+            self.ended = true;
+            let (before, now) = (self.inputs.rows, self.at);
+            let problem = format!("had {before} rows and has {now} now; leave it as it is");
+            return (before != now).then(|| Err(DataError::file(&self.inputs.file, problem)));
+        };
+        let sample = self.inputs.fields(self.at, row).and_then(|row| self.inputs.sample(row));
+        self.ended = sample.is_err();
+        let leader = self.inputs.groups.leader(self.at);
+        self.at += 1;
+        Some(sample.map(|sample| {
+            let names = &mut self.names;
+            let group = leader.map(|row| names.entry(row).or_insert_with(|| sample.id.clone()));
+            let group = group.cloned();
+            Sample { group, ..sample }
+        }))
+    }
+}
+
+/// The samples of [`Inputs`], all at once: for files that are known to be small.
 ///
 /// # Errors
 ///
-/// The first thing wrong, with file and line: see [`DataError`].
+/// As [`Inputs::open`].
 pub fn read_inputs(file: &Path, image_root: &Path, arm: Arm) -> Result<Vec<Sample>, DataError> {
-    let mut columns = Columns::of_inputs("image", arm.uses_text());
-    let mut table = columns.read(file)?;
-    if has_only_img(&table) {
-        columns = Columns::of_inputs("img", arm.uses_text());
-        table = columns.read(file)?;
-    }
-    let place = Place::new(image_root)?;
-    let mut samples = Vec::new();
-    let mut lines_of_ids = std::collections::BTreeMap::new();
-    for (index, row) in table.rows.into_iter().enumerate() {
-        let row = row?;
-        let bad = |field: &str, words: String| DataError::row(file, row.line, field, words);
-        let fields = columns.fields(&row).map_err(|(field, words)| bad(&field, words))?;
-        let id = fields.id.unwrap_or_else(|| format!("input:{}", index + 1));
-        if let Some(earlier) = lines_of_ids.insert(id.clone(), row.line) {
-            let words = format!("the id `{id}` is that of line {earlier} already; change one");
-            return Err(bad("id", words));
-        }
-        let image = fields
-            .image
-            .map(|relative| place.picture(&relative, arm.uses_image()))
-            .transpose()
-            .map_err(|(_, words)| bad("image", format!("{words} (id `{id}`)")))?;
-        samples.push(Sample { id, text: fields.text, image, target: None, group: None });
-    }
-    if samples.is_empty() {
-        return Err(DataError::file(file, "no row in this file; check that it was copied whole"));
-    }
-    group_shared_content(&mut samples);
-    Ok(samples)
+    Inputs::open(file, image_root, arm)?.samples()?.collect()
 }
 
 /// Whether pictures are in `img`: no row has an `image`, and one has that.
-fn has_only_img(table: &RawTable) -> bool {
+fn has_only_img(table: Rows) -> bool {
     let img = "img".to_owned();
-    let mut rows = table.rows.iter().flatten();
-    let none = rows.all(|row| row.values.get(IMAGE) == Some(&Value::Absent));
-    let mut rows = table.rows.iter().flatten();
-    none && (table.others.contains(&img) || rows.any(|row| row.others.contains(&img)))
+    let mut found = table.others.contains(&img);
+    if !table.present[IMAGE] {
+        return found;
+    }
+    // Each row of JSONL has its own fields; what is wrong with one is said when it is read.
+    for row in table.rows.flatten() {
+        if row.values.get(IMAGE) != Some(&Value::Absent) {
+            return false;
+        }
+        found |= row.others.contains(&img);
+    }
+    found
 }
 
 /// The place of pictures among the wanted columns.
 const IMAGE: usize = 2;
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
 
 #[cfg(test)]
 mod tests {

@@ -48,7 +48,7 @@ mod table;
 
 pub use dataset::{DATASETS, Dataset, OnBadItem, ReadOptions, SplitInfo, StudySplits, dataset};
 pub use error::DataError;
-pub use inputs::read_inputs;
+pub use inputs::{Inputs, Samples, read_inputs};
 pub use language::{TextLanguage, text_language};
 pub use picture::decode;
 pub use sample::{Arm, ImageSource, Sample, Split, SplitName, Target};

@@ -285,10 +285,7 @@ pub(crate) fn group_shared_content(samples: &mut [Sample]) {
     let mut parents: Vec<usize> = (0..samples.len()).collect();
     let mut first_with: BTreeMap<(bool, String), usize> = BTreeMap::new();
     for (index, sample) in samples.iter().enumerate() {
-        let text = sample.text.trim();
-        let picture = sample.image.as_ref().map(|image| (true, image.to_string()));
-        let content = (!text.is_empty()).then(|| (false, text.to_owned()));
-        for key in picture.into_iter().chain(content) {
+        for key in contents_of(sample) {
             let first = *first_with.entry(key).or_insert(index);
             let (a, b) = (root_of(&mut parents, first), root_of(&mut parents, index));
             // The smaller index leads, so that a group is named by its first row.
@@ -309,8 +306,16 @@ pub(crate) fn group_shared_content(samples: &mut [Sample]) {
     }
 }
 
+/// What a sample may share with another: its picture's path (`true`), its text (`false`).
+pub(crate) fn contents_of(sample: &Sample) -> impl Iterator<Item = (bool, String)> {
+    let text = sample.text.trim();
+    let picture = sample.image.as_ref().map(|image| (true, image.to_string()));
+    let content = (!text.is_empty()).then(|| (false, text.to_owned()));
+    picture.into_iter().chain(content)
+}
+
 /// The leader of the group of `at`, with the path to it shortened.
-fn root_of(parents: &mut [usize], mut at: usize) -> usize {
+pub(crate) fn root_of(parents: &mut [usize], mut at: usize) -> usize {
     while parents[at] != at {
         parents[at] = parents[parents[at]];
         at = parents[at];

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::Request;
 use crate::error::listed;
-use crate::rows::{RawRow, RawTable, absent_column, read_rows};
+use crate::rows::{RawRow, RawTable, Rows, absent_column, open_rows, read_rows};
 use crate::scan::{Collector, FieldError, Fields, Labels, Scan, check_one_line, name_of, text_of};
 use crate::{DataError, ReadOptions};
 
@@ -53,6 +53,7 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
 }
 
 /// The names of the four columns, and which of them the user chose.
+#[derive(Debug)]
 pub(crate) struct Columns<'a> {
     /// Id, text, image, label.
     names: [&'a str; 4],
@@ -105,13 +106,29 @@ impl<'a> Columns<'a> {
     /// The rows of a file whose header has the columns that it must have.
     pub(crate) fn read(&self, path: &Path) -> Result<RawTable, DataError> {
         let table = read_rows(path, &self.names)?;
+        self.check_present(path, &table.present, &table.others)?;
+        Ok(table)
+    }
+
+    /// The same, to be read a row at a time.
+    pub(crate) fn open(&self, path: &Path) -> Result<Rows, DataError> {
+        let rows = open_rows(path, &self.names)?;
+        self.check_present(path, &rows.present, &rows.others)?;
+        Ok(rows)
+    }
+
+    fn check_present(
+        &self,
+        path: &Path,
+        present: &[bool],
+        others: &[String],
+    ) -> Result<(), DataError> {
         for (index, name) in self.names.iter().enumerate() {
-            if self.required[index] && !table.present[index] {
-                let problem = self.absent(index, &table.others);
-                return Err(DataError::row(path, 1, name, problem));
+            if self.required[index] && !present[index] {
+                return Err(DataError::row(path, 1, name, self.absent(index, others)));
             }
         }
-        Ok(table)
+        Ok(())
     }
 
     pub(crate) fn fields(&self, row: &RawRow) -> Result<Fields, FieldError> {

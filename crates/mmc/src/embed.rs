@@ -37,7 +37,7 @@ pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
     let rows_of_part = inputs.rows_of_part();
     let partial = Partial::open(&typed.out, inputs.about(&typed.input)?, typed.resume)?;
     let mut vectors = Vectors::open(partial, rows_of_part);
-    let rows = inputs.split.len();
+    let rows = inputs.rows.len();
     let begun_at = vectors.rows().min(rows);
     if begun_at > 0 {
         tracing::info!("{}: goes on after row {begun_at}", typed.out.display());
@@ -45,15 +45,14 @@ pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
     let bar = progress::rows(rows, "embed");
     let (mut done, mut cut_texts) = (begun_at, 0);
     let (checkpoint, options) = (&inputs.checkpoint, inputs.checkpoint.options());
-    while done < rows {
-        let end = rows.min(done + rows_of_part);
-        let part = inputs.part(done, end);
+    let mut parts = inputs.parts(done)?;
+    while let Some(part) = parts.next()? {
         let tell = &mut |of_part: usize| bar.set_position((done + of_part) as u64);
         let model = checkpoint.model.as_ref();
         let found = embed(model, &checkpoint.processor, &part, &options, tell)?;
         cut_texts += found.cut_texts;
         vectors.add(&found)?;
-        done = end;
+        done += part.len();
     }
     bar.finish_and_clear();
     let input = typed.input.input.display().to_string();
@@ -79,16 +78,14 @@ fn check_complete(out: &Path, ids: &Path, inputs: &Inputs) -> Result<(), Failure
         ))
     };
     let found = shape_of(out)?.ok_or_else(|| other("is no file of vectors"))?;
-    if found.0 != inputs.split.len() {
-        return Err(other(&format!(
-            "has {} rows where the input has {}",
-            found.0,
-            inputs.split.len()
-        )));
+    let (found, rows) = (found.0, inputs.rows.len());
+    if found != rows {
+        return Err(other(&format!("has {found} rows where the input has {rows}")));
     }
     let lines = File::open(ids).map_err(|_error| other("its ids are missing"))?;
     let mut lines = BufReader::new(lines).lines();
-    for sample in &inputs.split.samples {
+    for sample in inputs.rows.samples()? {
+        let sample = sample?;
         let line = lines.next().transpose()?.unwrap_or_default();
         let found: Value = serde_json::from_str(&line).unwrap_or_default();
         if found["id"] != sample.id.as_str() {

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mmc_data::{Split, read_inputs};
+use mmc_data::{Sample, Samples, Split};
 
 use crate::checkpoint::{Checkpoint, For};
 use crate::cli::InputArgs;
@@ -14,31 +14,29 @@ use crate::failure::Failure;
 /// Rows that are written at once, about.
 const PART: usize = 256;
 
-/// A checkpoint and the rows it is asked about.
+/// A checkpoint and the rows it is asked about, which are read as they are needed.
 pub(crate) struct Inputs {
     /// The model.
     pub(crate) checkpoint: Checkpoint,
     /// The rows, without labels.
-    pub(crate) split: Split,
+    pub(crate) rows: mmc_data::Inputs,
 }
 
 impl Inputs {
-    /// Opens the checkpoint and reads the rows. Pictures are looked for and not opened.
+    /// Opens the checkpoint and checks the rows. Pictures are looked for and not opened.
     pub(crate) fn read(typed: &InputArgs, wanted: For) -> Result<Self, Failure> {
         let image_root = typed.image_root.clone().unwrap_or_else(|| folder_of(&typed.input));
         let checkpoint = Checkpoint::open(&typed.checkpoint, typed.max_length, wanted)?;
         let arm = checkpoint.arm();
-        let samples = read_inputs(&typed.input, &image_root, arm)?;
-        let bare = samples.iter().find(|sample| sample.image.is_none());
-        if let (true, Some(sample)) = (arm.uses_image(), bare) {
+        let rows = mmc_data::Inputs::open(&typed.input, &image_root, arm)?;
+        if let (true, Some(id)) = (arm.uses_image(), rows.first_without_picture()) {
             return Err(Failure::work(format!(
-                "{}: row `{}` has no `image`, which the checkpoint (arm `{arm}`) needs; add a \
+                "{}: row `{id}` has no `image`, which the checkpoint (arm `{arm}`) needs; add a \
                  picture or drop the row",
                 typed.input.display(),
-                sample.id
             )));
         }
-        Ok(Self { checkpoint, split: Split::of_inputs(&typed.input, samples) })
+        Ok(Self { checkpoint, rows })
     }
 
     /// Rows that are written at once: a multiple of those of a forward pass, so that parts do not
@@ -60,10 +58,30 @@ impl Inputs {
         }))
     }
 
-    /// The rows from `first` to `end`.
-    pub(crate) fn part(&self, first: usize, end: usize) -> Arc<Split> {
-        let samples = self.split.samples[first..end].to_vec();
-        Arc::new(Split::of_inputs(&self.split.path, samples))
+    /// The rows behind the first `done`, in parts.
+    pub(crate) fn parts(&self, done: usize) -> Result<Parts<'_>, Failure> {
+        let (mut samples, rows_of_part) = (self.rows.samples()?, self.rows_of_part());
+        for sample in samples.by_ref().take(done) {
+            sample?;
+        }
+        Ok(Parts { path: self.rows.path(), samples, rows_of_part })
+    }
+}
+
+/// Rows in parts that are written at once.
+pub(crate) struct Parts<'a> {
+    path: &'a Path,
+    samples: Samples<'a>,
+    rows_of_part: usize,
+}
+
+impl Parts<'_> {
+    /// The next part; `None` where there are no more rows.
+    pub(crate) fn next(&mut self) -> Result<Option<Arc<Split>>, Failure> {
+        let samples: Vec<Sample> =
+            self.samples.by_ref().take(self.rows_of_part).collect::<Result<_, _>>()?;
+        let part = (!samples.is_empty()).then(|| Split::of_inputs(self.path, samples));
+        Ok(part.map(Arc::new))
     }
 }
 

@@ -99,8 +99,7 @@ impl Partial {
         if out.extension().is_some_and(|extension| extension == "jsonl") {
             fs::rename(rows, out)?;
         } else {
-            // Which columns there are depends on every row.
-            Predictions::read(&rows)?.write(out)?;
+            Predictions::rewrite(&rows, out)?;
         }
         self.remove()
     }

@@ -1,7 +1,10 @@
-//! `mmc predict`: rows of a file to classes, a part at a time, so that an interruption costs one.
+//! `mmc predict`: rows of a file to classes, a part at a time, so that an interruption costs one
+//! and memory does not grow with the rows.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use mmc_data::Split;
 use mmc_run::Predictions;
 use mmc_train::{Predicted, predict};
 
@@ -26,19 +29,19 @@ pub(crate) fn run(typed: &PredictArgs) -> Result<(), Failure> {
     }
     let rows_of_part = inputs.rows_of_part();
     let partial = Partial::open(&typed.out, inputs.about(&typed.input)?, typed.resume)?;
-    let rows = inputs.split.len();
+    let rows = inputs.rows.len();
     let mut done = partial.keep_whole_parts(rows_of_part)?;
     if done > 0 {
         tracing::info!("{}: goes on after row {done}", typed.out.display());
     }
     let bar = progress::rows(rows, "predict");
     let (begun_at, mut cut_texts) = (done, 0);
-    while done < rows {
-        let end = rows.min(done + rows_of_part);
-        let part = predict_part(&inputs, done, end, &bar)?;
-        cut_texts += part.cut_texts;
-        partial.append(&part.predictions)?;
-        done = end;
+    let mut parts = inputs.parts(done)?;
+    while let Some(part) = parts.next()? {
+        let found = predict_part(&inputs, done, &part, &bar)?;
+        cut_texts += found.cut_texts;
+        partial.append(&found.predictions)?;
+        done += part.len();
     }
     bar.finish_and_clear();
     let input = typed.input.input.display().to_string();
@@ -55,19 +58,37 @@ fn check_complete(out: &Path, inputs: &Inputs) -> Result<(), Failure> {
             out.display()
         ))
     };
-    let found = Predictions::read(out).map_err(|error| {
+    let (mut rows, mut differs, mut classes) = (0, None, Vec::new());
+    let mut samples = inputs.rows.samples()?;
+    let mut broken = None;
+    Predictions::read_in_parts(out, |part| {
+        for row in &part.rows {
+            rows += 1;
+            match samples.next() {
+                Some(Ok(sample)) if differs.is_none() && row.id != sample.id => {
+                    differs = Some((row.id.clone(), sample.id));
+                }
+                Some(Err(error)) if broken.is_none() => broken = Some(error),
+                _ => {}
+            }
+        }
+        classes = part.classes;
+        Ok(())
+    })
+    .map_err(|error| {
         other(format!("is no file of predictions ({})", Failure::from(error).message()))
     })?;
-    let samples = &inputs.split.samples;
-    if found.rows.len() != samples.len() {
-        let (found, rows) = (found.rows.len(), samples.len());
-        return Err(other(format!("has {found} rows where the input has {rows}")));
+    if let Some(error) = broken {
+        return Err(error.into());
     }
-    let differs = found.rows.iter().zip(samples).find(|(row, sample)| row.id != sample.id);
-    if let Some((row, sample)) = differs {
-        return Err(other(format!("has `{}` where the input has `{}`", row.id, sample.id)));
+    let expected = inputs.rows.len();
+    if rows != expected {
+        return Err(other(format!("has {rows} rows where the input has {expected}")));
     }
-    if found.classes != inputs.checkpoint.labels {
+    if let Some((found, expected)) = differs {
+        return Err(other(format!("has `{found}` where the input has `{expected}`")));
+    }
+    if classes != inputs.checkpoint.labels {
         return Err(other("its classes are not the checkpoint's".to_owned()));
     }
     Ok(())
@@ -76,12 +97,11 @@ fn check_complete(out: &Path, inputs: &Inputs) -> Result<(), Failure> {
 fn predict_part(
     inputs: &Inputs,
     first: usize,
-    end: usize,
+    part: &Arc<Split>,
     bar: &indicatif::ProgressBar,
 ) -> Result<Predicted, Failure> {
     let checkpoint = &inputs.checkpoint;
-    let part = inputs.part(first, end);
     let tell = &mut |done: usize| bar.set_position((first + done) as u64);
     let model = checkpoint.model.as_ref();
-    Ok(predict(model, &checkpoint.processor, &part, &checkpoint.options(), tell)?)
+    Ok(predict(model, &checkpoint.processor, part, &checkpoint.options(), tell)?)
 }

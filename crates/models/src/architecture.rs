@@ -50,7 +50,7 @@ type Builder = fn(&Build<'_>, &mut Parameters<'_>) -> Result<Box<dyn Classifier>
 
 /// One row of [`ARCHITECTURES`].
 pub(crate) struct Architecture {
-    /// `model_type` in `config.json`.
+    /// `model_type` in `config.json`; of a tower alone, that of the whole.
     pub(crate) name: &'static str,
     /// Before every name of the backbone.
     pub(crate) prefix: &'static str,
@@ -238,10 +238,9 @@ pub(crate) const ARCHITECTURES: &[Architecture] = &[
     },
 ];
 
-/// `model_type` of parts that transformers saves alone, and of the whole.
+/// `model_type` of parts that transformers saves alone and that make no classifier, and of the
+/// whole.
 const TOWERS: &[(&str, &str)] = &[
-    ("clip_text_model", "clip"),
-    ("clip_vision_model", "clip"),
     ("flava_text_model", "flava"),
     ("flava_image_model", "flava"),
     ("flava_multimodal_model", "flava"),
@@ -256,6 +255,9 @@ impl Architecture {
     /// The architecture that a configuration names.
     pub(crate) fn of(config: &ConfigFile) -> Result<&'static Self, ModelError> {
         let name = config.word("model_type")?.unwrap_or_default();
+        if let Some((_, alone)) = clip::alone::TOWERS.iter().find(|row| row.0 == name) {
+            return Ok(alone);
+        }
         ARCHITECTURES.iter().find(|row| row.name == name).ok_or_else(|| {
             let names: Vec<String> =
                 ARCHITECTURES.iter().map(|row| format!("`{}`", row.name)).collect();
@@ -283,7 +285,7 @@ impl Architecture {
     /// Whether a tensor of this name is part of the backbone.
     pub(crate) fn has(&self, name: &str) -> bool {
         (!self.prefix.is_empty() && name.starts_with(self.prefix))
-            || self.parts.iter().any(|part| name.starts_with(part))
+            || self.parts.iter().chain(self.optional).any(|part| name.starts_with(part))
     }
 
     /// Checks that the model can read what an arm shows.
@@ -292,7 +294,10 @@ impl Architecture {
             return Ok(());
         }
         let arms: Vec<String> = self.arms.iter().map(|arm| format!("`{arm}`")).collect();
-        let (architecture, expected) = (self.name.to_owned(), arms.join(", "));
+        // A tower alone has fewer arms than the whole, whose name it shares.
+        let is_alone = clip::alone::TOWERS.iter().any(|row| row.1.class == self.class);
+        let name = if is_alone { self.class } else { self.name };
+        let (architecture, expected) = (name.to_owned(), arms.join(", "));
         Err(ModelError::Arm { architecture, arm, expected })
     }
 }

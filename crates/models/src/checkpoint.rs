@@ -53,6 +53,15 @@ pub struct LoadRequest<'a> {
     pub device: &'a Device,
 }
 
+/// What the model of a folder can read, the default first: of a tower of CLIP that was saved alone,
+/// its own arm.
+///
+/// # Errors
+/// [`ModelError`] where `config.json` is absent, malformed or of another architecture.
+pub fn arms_of(folder: &Path) -> Result<&'static [Arm], ModelError> {
+    Ok(Architecture::of(&ConfigFile::read(folder)?)?.arms)
+}
+
 /// Whether a head may be made where the checkpoint has none that fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreshHead {

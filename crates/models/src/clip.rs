@@ -6,6 +6,7 @@
 //! `get_text_features` and `get_image_features` give. The head is described in
 //! [`head`]. An arm computes its own tower alone.
 
+pub(crate) mod alone;
 pub(crate) mod head;
 mod tiny;
 mod towers;
@@ -36,21 +37,25 @@ pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
 
 /// The towers, each by its own number of layers.
 pub(crate) fn stacks(file: &ConfigFile) -> Result<Vec<Stack>, ModelError> {
-    let layers = |tower| file.tower(tower)?.count("num_hidden_layers", 12);
-    Ok(vec![
-        Stack {
-            layer: "text_model.encoder.layers.",
-            embeddings: &["text_model.embeddings."],
-            layers: layers("text")?,
-            above: 0,
-        },
-        Stack {
-            layer: "vision_model.encoder.layers.",
-            embeddings: &["vision_model.embeddings.", "vision_model.pre_layrnorm."],
-            layers: layers("vision")?,
-            above: 0,
-        },
-    ])
+    Ok(vec![text_stack(&file.tower("text")?)?, vision_stack(&file.tower("vision")?)?])
+}
+
+fn text_stack(tower: &ConfigFile) -> Result<Stack, ModelError> {
+    Ok(Stack {
+        layer: "text_model.encoder.layers.",
+        embeddings: &["text_model.embeddings."],
+        layers: tower.count("num_hidden_layers", 12)?,
+        above: 0,
+    })
+}
+
+fn vision_stack(tower: &ConfigFile) -> Result<Stack, ModelError> {
+    Ok(Stack {
+        layer: "vision_model.encoder.layers.",
+        embeddings: &["vision_model.embeddings.", "vision_model.pre_layrnorm."],
+        layers: tower.count("num_hidden_layers", 12)?,
+        above: 0,
+    })
 }
 
 /// What `config.json` says, with transformers' defaults.
@@ -58,8 +63,10 @@ pub(crate) fn stacks(file: &ConfigFile) -> Result<Vec<Stack>, ModelError> {
 pub(crate) struct ClipConfig {
     /// The width of both projections.
     pub(crate) projection: usize,
-    pub(crate) text: TextConfig,
-    pub(crate) vision: VisionConfig,
+    /// `None` where the other tower was saved alone.
+    pub(crate) text: Option<TextConfig>,
+    /// `None` where the other tower was saved alone.
+    pub(crate) vision: Option<VisionConfig>,
 }
 
 /// The text tower's part.
@@ -85,7 +92,33 @@ pub(crate) struct VisionConfig {
 
 impl ClipConfig {
     pub(crate) fn read(file: &ConfigFile, dropout: Option<f64>) -> Result<Self, ModelError> {
-        let (text, vision) = (file.tower("text")?, file.tower("vision")?);
+        Ok(Self {
+            projection: projection(file)?,
+            text: Some(TextConfig::read(&file.tower("text")?, dropout)?),
+            vision: Some(VisionConfig::read(&file.tower("vision")?, dropout)?),
+        })
+    }
+}
+
+impl TextConfig {
+    /// Reads the tower's own configuration.
+    fn read(text: &ConfigFile, dropout: Option<f64>) -> Result<Self, ModelError> {
+        let end = text.count("eos_token_id", 49_407)?;
+        Ok(Self {
+            sizes: sizes(text, [512, 8, 2048], dropout)?,
+            activation: activation(text)?,
+            vocabulary: text.count("vocab_size", 49_408)?,
+            positions: text.count("max_position_embeddings", 77)?,
+            end: u32::try_from(end).map_err(|_too_large| {
+                text.unsupported("eos_token_id", "a token of the vocabulary")
+            })?,
+        })
+    }
+}
+
+impl VisionConfig {
+    /// Reads the tower's own configuration.
+    fn read(vision: &ConfigFile, dropout: Option<f64>) -> Result<Self, ModelError> {
         if vision.count("num_channels", 3)? != 3 {
             return Err(vision.unsupported("num_channels", "3"));
         }
@@ -93,24 +126,11 @@ impl ClipConfig {
         if side < patch {
             return Err(vision.unsupported("patch_size", &format!("at most `image_size`, {side}")));
         }
-        let end = text.count("eos_token_id", 49_407)?;
         Ok(Self {
-            projection: projection(file)?,
-            text: TextConfig {
-                sizes: sizes(&text, [512, 8, 2048], dropout)?,
-                activation: activation(&text)?,
-                vocabulary: text.count("vocab_size", 49_408)?,
-                positions: text.count("max_position_embeddings", 77)?,
-                end: u32::try_from(end).map_err(|_too_large| {
-                    text.unsupported("eos_token_id", "a token of the vocabulary")
-                })?,
-            },
-            vision: VisionConfig {
-                sizes: sizes(&vision, [768, 12, 3072], dropout)?,
-                activation: activation(&vision)?,
-                grid: side / patch,
-                patch,
-            },
+            sizes: sizes(vision, [768, 12, 3072], dropout)?,
+            activation: activation(vision)?,
+            grid: side / patch,
+            patch,
         })
     }
 }
@@ -158,8 +178,9 @@ pub(crate) struct Clip {
     classes: usize,
     parameters: Vec<Parameter>,
     device: Device,
-    text: TextTower,
-    vision: VisionTower,
+    /// `None` where the other tower was saved alone.
+    text: Option<TextTower>,
+    vision: Option<VisionTower>,
     head: ClipHead,
 }
 
@@ -172,9 +193,13 @@ impl Clip {
         classes: usize,
         parameters: &mut Parameters<'_>,
     ) -> Result<Self, ModelError> {
-        parameters.take("logit_scale", &[], Kind::LogitScale)?;
-        let text = TextTower::new(parameters, config.text, config.projection)?;
-        let vision = VisionTower::new(parameters, config.vision, config.projection)?;
+        let ClipConfig { projection, text, vision } = config;
+        if text.is_some() && vision.is_some() {
+            parameters.take("logit_scale", &[], Kind::LogitScale)?;
+        }
+        let text = text.map(|text| TextTower::new(parameters, text, projection)).transpose()?;
+        let vision =
+            vision.map(|vision| VisionTower::new(parameters, vision, projection)).transpose()?;
         Ok(Self {
             text,
             vision,
@@ -189,13 +214,15 @@ impl Clip {
 
     /// The text's projection `[batch, projection]`.
     fn text_feature(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
-        self.text.forward(text_of(batch, self.arm)?, pass)
+        let missing = ModelError::NoInput { input: "text", arm: self.arm };
+        self.text.as_ref().ok_or(missing)?.forward(text_of(batch, self.arm)?, pass)
     }
 
     /// The picture's projection `[batch, projection]`.
     fn image_feature(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
-        let missing = ModelError::NoInput { input: "picture", arm: self.arm };
-        self.vision.forward(batch.image.as_ref().ok_or(missing)?, pass)
+        let missing = || ModelError::NoInput { input: "picture", arm: self.arm };
+        let image = batch.image.as_ref().ok_or_else(missing)?;
+        self.vision.as_ref().ok_or_else(missing)?.forward(image, pass)
     }
 }
 
@@ -240,10 +267,10 @@ impl Classifier for Clip {
         let ClipConfig { projection, text, vision } = &self.config;
         let projected = |sizes: &Sizes| 2.0 * (sizes.hidden * projection) as f64;
         let mut operations = self.head.flops();
-        if self.arm.uses_text() {
+        if let (true, Some(text)) = (self.arm.uses_text(), text) {
             operations += text.sizes.flops(text_tokens) + projected(&text.sizes);
         }
-        if self.arm.uses_image() {
+        if let (true, Some(vision)) = (self.arm.uses_image(), vision) {
             let patch = 2.0 * (3 * vision.patch * vision.patch * vision.sizes.hidden) as f64;
             operations += vision.sizes.flops(image_tokens) + projected(&vision.sizes);
             operations += patch * (image_tokens - 1.0).max(0.0);
@@ -252,10 +279,11 @@ impl Classifier for Clip {
     }
 
     fn image_tokens(&self, height: usize, width: usize) -> usize {
-        if self.arm.uses_image() {
-            1 + (height / self.config.vision.patch) * (width / self.config.vision.patch)
-        } else {
-            0
+        match self.config.vision {
+            Some(VisionConfig { patch, .. }) if self.arm.uses_image() => {
+                1 + (height / patch) * (width / patch)
+            }
+            _ => 0,
         }
     }
 }

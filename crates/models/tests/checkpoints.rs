@@ -12,7 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use mmc_models::{CreateRequest, FreshHead, LoadRequest, Loaded, ModelError, load, preset, save};
+use mmc_data::{Arm, Sample};
+use mmc_models::{
+    CreateRequest, FreshHead, LoadRequest, Loaded, ModelError, Pass, load, preset, save,
+};
+use mmc_preprocess::{Padding, Processor, collate};
 use serde_json::{Value, json};
 
 fn fixtures() -> PathBuf {
@@ -307,4 +311,79 @@ fn only_tiny_models_are_made_from_scratch() {
     assert!(matches!(make("bert-tiny", &labels[..1]), Err(ModelError::Classes { .. })));
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
     make("bert-tiny", &labels).unwrap();
+}
+
+/// BETO's `[PAD]` is 1, not 0. The fixture's ids 0 and 1 change places, in its tokenizer and in its
+/// table of words, so that every logit must stay.
+#[test]
+fn texts_are_padded_with_the_pad_id_of_the_tokenizer() {
+    let words = "bert.embeddings.word_embeddings.weight";
+    let folder = changed(
+        "bert",
+        |tensors| {
+            let table = &tensors[words];
+            let rows = table.dim(0).unwrap();
+            let order: Vec<u32> = [1, 0].into_iter().chain(2..rows as u32).collect();
+            let order = Tensor::new(order, &Device::Cpu).unwrap();
+            let swapped = table.index_select(&order, 0).unwrap();
+            tensors.insert(words.to_owned(), swapped);
+        },
+        |config| config["pad_token_id"] = json!(1),
+    );
+    let swap = |id: &mut Value| match id.as_u64() {
+        Some(old @ (0 | 1)) => *id = json!(1 - old),
+        _ => {}
+    };
+    let text = fs::read_to_string(fixtures().join("bert/tokenizer.json")).unwrap();
+    let mut tokenizer: Value = serde_json::from_str(&text).unwrap();
+    tokenizer["model"]["vocab"].as_object_mut().unwrap().values_mut().for_each(swap);
+    for token in tokenizer["added_tokens"].as_array_mut().unwrap() {
+        swap(&mut token["id"]);
+    }
+    fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    fs::copy(
+        fixtures().join("bert/tokenizer_config.json"),
+        folder.path().join("tokenizer_config.json"),
+    )
+    .unwrap();
+
+    let (alone, ids) = logits(folder.path(), &["a good day", "sun"], Padding::Longest, 1);
+    let (together, padded) = logits(folder.path(), &["a good day", "sun"], Padding::Max(9), 2);
+    let (original, _) =
+        logits(&fixtures().join("bert"), &["a good day", "sun"], Padding::Max(9), 2);
+    assert_eq!(together, original, "the same words under other ids");
+    for (row, (ids, padded)) in ids.iter().zip(&padded).enumerate() {
+        assert!(ids.len() < 9 && padded.starts_with(ids), "row {row}");
+        assert!(padded[ids.len()..].iter().all(|id| *id == 1), "row {row}: {padded:?}");
+    }
+    for (alone, together) in alone.iter().flatten().zip(together.iter().flatten()) {
+        assert!((alone - together).abs() <= 1e-5, "{alone} and {together}");
+    }
+}
+
+/// Logits `[texts][classes]` and token ids of texts, so many in a batch.
+fn logits(
+    folder: &Path,
+    texts: &[&str],
+    padding: Padding,
+    rows: usize,
+) -> (Vec<Vec<f32>>, Vec<Vec<u32>>) {
+    let processor = Processor::from_folder(folder, Arm::Text).unwrap();
+    let model = load_plainly(folder).unwrap().model;
+    let (mut logits, mut ids) = (Vec::new(), Vec::new());
+    for texts in texts.chunks(rows) {
+        let examples: Vec<_> = texts
+            .iter()
+            .map(|text| {
+                let (id, text) = ("1".to_owned(), (*text).to_owned());
+                let sample = Sample { id, text, image: None, target: None, group: None };
+                processor.prepare(&sample).unwrap()
+            })
+            .collect();
+        let batch = collate(&examples, padding, processor.pad_id()).unwrap();
+        ids.extend(batch.text.as_ref().unwrap().token_ids.to_vec2::<u32>().unwrap());
+        let found = model.forward(&batch, &Pass::evaluate()).unwrap();
+        logits.extend(found.0.to_vec2::<f32>().unwrap());
+    }
+    (logits, ids)
 }

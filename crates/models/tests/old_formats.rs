@@ -277,7 +277,7 @@ fn towers_that_are_said_twice_are_those_of_the_older_object() {
 /// A tower that transformers saved alone cannot make a classifier of the whole; that is said.
 #[test]
 fn a_tower_alone_is_named_for_what_it_is() {
-    for tower in ["clip_text_model", "clip_vision_model", "flava_text_model"] {
+    for tower in ["flava_text_model", "flava_image_model", "flava_multimodal_model"] {
         let mut config = config("clip");
         config["model_type"] = json!(tower);
         let folder = folder("clip", &config);

@@ -31,7 +31,8 @@ impl ModelKind {
         let kind = match name.as_str() {
             "bert" => Self::Bert,
             "roberta" => Self::Roberta,
-            "clip" => Self::Clip,
+            // A tower that was saved alone has the whole's files beside it.
+            "clip" | "clip_text_model" | "clip_vision_model" => Self::Clip,
             "flava" => Self::Flava,
             "vilt" => Self::Vilt,
             _ => return Err(config.unsupported("model_type", expected)),
@@ -79,7 +80,15 @@ impl ModelKind {
                 let pad_id = config.count("pad_token_id")?.unwrap_or(1);
                 (config.count(key)?.unwrap_or(512), pad_id.saturating_add(1))
             }
-            Self::Clip => (nested_positions(config, key)?.unwrap_or(77), 0),
+            Self::Clip => {
+                let nested = nested_positions(config, key)?;
+                (
+                    nested
+                        .map_or_else(|| config.count(key), |count| Ok(Some(count)))?
+                        .unwrap_or(77),
+                    0,
+                )
+            }
             Self::Flava => (nested_positions(config, key)?.unwrap_or(512), 0),
         };
         let limit = positions.saturating_sub(taken);

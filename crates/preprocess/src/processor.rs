@@ -33,8 +33,8 @@ impl Processor {
     /// Reads the processor of a checkpoint folder in Hugging Face layout.
     ///
     /// - `config.json`: `model_type` and the most tokens a text can have.
-    /// - Texts: `tokenizer.json`, else `vocab.txt` (BERT, FLAVA, ViLT);
-    ///   `tokenizer_config.json` and `special_tokens_map.json` where present.
+    /// - Texts: `tokenizer.json`, else `vocab.txt` (BERT, FLAVA, ViLT) or `vocab.json` and
+    ///   `merges.txt` (RoBERTa, CLIP); `tokenizer_config.json` and `special_tokens_map.json` where present.
     /// - Pictures: `processor_config.json` (`image_processor`), else `preprocessor_config.json`,
     ///   with the names of transformers 4 or 5. Not read for [`Arm::Text`].
     ///

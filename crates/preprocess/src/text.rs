@@ -1,5 +1,7 @@
 //! From a text to its tokens, by the checkpoint's own tokenizer files.
 
+mod byte_pairs;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -28,7 +30,7 @@ pub(crate) struct Tokenization {
 }
 
 impl Tokenization {
-    /// Reads `tokenizer.json`, else `vocab.txt`, with `tokenizer_config.json` and
+    /// Reads `tokenizer.json`, else `vocab.txt` or `vocab.json` and `merges.txt`, with `tokenizer_config.json` and
     /// `special_tokens_map.json` where there are any. `positions`: the most tokens the model takes.
     pub(crate) fn from_folder(
         folder: &Path,
@@ -162,13 +164,22 @@ impl Files {
             let definition = self.word_pieces(folder, &vocabulary, bytes)?;
             return Ok((vocabulary, definition));
         }
+        let vocabulary = folder.join("vocab.json");
+        if !self.kind.has_word_pieces()
+            && let Some(words) = Config::read_up_to(&vocabulary, MOST_VOCABULARY_BYTES)?
+        {
+            let merges = folder.join("merges.txt");
+            let definition = self.byte_pairs(&vocabulary, words.into_object(), &merges)?;
+            return Ok((vocabulary, definition));
+        }
         Err(PreprocessError::Missing {
             path,
             purpose: "to tokenize texts",
             remedy: if self.kind.has_word_pieces() {
                 "copy it, or `vocab.txt`, from the checkpoint"
             } else {
-                "copy it from the checkpoint, or let transformers write it (`save_pretrained`)"
+                "copy it, or `vocab.json` and `merges.txt`, from the checkpoint, or let \
+                 transformers write it (`save_pretrained`)"
             },
         })
     }

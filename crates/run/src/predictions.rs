@@ -4,11 +4,12 @@ mod csv;
 mod jsonl;
 mod parquet;
 mod row;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{RunError, write_atomically};
+use crate::RunError;
 
 /// One predicted item.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,25 +83,35 @@ impl Predictions {
     /// row), the field and the remedy; [`RunError::File`] for a file that is not of its format or
     /// has no rows; [`RunError::Unknown`] for another extension.
     pub fn read_with_positive(path: &Path, positive: Option<&str>) -> Result<Self, RunError> {
-        let rows = match extension(path)? {
-            "jsonl" => jsonl::read(path)?,
-            "csv" => csv::read(path)?,
-            _ => parquet::read(path)?,
-        };
+        let mut rows = Vec::new();
+        read_rows(path, &mut |row| {
+            rows.push(row);
+            Ok(())
+        })?;
         row::checked(rows, path, positive)
     }
 
-    /// Writes a file by its extension, whole or not at all.
+    /// Reads a file a part at a time, so that memory does not grow with it. Every row has a
+    /// probability for each class, in the order of the first row; ids are compared within a part
+    /// only.
     ///
     /// # Errors
-    /// [`RunError`] naming the file; [`RunError::Unknown`] for another extension.
-    pub fn write(&self, path: &Path) -> Result<(), RunError> {
-        let extension = extension(path)?;
-        write_atomically(path, |out| match extension {
-            "jsonl" => jsonl::write(self, path, out),
-            "csv" => csv::write(self, path, out),
-            _ => parquet::write(self, path, out),
-        })
+    /// As [`Predictions::read`], and what `each` returns.
+    pub fn read_in_parts(
+        path: &Path,
+        mut each: impl FnMut(Self) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let (mut rows, mut classes) = (Vec::new(), None);
+        let mut give = |rows: Vec<row::RawRow>| {
+            let part = row::checked(rows, path, None)?;
+            let classes = classes.get_or_insert_with(|| part.classes.clone());
+            each(part.aligned_to(classes)?)
+        };
+        read_rows(path, &mut |row| {
+            rows.push(row);
+            if rows.len() < ROWS_OF_PART { Ok(()) } else { give(std::mem::take(&mut rows)) }
+        })?;
+        if rows.is_empty() { Ok(()) } else { give(rows) }
     }
 
     /// Whether every row has a label.
@@ -245,6 +256,17 @@ pub fn paired(files: &[Predictions]) -> Result<Paired, RunError> {
         cut.push(Predictions { classes: first.classes.clone(), rows });
     }
     Ok(Paired { files: cut, missing })
+}
+
+/// Rows of a file that are in memory at a time.
+const ROWS_OF_PART: usize = 1024;
+
+fn read_rows(path: &Path, each: &mut row::Each<'_>) -> Result<(), RunError> {
+    match extension(path)? {
+        "jsonl" => jsonl::read(path, each),
+        "csv" => csv::read(path, each),
+        _ => parquet::read(path, each),
+    }
 }
 
 fn extension(path: &Path) -> Result<&'static str, RunError> {

@@ -59,6 +59,12 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
     let dataset = mmc_data::dataset(named(asked.dataset.as_deref(), "dataset")?)?;
     let root = dataset.root(asked.data_root.as_deref().map(Path::new));
     let source = mmc_models::locate(preset, asked.checkpoint.as_deref())?;
+    // A tower that was saved alone has one arm only.
+    let arm = match &source {
+        CheckpointSource::Folder(folder) => mmc_models::arms_of(folder)?.first().copied(),
+        CheckpointSource::FromScratch => None,
+    };
+    let has = PartialSettings { arm, ..PartialSettings::default() };
     let known = PartialSettings {
         data_root: Some(root.display().to_string()),
         checkpoint: Some(match &source {
@@ -67,7 +73,7 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
         }),
         ..PartialSettings::default()
     };
-    let settings = preset_defaults(preset).merge(asked).merge(known).resolve()?;
+    let settings = preset_defaults(preset).merge(has).merge(asked).merge(known).resolve()?;
     check_arm(preset, settings.arm)?;
     check_head(preset, &settings.head)?;
     let metric = mmc_metrics::metric(dataset.primary_metric)?;

@@ -1,53 +1,180 @@
 //! CSV as RFC 4180 has it: commas, quotes, a header.
 
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
-use super::{RawRow, RawTable, Value, not_utf8};
+use super::{Body, RawRow, Rows, Value, not_utf8};
 use crate::DataError;
 
-/// Reads the `body` of the file at `path`.
-pub(super) fn read(path: &Path, body: &[u8], wanted: &[&str]) -> Result<RawTable, DataError> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);
-    let mut lines = LineCounter { body, at: 0, line: 1 };
-    let mut record = csv::ByteRecord::new();
-    let mut header: Option<Header> = None;
-    let mut rows = Vec::new();
-    while reader
-        .read_byte_record(&mut record)
-        .map_err(|error| DataError::file(path, format!("not a CSV file ({error}); save it anew")))?
-    {
-        let start = record.position().map_or(0, |position| position.byte() as usize);
-        let (line, blank) = lines.begin(start);
-        let Some(header) = &header else {
-            header = Some(Header::new(path, line, &record, wanted)?);
-            continue;
-        };
-        let end = (reader.position().byte() as usize).min(body.len());
-        if let Some(blank) = blank {
-            rows.push(Err(DataError::row(path, blank, "", "the line is blank; remove it")));
-        }
-        rows.push(read_record(path, line, &record, header).and_then(|row| {
-            let quotes = count(&body[start..end], b'"');
-            if end == body.len() && quotes % 2 == 1 {
-                let problem = "a quote is opened and never closed; close it, or write `\"\"` for \
-                               a quote within a quoted value";
-                return Err(DataError::row(path, line, "", problem));
-            }
-            if has_text_after_quote(&body[start..end]) {
-                let problem = "text follows a closing quote: a quote before it is one too many, \
-                               or was never closed; write `\"\"` for a quote within a quoted value";
-                return Err(DataError::row(path, line, "", problem));
-            }
-            Ok(row)
-        }));
-    }
-    let Some(header) = header else {
+/// Opens the `body` of the file at `path`.
+pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<Rows, DataError> {
+    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Kept {
+        body,
+        bytes: Vec::new(),
+        start: 0,
+        ahead: None,
+        ended: false,
+    });
+    let mut lines = LineCounter { at: 0, line: 1 };
+    let mut records = Reader { path: path.to_owned(), reader, record: csv::ByteRecord::new() };
+    if !records.read()? {
         return Err(DataError::file(path, "the file is empty; check that it was copied whole"));
-    };
+    }
+    let (line, _) = lines.begin(records.start(), records.reader.get_ref());
+    let header = Header::new(path, line, &records.record, wanted)?;
     let present = header.places.iter().map(Option::is_some).collect();
     let wanted_names = |name: &&String| !wanted.contains(&name.as_str());
     let others = header.names.iter().filter(wanted_names).cloned().collect();
-    Ok(RawTable { rows, present, others })
+    let rows = Records { records, lines, header, second: None, ended: false };
+    Ok(Rows { present, others, rows: Box::new(rows) })
+}
+
+/// The records of a file, and the bytes of the last one.
+struct Reader {
+    path: PathBuf,
+    reader: csv::Reader<Kept>,
+    record: csv::ByteRecord,
+}
+
+impl Reader {
+    /// Reads the next record; false where there is none.
+    fn read(&mut self) -> Result<bool, DataError> {
+        self.reader.read_byte_record(&mut self.record).map_err(|error| {
+            DataError::file(&self.path, format!("not a CSV file ({error}); save it anew"))
+        })
+    }
+
+    fn start(&self) -> usize {
+        self.record.position().map_or(0, |position| position.byte() as usize)
+    }
+
+    /// Refuses quotes that the record's reader lets pass.
+    fn check_quotes(&mut self, line: usize) -> Result<(), DataError> {
+        let (start, end) = (self.start(), self.reader.position().byte() as usize);
+        let bad = |path: &Path, problem: &str| Err(DataError::row(path, line, "", problem));
+        let is_odd = count(self.reader.get_ref().slice(start, end), b'"') % 2 == 1;
+        if is_odd
+            && self
+                .reader
+                .get_mut()
+                .ends_at(end)
+                .map_err(DataError::io(&self.path, "copy it again"))?
+        {
+            let problem = "a quote is opened and never closed; close it, or write `\"\"` for a \
+                           quote within a quoted value";
+            return bad(&self.path, problem);
+        }
+        if has_text_after_quote(self.reader.get_ref().slice(start, end)) {
+            let problem = "text follows a closing quote: a quote before it is one too many, or \
+                           was never closed; write `\"\"` for a quote within a quoted value";
+            return bad(&self.path, problem);
+        }
+        Ok(())
+    }
+}
+
+/// The rows below the header.
+struct Records {
+    records: Reader,
+    lines: LineCounter,
+    header: Header,
+    /// What comes after the blank line that was given instead.
+    second: Option<Result<RawRow, DataError>>,
+    ended: bool,
+}
+
+impl Records {
+    fn read(&mut self) -> Result<Option<Result<RawRow, DataError>>, DataError> {
+        if !self.records.read()? {
+            return Ok(None);
+        }
+        let (line, blank) = self.lines.begin(self.records.start(), self.records.reader.get_ref());
+        let path = &self.records.path;
+        let row = read_record(path, line, &self.records.record, &self.header);
+        let row = row.and_then(|row| self.records.check_quotes(line).map(|()| row));
+        self.records.reader.get_mut().forget(self.lines.at);
+        let Some(blank) = blank else { return Ok(Some(row)) };
+        self.second = Some(row);
+        let problem = "the line is blank; remove it";
+        Ok(Some(Err(DataError::row(&self.records.path, blank, "", problem))))
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<RawRow, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.second.is_some() || self.ended {
+            return self.second.take();
+        }
+        let row = self.read().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
+        row.map(|row| row.and_then(|row| row))
+    }
+}
+
+/// The bytes of a file on their way to the CSV reader, kept from the last record on: the reader
+/// does not show how a record is written.
+struct Kept {
+    body: Body,
+    bytes: Vec<u8>,
+    /// Where in the file they start.
+    start: usize,
+    /// A byte that was read to see whether there is one.
+    ahead: Option<u8>,
+    ended: bool,
+}
+
+/// Bytes that are let go at once.
+const LET_GO: usize = 1 << 16;
+
+impl Read for Kept {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = match (self.ahead, to.first_mut()) {
+            (Some(byte), Some(first)) => {
+                *first = byte;
+                self.ahead = None;
+                1
+            }
+            _ => self.body.read(to)?,
+        };
+        self.bytes.extend_from_slice(&to[..read]);
+        self.ended |= read == 0 && !to.is_empty();
+        Ok(read)
+    }
+}
+
+impl Kept {
+    /// The bytes from `start` to `end` of the file, as far as there are any.
+    fn slice(&self, start: usize, end: usize) -> &[u8] {
+        let place = |at: usize| at.saturating_sub(self.start).min(self.bytes.len());
+        self.bytes.get(place(start)..place(end)).unwrap_or_default()
+    }
+
+    fn get(&self, at: usize) -> Option<u8> {
+        self.slice(at, at + 1).first().copied()
+    }
+
+    /// Lets go of what lies before `at`.
+    fn forget(&mut self, at: usize) {
+        let before = at.saturating_sub(self.start).min(self.bytes.len());
+        if before >= LET_GO {
+            self.bytes.drain(..before);
+            self.start += before;
+        }
+    }
+
+    /// Whether the file has no byte at `at` or behind it, where all before has been read.
+    fn ends_at(&mut self, at: usize) -> io::Result<bool> {
+        if at < self.start + self.bytes.len() || self.ahead.is_some() {
+            return Ok(false);
+        }
+        let mut byte = [0];
+        if !self.ended && self.body.read(&mut byte)? == 1 {
+            self.ahead = Some(byte[0]);
+        }
+        Ok(self.ahead.is_none())
+    }
 }
 
 /// The first line of a CSV file.
@@ -122,33 +249,31 @@ fn read_record(
 
 /// Lines of a CSV file, counted on the bytes themselves: the reader passes over blank lines and
 /// takes the second half of a CRLF for the next record's.
-struct LineCounter<'a> {
-    body: &'a [u8],
+struct LineCounter {
     at: usize,
     line: usize,
 }
 
-impl LineCounter<'_> {
+impl LineCounter {
     /// The line of the record that the reader found at `start`, and of the first blank line
     /// before it.
-    fn begin(&mut self, start: usize) -> (usize, Option<usize>) {
-        self.advance(start);
-        if start > 0 && self.body.get(start - 1..=start) == Some(b"\r\n") {
-            self.advance(start + 1);
+    fn begin(&mut self, start: usize, body: &Kept) -> (usize, Option<usize>) {
+        self.advance(start, body);
+        if start > 0 && body.slice(start - 1, start + 1) == b"\r\n" {
+            self.advance(start + 1, body);
         }
         let mut blank = None;
-        while let Some(b'\r' | b'\n') = self.body.get(self.at) {
-            if self.body[self.at] == b'\n' {
+        while let Some(byte @ (b'\r' | b'\n')) = body.get(self.at) {
+            if byte == b'\n' {
                 blank = blank.or(Some(self.line));
             }
-            self.advance(self.at + 1);
+            self.advance(self.at + 1, body);
         }
         (self.line, blank)
     }
 
-    fn advance(&mut self, to: usize) {
-        let passed = self.body.get(self.at..to).unwrap_or_default();
-        self.line += count(passed, b'\n');
+    fn advance(&mut self, to: usize, body: &Kept) {
+        self.line += count(body.slice(self.at, to), b'\n');
         self.at = self.at.max(to);
     }
 }
@@ -188,7 +313,8 @@ mod tests {
 
     fn rows(body: &[u8]) -> Result<Vec<Found>, String> {
         let message = |error: DataError| error.to_string();
-        let table = read(Path::new("t"), body, &["text", "label"]).map_err(message)?;
+        let body = Box::new(std::io::Cursor::new(body.to_vec()));
+        let table = open(Path::new("t"), body, &["text", "label"]).map_err(message)?;
         let value = |row: RawRow| (row.line, row.values[0].clone());
         Ok(table.rows.into_iter().map(|row| row.map(value).map_err(message)).collect())
     }

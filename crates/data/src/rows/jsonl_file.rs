@@ -1,35 +1,89 @@
 //! JSONL: one JSON object a line.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::{RawRow, RawTable, Value, not_utf8};
+use super::{Body, RawRow, Rows, Value, not_utf8};
 use crate::DataError;
 
-/// Reads the `body` of the file at `path`.
-pub(super) fn read(path: &Path, body: &[u8], wanted: &[&str]) -> Result<RawTable, DataError> {
-    let end = body.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(0, |last| last + 1);
-    if end == 0 {
-        return Err(DataError::file(path, "the file is empty; check that it was copied whole"));
+/// Opens the `body` of the file at `path`.
+pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<Rows, DataError> {
+    let names = wanted.iter().map(|&name| name.to_owned()).collect();
+    let bytes = Vec::new();
+    let path = path.to_owned();
+    let mut lines = Lines { path, body, wanted: names, bytes, at: 0, next: 1, ended: false };
+    lines.advance()?;
+    if lines.ended {
+        let problem = "the file is empty; check that it was copied whole";
+        return Err(DataError::file(&lines.path, problem));
     }
-    let rows = body[..end]
-        .split(|&byte| byte == b'\n')
-        .enumerate()
-        .map(|(index, line)| read_object(path, index + 1, line, wanted))
-        .collect();
-    Ok(RawTable { rows, present: vec![true; wanted.len()], others: Vec::new() })
+    let (present, others) = (vec![true; wanted.len()], Vec::new());
+    Ok(Rows { present, others, rows: Box::new(lines) })
+}
+
+/// The lines of a file. Blank ones are errors where another follows.
+struct Lines {
+    path: PathBuf,
+    body: Body,
+    wanted: Vec<String>,
+    /// The last line that was read and is not blank, and its number.
+    bytes: Vec<u8>,
+    at: usize,
+    /// The number of the line to give next.
+    next: usize,
+    ended: bool,
+}
+
+impl Lines {
+    /// Reads up to the next line that is not blank.
+    fn advance(&mut self) -> Result<(), DataError> {
+        loop {
+            self.bytes.clear();
+            let read = self.body.read_until(b'\n', &mut self.bytes);
+            if read.map_err(DataError::io(&self.path, "copy it again"))? == 0 {
+                self.ended = true;
+                return Ok(());
+            }
+            self.at += 1;
+            if !self.bytes.iter().all(u8::is_ascii_whitespace) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<RawRow, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next > self.at
+            && !self.ended
+            && let Err(error) = self.advance()
+        {
+            self.ended = true;
+            return Some(Err(error));
+        }
+        if self.ended {
+            return None;
+        }
+        let line = self.next;
+        self.next += 1;
+        let is_blank = line < self.at;
+        let bytes = if is_blank { &[] } else { self.bytes.trim_ascii_end() };
+        Some(read_object(&self.path, line, bytes, &self.wanted))
+    }
 }
 
 fn read_object(
     path: &Path,
     line: usize,
     bytes: &[u8],
-    wanted: &[&str],
+    wanted: &[impl AsRef<str>],
 ) -> Result<RawRow, DataError> {
     let bad = |problem: String| DataError::row(path, line, "", problem);
     let text = std::str::from_utf8(bytes).map_err(|error| bad(not_utf8(error)))?;
@@ -40,7 +94,7 @@ fn read_object(
     let mut values = vec![Value::Absent; wanted.len()];
     let mut others = Vec::new();
     for (key, value) in object.0 {
-        match wanted.iter().position(|column| *column == key) {
+        match wanted.iter().position(|column| column.as_ref() == key) {
             Some(index) => {
                 values[index] = read_value(value.get()).map_err(|error| {
                     DataError::row(path, line, &key, format!("`{key}`: {}", describe(&error)))
@@ -163,10 +217,11 @@ mod tests {
     #[test]
     fn blank_lines_are_errors_within_and_not_at_the_end() {
         let body = b"{\"id\": 1}\n\n{\"id\": 2}\n\n \n";
-        let table = read(Path::new("t"), body, &["id"]).unwrap();
-        assert_eq!(table.rows.len(), 3);
-        let message = table.rows[1].as_ref().unwrap_err().to_string();
+        let body = Box::new(std::io::Cursor::new(body));
+        let rows: Vec<_> = open(Path::new("t"), body, &["id"]).unwrap().rows.collect();
+        assert_eq!(rows.len(), 3);
+        let message = rows[1].as_ref().unwrap_err().to_string();
         assert_eq!(message, "t:2: the line is blank; remove it");
-        assert_eq!(table.rows[2].as_ref().unwrap().line, 3);
+        assert_eq!(rows[2].as_ref().unwrap().line, 3);
     }
 }

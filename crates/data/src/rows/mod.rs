@@ -3,7 +3,8 @@
 mod csv_file;
 mod jsonl_file;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Cursor};
 use std::path::Path;
 use std::str::Utf8Error;
 
@@ -44,28 +45,66 @@ pub(crate) struct RawTable {
     pub(crate) others: Vec<String>,
 }
 
-/// Reads a `.csv` or `.jsonl` file and keeps the `wanted` columns.
+/// The rows of a file, read as they are asked for.
+pub(crate) struct Rows {
+    /// As in [`RawTable`].
+    pub(crate) present: Vec<bool>,
+    /// As in [`RawTable`].
+    pub(crate) others: Vec<String>,
+    pub(crate) rows: Box<dyn Iterator<Item = Result<RawRow, DataError>> + Send>,
+}
+
+/// Where the bytes of a file come from.
+type Body = Box<dyn BufRead + Send>;
+
+/// Reads a `.csv` or `.jsonl` file whole and keeps the `wanted` columns.
 pub(crate) fn read_rows(path: &Path, wanted: &[&str]) -> Result<RawTable, DataError> {
+    let open = format_of(path)?;
+    let bytes =
+        fs::read(path).map_err(DataError::io(path, "check the path and its permissions"))?;
+    let rows = open(path, without_mark(path, Box::new(Cursor::new(bytes)))?, wanted)?;
+    Ok(RawTable { rows: rows.rows.collect(), present: rows.present, others: rows.others })
+}
+
+/// Opens a `.csv` or `.jsonl` file for its `wanted` columns, to be read a row at a time.
+pub(crate) fn open_rows(path: &Path, wanted: &[&str]) -> Result<Rows, DataError> {
+    let open = format_of(path)?;
+    let file =
+        File::open(path).map_err(DataError::io(path, "check the path and its permissions"))?;
+    open(path, without_mark(path, Box::new(BufReader::new(file)))?, wanted)
+}
+
+/// Opens the body of a file of one format.
+type Open = fn(&Path, Body, &[&str]) -> Result<Rows, DataError>;
+
+fn format_of(path: &Path) -> Result<Open, DataError> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let read = match extension {
-        "csv" => csv_file::read,
-        "jsonl" => jsonl_file::read,
+    match extension {
+        "csv" => Ok(csv_file::open),
+        "jsonl" => Ok(jsonl_file::open),
         "parquet" => {
             let problem = "Parquet tables cannot be read; save the table as CSV or JSONL";
-            return Err(DataError::file(path, problem));
+            Err(DataError::file(path, problem))
         }
         _ => {
             let problem = "expected a file that ends in `.csv` or `.jsonl`; rename or convert it";
-            return Err(DataError::file(path, problem));
+            Err(DataError::file(path, problem))
         }
-    };
-    let bytes =
-        fs::read(path).map_err(DataError::io(path, "check the path and its permissions"))?;
-    let body = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    if body.starts_with(b"\xFF\xFE") || body.starts_with(b"\xFE\xFF") {
+    }
+}
+
+/// The body behind the mark that says it is UTF-8, where there is one.
+fn without_mark(path: &Path, mut body: Body) -> Result<Body, DataError> {
+    let start =
+        body.fill_buf().map_err(DataError::io(path, "check the path and its permissions"))?;
+    let mark = b"\xEF\xBB\xBF";
+    let length = if start.starts_with(mark) { mark.len() } else { 0 };
+    let rest = &start[length..];
+    if rest.starts_with(b"\xFF\xFE") || rest.starts_with(b"\xFE\xFF") {
         return Err(DataError::file(path, "the file is UTF-16; save it as UTF-8"));
     }
-    read(path, body, wanted)
+    body.consume(length);
+    Ok(body)
 }
 
 /// What to say of a column or field that is not there; `flag` names another, where there is one.

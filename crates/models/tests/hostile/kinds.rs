@@ -60,6 +60,10 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("tokenizer of CLIP", "clip", "tokenizer.json", How::Json),
     kind("tokenizer's bytes", "clip", "tokenizer.json", How::Bytes),
     kind("vocab.txt", "bert-words", "vocab.txt", How::Bytes),
+    kind("vocab.json of RoBERTa", "roberta-pairs", "vocab.json", How::Json),
+    kind("vocab.json of CLIP", "clip-pairs", "vocab.json", How::Json),
+    kind("merges.txt of RoBERTa", "roberta-pairs", "merges.txt", How::Bytes),
+    kind("merges.txt of CLIP", "clip-pairs", "merges.txt", How::Bytes),
     kind("tokenizer_config", "bert-words", "tokenizer_config.json", How::Json),
     kind("special_tokens_map", "bert-words", "special_tokens_map.json", How::Json),
     kind("preprocessor_config of CLIP", "clip", "preprocessor_config.json", How::Json),
@@ -91,6 +95,7 @@ impl Kind {
             }
             "vilt-parts" => parts(&folder),
             "bert-words" => words(&folder),
+            "roberta-pairs" | "clip-pairs" => pairs(&folder),
             "clip-nested" => {
                 let path = folder.join("preprocessor_config.json");
                 let nested: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
@@ -182,4 +187,19 @@ fn words(folder: &Path) {
     let special = json!({ "cls_token": "[CLS]", "mask_token": { "content": "[MASK]", "lstrip": true },
         "sep_token": "[SEP]" });
     fs::write(folder.join("special_tokens_map.json"), special.to_string()).unwrap();
+}
+
+/// Puts `vocab.json` and `merges.txt` in the place of `tokenizer.json`.
+fn pairs(folder: &Path) {
+    let path = folder.join("tokenizer.json");
+    let tokenizer: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    fs::write(folder.join("vocab.json"), tokenizer["model"]["vocab"].to_string()).unwrap();
+    let merges = tokenizer["model"]["merges"].as_array().unwrap().iter();
+    let lines = merges.map(|pair| match pair {
+        Value::String(pair) => pair.clone(),
+        pair => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+    });
+    let lines: Vec<String> = ["#version: 0.2".to_owned()].into_iter().chain(lines).collect();
+    fs::write(folder.join("merges.txt"), lines.join("\n")).unwrap();
+    fs::remove_file(path).unwrap();
 }

@@ -61,6 +61,7 @@ fn problem(files: &[(&str, &str)]) -> String {
 #[test]
 fn errors_name_the_file_and_the_key() {
     const BERT: (&str, &str) = ("config.json", r#"{"model_type": "bert"}"#);
+    const ROBERTA: (&str, &str) = ("config.json", r#"{"model_type": "roberta"}"#);
     const WORDS: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n";
     for (files, parts) in [
         (vec![], ["config.json", "no such file"]),
@@ -75,6 +76,19 @@ fn errors_name_the_file_and_the_key() {
             vec![("config.json", r#"{"model_type": "roberta"}"#), ("vocab.txt", WORDS)],
             ["tokenizer.json", "save_pretrained"],
         ),
+        (
+            vec![ROBERTA, ("vocab.json", r#"{"<s>": 0}"#)],
+            ["merges.txt", "copy it from the checkpoint"],
+        ),
+        (
+            vec![ROBERTA, ("vocab.json", r#"{"a": 0}"#), ("merges.txt", "#version: 0.2\n")],
+            ["vocab.json", "`<s>`"],
+        ),
+        (
+            vec![ROBERTA, ("vocab.json", "{}"), ("merges.txt", "#version: 0.2\na b\na b c\n")],
+            ["merges.txt", "line 3"],
+        ),
+        (vec![ROBERTA], ["tokenizer.json", "`merges.txt`"]),
         (vec![BERT, ("vocab.txt", "the\n")], ["vocab.txt", "`[PAD]`"]),
         (vec![BERT, ("tokenizer.json", "{}")], ["tokenizer.json", "checkpoint's own"]),
         (

@@ -1,4 +1,8 @@
-//! Token ids equal those of transformers' tokenizers, from `tokenizer.json` and from `vocab.txt`.
+//! Token ids equal those of transformers' tokenizers, from `tokenizer.json`, from `vocab.txt` and
+//! from `vocab.json` with `merges.txt`.
+
+use std::fs;
+use std::path::Path;
 
 use crate::{fixture, json, numbers, sample};
 use mmc_data::Arm;
@@ -35,6 +39,79 @@ fn ids_are_those_of_transformers() {
         let cut = processor(case).with_max_length(8).prepare(&sample("a", text, None)).unwrap();
         assert_eq!(cut.text.unwrap().ids, numbers(&case["cut_at_8"]), "{name}, cut at 8");
     }
+}
+
+/// A copy of a fixture, with its tokenizer in two files as it was before `tokenizer.json`.
+fn in_two_files(name: &str, folder: &Path) {
+    let from = fixture("tokens").join(name);
+    for file in ["config.json", "tokenizer_config.json"] {
+        fs::copy(from.join(file), folder.join(file)).unwrap();
+    }
+    let whole: Value =
+        serde_json::from_slice(&fs::read(from.join("tokenizer.json")).unwrap()).unwrap();
+    fs::write(folder.join("vocab.json"), whole["model"]["vocab"].to_string()).unwrap();
+    let merges = whole["model"]["merges"].as_array().unwrap().iter();
+    let lines = merges.map(|pair| match pair {
+        Value::String(pair) => pair.clone(),
+        pair => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+    });
+    let lines: Vec<String> = ["#version: 0.2".to_owned()].into_iter().chain(lines).collect();
+    fs::write(folder.join("merges.txt"), lines.join("\n") + "\n").unwrap();
+}
+
+/// All texts of the fixtures, whatever tokenizer they are meant for.
+fn texts() -> Vec<String> {
+    let file = json("tokens.json");
+    let cases = file["cases"].as_array().unwrap().iter();
+    let mut texts: Vec<String> =
+        cases.map(|case| case["text"].as_str().unwrap().to_owned()).collect();
+    texts.extend(["a <mask> b", "<s>the</s>", "<|endoftext|>a<|STARTOFTEXT|>"].map(str::to_owned));
+    texts
+}
+
+#[test]
+fn two_files_tell_the_same_as_one() {
+    for name in ["roberta-json", "clip-json"] {
+        let folder = tempfile::tempdir().unwrap();
+        in_two_files(name, folder.path());
+        let two = Processor::from_folder(folder.path(), Arm::Text).unwrap();
+        let one = Processor::from_folder(&fixture("tokens").join(name), Arm::Text).unwrap();
+        assert_eq!(two.pad_id(), one.pad_id(), "{name}");
+        assert_eq!(two.max_length(), one.max_length(), "{name}");
+        for text in texts() {
+            let ids = |processor: &Processor| processor.prepare(&sample("a", &text, None)).unwrap();
+            assert_eq!(ids(&two), ids(&one), "{name}: {text}");
+        }
+    }
+}
+
+/// As `tokenizer.json` has it where transformers was told so.
+#[test]
+fn a_space_goes_before_a_text_where_the_configuration_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    in_two_files("roberta-json", folder.path());
+    let rewrite = |from: &Path, to: &Path, change: &dyn Fn(&mut Value)| {
+        let mut value = serde_json::from_slice(&fs::read(from).unwrap()).unwrap();
+        change(&mut value);
+        fs::write(to, value.to_string()).unwrap();
+    };
+    let config = folder.path().join("tokenizer_config.json");
+    rewrite(&config, &config, &|config| config["add_prefix_space"] = true.into());
+    let two = Processor::from_folder(folder.path(), Arm::Text).unwrap();
+    let from = fixture("tokens").join("roberta-json/tokenizer.json");
+    rewrite(&from, &folder.path().join("tokenizer.json"), &|whole| {
+        whole["pre_tokenizer"]["add_prefix_space"] = true.into();
+        whole["post_processor"]["add_prefix_space"] = true.into();
+    });
+    let one = Processor::from_folder(folder.path(), Arm::Text).unwrap();
+    let plain = Processor::from_folder(&fixture("tokens").join("roberta-json"), Arm::Text).unwrap();
+    let mut changed = 0;
+    for text in texts() {
+        let ids = |processor: &Processor| processor.prepare(&sample("a", &text, None)).unwrap();
+        assert_eq!(ids(&two), ids(&one), "{text}");
+        changed += usize::from(ids(&two) != ids(&plain));
+    }
+    assert!(changed > 0);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::Predictions;
-use super::row::{Logits, Probabilities, RawRow};
+use super::Prediction;
+use super::row::{Each, Logits, Probabilities, RawRow};
+use super::write::Table;
 use crate::RunError;
 
 /// Where each field is in a record.
@@ -92,54 +93,62 @@ fn number(record: &csv::StringRecord, at: usize, field: &str) -> Result<f64, Str
         .map_err(|error| format!("`{field}` is `{text}`, expected a number ({error})"))
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<RawRow>, RunError> {
+pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
     let mut reader = csv::Reader::from_path(path).map_err(|error| RunError::file(path, error))?;
     let header = reader.headers().map_err(|error| RunError::line(path, 1, error))?;
     let columns = Columns::of(header).map_err(|problem| RunError::line(path, 1, problem))?;
-    let mut rows = Vec::new();
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| RunError::line(path, index + 2, error))?;
         let line = record.position().map_or(index + 2, |position| position.line() as usize);
-        rows.push(
-            columns.row(&record, line).map_err(|problem| RunError::line(path, line, problem))?,
-        );
+        each(columns.row(&record, line).map_err(|problem| RunError::line(path, line, problem))?)?;
     }
-    Ok(rows)
+    Ok(())
 }
 
-pub(super) fn write(
-    predictions: &Predictions,
-    path: &Path,
-    out: &mut impl Write,
-) -> Result<(), RunError> {
-    let fault = |error: csv::Error| RunError::file(path, error);
-    let with_logits = predictions.rows.iter().any(|row| row.logits.is_some());
-    let with_groups = predictions.rows.iter().any(|row| row.group.is_some());
-    let classes = &predictions.classes;
-    let mut header = vec!["id".to_owned(), "label".to_owned(), "prediction".to_owned()];
-    header.extend(classes.iter().map(|name| format!("probability:{name}")));
-    if with_logits {
-        header.extend(classes.iter().map(|name| format!("logit:{name}")));
+/// Writes the header and then rows.
+pub(super) struct Writer<W: Write> {
+    writer: csv::Writer<W>,
+    table: Table,
+}
+
+impl<W: Write> Writer<W> {
+    pub(super) fn new(table: Table, out: W) -> Result<Self, RunError> {
+        let classes = &table.classes;
+        let mut header = vec!["id".to_owned(), "label".to_owned(), "prediction".to_owned()];
+        header.extend(classes.iter().map(|name| format!("probability:{name}")));
+        if table.logits {
+            header.extend(classes.iter().map(|name| format!("logit:{name}")));
+        }
+        if table.groups {
+            header.push("group".to_owned());
+        }
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(&header).map_err(|error| RunError::file(&table.path, error))?;
+        Ok(Self { writer, table })
     }
-    if with_groups {
-        header.push("group".to_owned());
-    }
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(&header).map_err(fault)?;
-    for row in &predictions.rows {
-        let label = row.label.clone().unwrap_or_default();
-        let mut record = vec![row.id.clone(), label, row.prediction.clone()];
-        record.extend(row.probabilities.iter().map(f64::to_string));
-        if with_logits {
-            match &row.logits {
-                Some(logits) => record.extend(logits.iter().map(f32::to_string)),
-                None => record.extend(classes.iter().map(|_| String::new())),
+
+    pub(super) fn write(&mut self, rows: &[Prediction]) -> Result<(), RunError> {
+        for row in rows {
+            let label = row.label.clone().unwrap_or_default();
+            let mut record = vec![row.id.clone(), label, row.prediction.clone()];
+            record.extend(row.probabilities.iter().map(f64::to_string));
+            if self.table.logits {
+                match &row.logits {
+                    Some(logits) => record.extend(logits.iter().map(f32::to_string)),
+                    None => record.extend(self.table.classes.iter().map(|_| String::new())),
+                }
             }
+            if self.table.groups {
+                record.push(row.group.clone().unwrap_or_default());
+            }
+            self.writer
+                .write_record(&record)
+                .map_err(|error| RunError::file(&self.table.path, error))?;
         }
-        if with_groups {
-            record.push(row.group.clone().unwrap_or_default());
-        }
-        writer.write_record(&record).map_err(fault)?;
+        Ok(())
     }
-    writer.flush().map_err(RunError::io(path))
+
+    pub(super) fn close(mut self) -> Result<(), RunError> {
+        self.writer.flush().map_err(RunError::io(&self.table.path))
+    }
 }

@@ -7,13 +7,13 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::Predictions;
-use super::row::{Logits, Probabilities, RawRow};
+use super::Prediction;
+use super::row::{Each, Logits, Probabilities, RawRow};
+use super::write::Table;
 use crate::RunError;
 
-pub(super) fn read(path: &Path) -> Result<Vec<RawRow>, RunError> {
+pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
     let file = File::open(path).map_err(RunError::io(path))?;
-    let mut rows = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let number = index + 1;
         let line = line.map_err(|error| RunError::line(path, number, error))?;
@@ -24,9 +24,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<RawRow>, RunError> {
             .map_err(|error| error.to_string())
             .and_then(|object| raw(&object, number))
             .map_err(|problem| RunError::line(path, number, problem))?;
-        rows.push(row);
+        each(row)?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn raw(object: &Map<String, Value>, line: usize) -> Result<RawRow, String> {
@@ -96,22 +96,32 @@ impl Serialize for Named<'_> {
     }
 }
 
-pub(super) fn write(
-    predictions: &Predictions,
-    path: &Path,
-    out: &mut impl Write,
-) -> Result<(), RunError> {
-    for row in &predictions.rows {
-        let line = Line {
-            id: &row.id,
-            label: row.label.as_deref(),
-            prediction: &row.prediction,
-            probabilities: Named(&predictions.classes, &row.probabilities),
-            logits: row.logits.as_deref(),
-            group: row.group.as_deref(),
-        };
-        serde_json::to_writer(&mut *out, &line).map_err(|error| RunError::file(path, error))?;
-        out.write_all(b"\n").map_err(RunError::io(path))?;
+/// Writes a line a row.
+pub(super) struct Writer<W: Write> {
+    out: W,
+    table: Table,
+}
+
+impl<W: Write> Writer<W> {
+    pub(super) fn new(table: Table, out: W) -> Self {
+        Self { out, table }
     }
-    Ok(())
+
+    pub(super) fn write(&mut self, rows: &[Prediction]) -> Result<(), RunError> {
+        let path = &self.table.path;
+        for row in rows {
+            let line = Line {
+                id: &row.id,
+                label: row.label.as_deref(),
+                prediction: &row.prediction,
+                probabilities: Named(&self.table.classes, &row.probabilities),
+                logits: row.logits.as_deref(),
+                group: row.group.as_deref(),
+            };
+            serde_json::to_writer(&mut self.out, &line)
+                .map_err(|error| RunError::file(path, error))?;
+            self.out.write_all(b"\n").map_err(RunError::io(path))?;
+        }
+        Ok(())
+    }
 }

@@ -16,25 +16,25 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::Predictions;
-use super::row::{Logits, Probabilities, RawRow};
+use super::Prediction;
+use super::row::{Each, Logits, Probabilities, RawRow};
+use super::write::Table;
 use crate::RunError;
 
-pub(super) fn read(path: &Path) -> Result<Vec<RawRow>, RunError> {
+pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
     let file = File::open(path).map_err(RunError::io(path))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| RunError::file(path, error))?;
-    let mut rows = Vec::new();
+    let mut number = 0;
     for batch in reader {
         let batch = batch.map_err(|error| RunError::file(path, error))?;
         for row in 0..batch.num_rows() {
-            let number = rows.len() + 1;
-            let raw = raw(&batch, row, number).map_err(|why| RunError::line(path, number, why))?;
-            rows.push(raw);
+            number += 1;
+            each(raw(&batch, row, number).map_err(|why| RunError::line(path, number, why))?)?;
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {
@@ -123,30 +123,50 @@ fn mistyped(field: &str, column: &ArrayRef, expected: &str) -> String {
     format!("the column `{field}` is of type `{}`, expected {expected}", column.data_type())
 }
 
-pub(super) fn write(
-    predictions: &Predictions,
-    path: &Path,
-    out: &mut (impl Write + Send),
-) -> Result<(), RunError> {
-    let batch = batch(predictions).map_err(|error| RunError::file(path, error))?;
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    let mut writer = ArrowWriter::try_new(out, batch.schema(), Some(properties))
-        .map_err(|error| RunError::file(path, error))?;
-    writer
-        .write(&batch)
-        .and_then(|()| writer.close())
-        .map(|_| ())
-        .map_err(|error| RunError::file(path, error))
+/// Rows of a row group: what is not written yet is held in memory.
+const ROWS_OF_GROUP: usize = 8192;
+
+/// Writes rows in groups.
+pub(super) struct Writer<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    table: Table,
 }
 
-fn batch(predictions: &Predictions) -> Result<RecordBatch, arrow_schema::ArrowError> {
-    let rows = &predictions.rows;
-    let texts = |of: fn(&super::Prediction) -> Option<&str>| -> ArrayRef {
+impl<W: Write + Send> Writer<W> {
+    pub(super) fn new(table: Table, out: W) -> Result<Self, RunError> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(ROWS_OF_GROUP))
+            .build();
+        // The columns of no rows at all.
+        let writer = batch(&table, &[])
+            .map_err(|error| RunError::file(&table.path, error))
+            .and_then(|none| {
+                ArrowWriter::try_new(out, none.schema(), Some(properties))
+                    .map_err(|error| RunError::file(&table.path, error))
+            })?;
+        Ok(Self { writer, table })
+    }
+
+    pub(super) fn write(&mut self, rows: &[Prediction]) -> Result<(), RunError> {
+        let path = &self.table.path;
+        let batch = batch(&self.table, rows).map_err(|error| RunError::file(path, error))?;
+        self.writer.write(&batch).map_err(|error| RunError::file(path, error))
+    }
+
+    pub(super) fn close(self) -> Result<(), RunError> {
+        let closed = self.writer.close();
+        closed.map(|_| ()).map_err(|error| RunError::file(&self.table.path, error))
+    }
+}
+
+fn batch(table: &Table, rows: &[Prediction]) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let texts = |of: fn(&Prediction) -> Option<&str>| -> ArrayRef {
         Arc::new(rows.iter().map(of).collect::<StringArray>())
     };
     let class_fields: Fields =
-        predictions.classes.iter().map(|name| Field::new(name, DataType::Float64, false)).collect();
-    let class_columns: Vec<ArrayRef> = (0..predictions.classes.len())
+        table.classes.iter().map(|name| Field::new(name, DataType::Float64, false)).collect();
+    let class_columns: Vec<ArrayRef> = (0..table.classes.len())
         .map(|class| -> ArrayRef {
             let values = rows.iter().map(|row| row.probabilities[class]);
             Arc::new(values.collect::<Float64Array>())
@@ -159,14 +179,14 @@ fn batch(predictions: &Predictions) -> Result<RecordBatch, arrow_schema::ArrowEr
         ("prediction", texts(|row| Some(&row.prediction)), false),
         ("probabilities", Arc::new(probabilities), false),
     ];
-    if rows.iter().any(|row| row.logits.is_some()) {
+    if table.logits {
         let lists = rows
             .iter()
             .map(|row| row.logits.as_ref().map(|logits| logits.iter().copied().map(Some)));
         let lists = ListArray::from_iter_primitive::<Float32Type, _, _>(lists);
         columns.push(("logits", Arc::new(lists), true));
     }
-    if rows.iter().any(|row| row.group.is_some()) {
+    if table.groups {
         columns.push(("group", texts(|row| row.group.as_deref()), true));
     }
     let fields: Vec<Field> = columns

@@ -44,6 +44,9 @@ pub(super) enum Logits {
     Named(Vec<(String, f32)>),
 }
 
+/// Takes the rows of a file in turn.
+pub(super) type Each<'a> = dyn FnMut(RawRow) -> Result<(), RunError> + 'a;
+
 /// Checks every row and brings all to the class order of the first.
 pub(super) fn checked(
     rows: Vec<RawRow>,

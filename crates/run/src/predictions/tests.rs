@@ -43,6 +43,35 @@ fn every_format_gives_back_the_same_numbers() {
 }
 
 #[test]
+fn a_file_in_parts_becomes_the_same_file_as_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut many = example();
+    many.rows = (0..20_000)
+        .map(|index| Prediction { id: index.to_string(), ..many.rows[index % 3].clone() })
+        .collect();
+    // The one row that has a group comes late, and so does the one without logits.
+    many.rows.iter_mut().take(15_000).for_each(|row| row.group = None);
+    many.rows[19_000].logits = None;
+    let from = folder.path().join("from.jsonl");
+    many.write(&from).unwrap();
+    for extension in EXTENSIONS {
+        let to = |name: &str| folder.path().join(name).with_extension(extension);
+        Predictions::rewrite(&from, &to("parts")).unwrap();
+        many.write(&to("whole")).unwrap();
+        let read = |name: &str| std::fs::read(to(name)).unwrap();
+        assert!(read("parts") == read("whole"), "{extension}");
+        let mut rows = Vec::new();
+        let all = Predictions::read_in_parts(&to("parts"), |part| {
+            assert!(part.rows.len() <= ROWS_OF_PART);
+            rows.extend(part.rows);
+            Ok(())
+        });
+        all.unwrap();
+        assert!(rows == many.rows, "{extension}");
+    }
+}
+
+#[test]
 fn jsonl_has_the_keys_of_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.jsonl");
