@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::Request;
 use crate::error::listed;
-use crate::rows::{RawRow, RawTable, Rows, absent_column, open_rows, read_rows};
+use crate::rows::{OpenTable, RawRow, RawTable, absent_column, open_rows, read_rows};
 use crate::scan::{Collector, FieldError, Fields, Labels, Scan, check_one_line, name_of, text_of};
 use crate::{DataError, ReadOptions};
 
@@ -111,7 +111,7 @@ impl<'a> Columns<'a> {
     }
 
     /// The same, to be read a row at a time.
-    pub(crate) fn open(&self, path: &Path) -> Result<Rows, DataError> {
+    pub(crate) fn open(&self, path: &Path) -> Result<OpenTable, DataError> {
         let rows = open_rows(path, &self.names)?;
         self.check_present(path, &rows.present, &rows.others)?;
         Ok(rows)

@@ -3,11 +3,11 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Body, RawRow, Rows, Value, not_utf8};
+use super::{Body, OpenTable, RawRow, Value, not_utf8};
 use crate::DataError;
 
 /// Opens the `body` of the file at `path`.
-pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<Rows, DataError> {
+pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<OpenTable, DataError> {
     let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Kept {
         body,
         bytes: Vec::new(),
@@ -16,27 +16,27 @@ pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<Rows, Dat
         ended: false,
     });
     let mut lines = LineCounter { at: 0, line: 1 };
-    let mut records = Reader { path: path.to_owned(), reader, record: csv::ByteRecord::new() };
-    if !records.read()? {
+    let mut scanner = Scanner { path: path.to_owned(), reader, record: csv::ByteRecord::new() };
+    if !scanner.read()? {
         return Err(DataError::file(path, "the file is empty; check that it was copied whole"));
     }
-    let (line, _) = lines.begin(records.start(), records.reader.get_ref());
-    let header = Header::new(path, line, &records.record, wanted)?;
+    let (line, _) = lines.begin(scanner.start(), scanner.reader.get_ref());
+    let header = Header::new(path, line, &scanner.record, wanted)?;
     let present = header.places.iter().map(Option::is_some).collect();
     let wanted_names = |name: &&String| !wanted.contains(&name.as_str());
     let others = header.names.iter().filter(wanted_names).cloned().collect();
-    let rows = Records { records, lines, header, second: None, ended: false };
-    Ok(Rows { present, others, rows: Box::new(rows) })
+    let rows = Records { scanner, lines, header, second: None, ended: false };
+    Ok(OpenTable { present, others, rows: Box::new(rows) })
 }
 
 /// The records of a file, and the bytes of the last one.
-struct Reader {
+struct Scanner {
     path: PathBuf,
     reader: csv::Reader<Kept>,
     record: csv::ByteRecord,
 }
 
-impl Reader {
+impl Scanner {
     /// Reads the next record; false where there is none.
     fn read(&mut self) -> Result<bool, DataError> {
         self.reader.read_byte_record(&mut self.record).map_err(|error| {
@@ -75,7 +75,7 @@ impl Reader {
 
 /// The rows below the header.
 struct Records {
-    records: Reader,
+    scanner: Scanner,
     lines: LineCounter,
     header: Header,
     /// What comes after the blank line that was given instead.
@@ -85,18 +85,18 @@ struct Records {
 
 impl Records {
     fn read(&mut self) -> Result<Option<Result<RawRow, DataError>>, DataError> {
-        if !self.records.read()? {
+        if !self.scanner.read()? {
             return Ok(None);
         }
-        let (line, blank) = self.lines.begin(self.records.start(), self.records.reader.get_ref());
-        let path = &self.records.path;
-        let row = read_record(path, line, &self.records.record, &self.header);
-        let row = row.and_then(|row| self.records.check_quotes(line).map(|()| row));
-        self.records.reader.get_mut().forget(self.lines.at);
+        let (line, blank) = self.lines.begin(self.scanner.start(), self.scanner.reader.get_ref());
+        let path = &self.scanner.path;
+        let row = read_record(path, line, &self.scanner.record, &self.header);
+        let row = row.and_then(|row| self.scanner.check_quotes(line).map(|()| row));
+        self.scanner.reader.get_mut().forget(self.lines.at);
         let Some(blank) = blank else { return Ok(Some(row)) };
         self.second = Some(row);
         let problem = "the line is blank; remove it";
-        Ok(Some(Err(DataError::row(&self.records.path, blank, "", problem))))
+        Ok(Some(Err(DataError::row(&self.scanner.path, blank, "", problem))))
     }
 }
 
@@ -316,7 +316,7 @@ mod tests {
         let body = Box::new(std::io::Cursor::new(body.to_vec()));
         let table = open(Path::new("t"), body, &["text", "label"]).map_err(message)?;
         let value = |row: RawRow| (row.line, row.values[0].clone());
-        Ok(table.rows.into_iter().map(|row| row.map(value).map_err(message)).collect())
+        Ok(table.rows.map(|row| row.map(value).map_err(message)).collect())
     }
 
     fn text(text: &str) -> Value {
