@@ -7,10 +7,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use self::groups::{Contents, Groups};
+use crate::columns::Columns;
 use crate::place::Place;
 use crate::rows::{OpenTable, Value};
 use crate::scan::Fields;
-use crate::table::Columns;
 use crate::{Arm, DataError, Sample};
 
 /// A file of rows to predict or embed, found to be right and read anew whenever its samples are

@@ -1,20 +1,15 @@
 //! CSV as RFC 4180 has it: commas, quotes, a header.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::kept::Kept;
 use super::{Body, OpenTable, RawRow, Value, not_utf8};
 use crate::DataError;
 
 /// Opens the `body` of the file at `path`.
 pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<OpenTable, DataError> {
-    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Kept {
-        body,
-        bytes: Vec::new(),
-        start: 0,
-        ahead: None,
-        ended: false,
-    });
+    let reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Kept::new(body));
     let mut lines = LineCounter { at: 0, line: 1 };
     let mut scanner = Scanner { path: path.to_owned(), reader, record: csv::ByteRecord::new() };
     if !scanner.read()? {
@@ -110,70 +105,6 @@ impl Iterator for Records {
         let row = self.read().transpose();
         self.ended = !matches!(row, Some(Ok(_)));
         row.map(|row| row.and_then(|row| row))
-    }
-}
-
-/// The bytes of a file on their way to the CSV reader, kept from the last record on: the reader
-/// does not show how a record is written.
-struct Kept {
-    body: Body,
-    bytes: Vec<u8>,
-    /// Where in the file they start.
-    start: usize,
-    /// A byte that was read to see whether there is one.
-    ahead: Option<u8>,
-    ended: bool,
-}
-
-/// Bytes that are let go at once.
-const LET_GO: usize = 1 << 16;
-
-impl Read for Kept {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let read = match (self.ahead, to.first_mut()) {
-            (Some(byte), Some(first)) => {
-                *first = byte;
-                self.ahead = None;
-                1
-            }
-            _ => self.body.read(to)?,
-        };
-        self.bytes.extend_from_slice(&to[..read]);
-        self.ended |= read == 0 && !to.is_empty();
-        Ok(read)
-    }
-}
-
-impl Kept {
-    /// The bytes from `start` to `end` of the file, as far as there are any.
-    fn slice(&self, start: usize, end: usize) -> &[u8] {
-        let place = |at: usize| at.saturating_sub(self.start).min(self.bytes.len());
-        self.bytes.get(place(start)..place(end)).unwrap_or_default()
-    }
-
-    fn get(&self, at: usize) -> Option<u8> {
-        self.slice(at, at + 1).first().copied()
-    }
-
-    /// Lets go of what lies before `at`.
-    fn forget(&mut self, at: usize) {
-        let before = at.saturating_sub(self.start).min(self.bytes.len());
-        if before >= LET_GO {
-            self.bytes.drain(..before);
-            self.start += before;
-        }
-    }
-
-    /// Whether the file has no byte at `at` or behind it, where all before has been read.
-    fn ends_at(&mut self, at: usize) -> io::Result<bool> {
-        if at < self.start + self.bytes.len() || self.ahead.is_some() {
-            return Ok(false);
-        }
-        let mut byte = [0];
-        if !self.ended && self.body.read(&mut byte)? == 1 {
-            self.ahead = Some(byte[0]);
-        }
-        Ok(self.ahead.is_none())
     }
 }
 

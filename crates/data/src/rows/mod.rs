@@ -2,6 +2,7 @@
 
 mod csv_file;
 mod jsonl_file;
+mod kept;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor};
