@@ -18,6 +18,16 @@ pub(crate) struct PackedText {
 
 impl PackedText {
     pub(crate) fn of(text: &TextInput) -> Result<Self, ModelError> {
+        let (rows, columns) = text.token_ids.dims2()?;
+        let fits = |&length: &usize| (1..=columns).contains(&length);
+        if text.lengths.len() != rows || !text.lengths.iter().all(fits) {
+            let problem = format!(
+                "the lengths of the texts are {:?}, expected one from 1 to {columns} for each of \
+                 {rows} rows",
+                text.lengths
+            );
+            return Err(ModelError::Input { problem });
+        }
         let packed = |tensor: &Tensor| -> Result<Vec<u32>, ModelError> {
             let rows = tensor.to_vec2::<u32>()?;
             let tokens = rows.iter().zip(&text.lengths);
@@ -53,6 +63,11 @@ impl Part {
             return Err(ModelError::Input { problem: "the model is shown nothing".to_owned() });
         };
         let rows = first.sequences.count();
+        if let Some(other) = parts.iter().find(|part| part.sequences.count() != rows) {
+            let found = other.sequences.count();
+            let problem = format!("one input has {rows} rows and another {found}");
+            return Err(ModelError::Input { problem });
+        }
         let starts = parts.iter().scan(0, |end, part| {
             let start = *end;
             *end += part.sequences.tokens();
@@ -95,5 +110,7 @@ mod tests {
         assert_eq!(joined.sequences.starts(), [0, 3, 6]);
         assert_eq!(joined.sequences.positions(), [0, 1, 40, 0, 40, 41]);
         assert!(Part::join(&[]).is_err());
+        let (one, two) = (part(&[1.0], &[1], vec![0]), part(&[1.0, 2.0], &[1, 1], vec![0, 0]));
+        assert!(matches!(Part::join(&[one, two]), Err(ModelError::Input { .. })));
     }
 }

@@ -24,8 +24,16 @@ impl PatchGrid {
     /// The grid of a batch of pictures. A patch counts as real where the nearest-neighbour sample
     /// of the pixel mask does.
     pub(crate) fn of(image: &ImageInput, patch: usize) -> Result<Self, ModelError> {
-        let (_, _, height, width) = image.pixel_values.dims4()?;
+        let (pictures, _, height, width) = image.pixel_values.dims4()?;
         let (rows, columns) = (height / patch, width / patch);
+        if image.sizes.len() != pictures || columns >= ROW_SPAN {
+            let problem = format!(
+                "{pictures} pictures of {columns} patches a row have {} sizes; expected one each, \
+                 and fewer than {ROW_SPAN} patches a row",
+                image.sizes.len()
+            );
+            return Err(ModelError::Input { problem });
+        }
         if rows == 0 || columns == 0 {
             let problem = format!(
                 "a picture of {height} × {width} pixels holds no patch of {patch} × {patch}; \

@@ -1,7 +1,6 @@
 //! Memory that is used again: intermediate results of a step are as large as those of the step
 //! before, and fresh pages cost as much as the arithmetic on them.
 
-use std::mem::size_of;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,12 +15,16 @@ pub(crate) struct Buffer<T: Real> {
 impl<T: Real> Buffer<T> {
     /// `length` elements of any value.
     pub(crate) fn of(length: usize) -> Self {
-        Self { values: lock(T::pool()).take(length) }
-    }
-
-    /// The elements for good, for a tensor that will own them.
-    pub(crate) fn into_vec(mut self) -> Vec<T> {
-        std::mem::take(&mut self.values)
+        // Under the lock a vector changes hands; making one, or filling it, is done outside.
+        let Some(mut values) = lock(T::pool()).take(length) else {
+            return Self { values: vec![T::default(); length] };
+        };
+        if values.len() < length {
+            values.resize(length, T::default());
+        } else {
+            values.truncate(length);
+        }
+        Self { values }
     }
 }
 
@@ -71,30 +74,26 @@ impl<T: Real> Pool<T> {
         Self { idle: Vec::new(), idle_elements: 0, lent_elements: 0, most_lent: 0 }
     }
 
-    fn take(&mut self, length: usize) -> Vec<T> {
+    /// An idle vector with room for `length` elements that is not far too large; `None` where there
+    /// is none and one is to be made.
+    fn take(&mut self, length: usize) -> Option<Vec<T>> {
         let fitting = self.idle.partition_point(|values| values.capacity() < length);
         let near = |values: &Vec<T>| values.capacity() / 4 <= length.max(1024);
-        let values = if self.idle.get(fitting).is_some_and(near) {
-            let mut values = self.idle.remove(fitting);
-            self.idle_elements -= values.capacity();
-            if values.len() < length {
-                values.resize(length, T::default());
-            } else {
-                values.truncate(length);
-            }
-            values
+        let found = self.idle.get(fitting).is_some_and(near).then(|| self.idle.remove(fitting));
+        let capacity = found.as_ref().map_or(length, Vec::capacity);
+        if found.is_some() {
+            self.idle_elements -= capacity;
         } else {
             self.make_room(length);
-            vec![T::default(); length]
-        };
-        self.lent_elements += values.capacity();
+        }
+        self.lent_elements += capacity;
         self.most_lent = self.most_lent.max(self.lent_elements);
-        values
+        found
     }
 
     fn give_back(&mut self, values: Vec<T>) {
         let capacity = values.capacity();
-        self.lent_elements = self.lent_elements.saturating_sub(capacity);
+        self.lent_elements -= capacity;
         let place = self.idle.partition_point(|other| other.capacity() < capacity);
         self.idle_elements += capacity;
         self.idle.insert(place, values);
@@ -109,35 +108,32 @@ impl<T: Real> Pool<T> {
     }
 }
 
-/// Bytes that pools hold ready and that nobody uses at the moment.
-#[must_use]
-pub fn idle_bytes() -> usize {
-    lock(f32::pool()).idle_elements * size_of::<f32>()
-        + lock(f64::pool()).idle_elements * size_of::<f64>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// As [`Buffer::of`] takes them.
+    fn lend(pool: &mut Pool<f32>, length: usize) -> Vec<f32> {
+        pool.take(length).unwrap_or_else(|| vec![0.0; length])
+    }
+
     #[test]
     fn a_vector_is_lent_again() {
         let mut pool = Pool::<f32>::new();
-        let mut first = pool.take(5000);
-        first.fill(7.0);
+        let first = lend(&mut pool, 5000);
         let place = first.as_ptr();
         pool.give_back(first);
-        let second = pool.take(4000);
-        assert_eq!((second.as_ptr(), second.len()), (place, 4000));
+        let second = lend(&mut pool, 4000);
+        assert_eq!(second.as_ptr(), place);
         assert_eq!((pool.idle_elements, pool.lent_elements), (0, 5000));
     }
 
     #[test]
     fn a_much_larger_vector_is_kept_for_those_who_need_it() {
         let mut pool = Pool::<f32>::new();
-        let large = pool.take(1_000_000);
+        let large = lend(&mut pool, 1_000_000);
         pool.give_back(large);
-        assert!(pool.take(2000).capacity() < 1_000_000);
+        assert!(pool.take(2000).is_none());
     }
 
     /// Lengths that never fit what lies idle.
@@ -145,10 +141,18 @@ mod tests {
     fn memory_stays_within_its_bound() {
         let mut pool = Pool::<f32>::new();
         for length in 1..300 {
-            let (one, two) = (pool.take(length * 1000), pool.take(length * 500));
+            let (one, two) = (lend(&mut pool, length * 1000), lend(&mut pool, length * 500));
             pool.give_back(one);
             pool.give_back(two);
             assert!(pool.idle_elements <= pool.most_lent / 4 * 5 + 5, "{length}");
+            assert_eq!(pool.lent_elements, 0);
+        }
+    }
+
+    #[test]
+    fn a_buffer_has_the_length_asked_for() {
+        for length in [0, 7, 3, 5000, 4999, 1] {
+            assert_eq!(Buffer::<f64>::of(length).len(), length);
         }
     }
 }

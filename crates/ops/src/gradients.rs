@@ -88,7 +88,8 @@ impl Gradients {
     /// Adds the gradients of `loss`, a scalar.
     ///
     /// # Errors
-    /// What an operation's backward finds.
+    /// What an operation's backward finds. Sums may then hold a part of this pass: only
+    /// [`Gradients::reset`] makes sense of them again.
     pub fn add(&mut self, loss: &Tensor) -> Result<()> {
         for entry in &mut self.entries {
             if entry.state == State::Reached {

@@ -52,7 +52,6 @@ mod vector;
 
 pub use activation::{Activation, gelu, quick_gelu, tanh};
 pub use attention::{AttentionPlan, attention};
-pub use buffer::idle_bytes;
 pub use dropout::{Dropout, dropout};
 pub use embedding::embedding;
 pub use encoder_layer::{Affine, EncoderLayer, Norms, StateDropouts};

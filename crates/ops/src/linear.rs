@@ -55,6 +55,9 @@ fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
     let &[outputs, inputs] = weight.dims() else {
         return error("weight", weight, "[out, in]".to_owned());
     };
+    if outputs == 0 {
+        return error("weight", weight, "[out, in], and at least one output".to_owned());
+    }
     if inputs == 0 || x.dims().last() != Some(&inputs) {
         return error("x", x, format!("[…, {inputs}]"));
     }

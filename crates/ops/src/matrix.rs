@@ -1,7 +1,9 @@
 //! Matrix products on slices, by the `gemm` crate, shared among threads.
 //!
-//! An element's sum runs over the inner dimension in an order that depends on that dimension
-//! alone, so neither the number of threads nor the other rows and columns change it.
+//! The number of threads changes no element: `gemm` sums along the inner dimension in an order that
+//! depends on that dimension alone, except for narrow matrices, for which it has other ways; parts
+//! are never that narrow. (One row, or a few, are such a matrix: what stands beside a row can change
+//! its last digits.)
 
 use std::marker::PhantomData;
 
@@ -13,8 +15,13 @@ use crate::real::Real;
 /// Multiply-adds that are worth a thread.
 const WORTH_A_THREAD: usize = 1 << 20;
 
-/// No part of a product is cut narrower than this: `gemm` takes other ways for small matrices.
-const NARROWEST: usize = 128;
+/// About the narrowest part. `gemm` 0.19 has ways of its own for matrices of at most 256 elements,
+/// of at most 64 × 64, and of one row or column; with this many rows none of them is a part's unless
+/// it is the whole's.
+const NARROWEST: usize = 320;
+
+/// Parts end at multiples of this, but for the last: whole tiles of the kernel.
+const TILE: usize = 48;
 
 /// A matrix in a slice: element (i, j) is at `i · row_stride + j · column_stride`.
 #[derive(Clone, Copy)]
@@ -135,7 +142,7 @@ fn fits(length: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
     columns <= row_stride && needed <= length
 }
 
-/// `output = scale · a b`, or that added to it.
+/// `output = a b`, or that added to it.
 ///
 /// # Panics
 /// Where the shapes do not fit: a fault of the caller, never of the input.
@@ -148,21 +155,20 @@ pub(crate) fn product<T: Real>(
 ) {
     let MatrixMut { pointer, rows, columns, row_stride: stride, .. } = output;
     let inner = a.columns;
-    let threads = rayon::current_num_threads();
-    let work = rows.saturating_mul(columns).saturating_mul(inner);
     let longest = rows.max(columns);
+    let work = rows.saturating_mul(columns).saturating_mul(inner);
+    let threads = rayon::current_num_threads();
     let parts = threads.min(work / WORTH_A_THREAD).min(longest / NARROWEST);
     if parts < 2 {
         let output = MatrixMut { pointer, rows, columns, row_stride: stride, borrow: PhantomData };
         return block_product(output, a, b, T::of_f64(1.0), into);
     }
     assert!(a.rows == rows && b.columns == columns && b.rows == inner, "shapes that do not fit");
-    // Whole tiles of the kernel, so that only the last part has odd edges.
-    let width = longest.div_ceil(parts).next_multiple_of(48);
     let by_rows = rows >= columns;
     let shared = Shared(pointer);
-    (0..longest.div_ceil(width)).into_par_iter().for_each(|part| {
-        let (first, width) = (part * width, width.min(longest - part * width));
+    (0..parts).into_par_iter().for_each(|part| {
+        let (first, end) = (part_start(longest, parts, part), part_start(longest, parts, part + 1));
+        let width = end - first;
         let part = if by_rows {
             Part { row: first, column: 0, rows: width, columns }
         } else {
@@ -176,6 +182,11 @@ pub(crate) fn product<T: Real>(
             part_product(destination, a, b, part, (T::of_f64(1.0), into));
         }
     });
+}
+
+/// Where part `part` of `parts` begins; the last takes what is left, up to a tile a part more.
+fn part_start(longest: usize, parts: usize, part: usize) -> usize {
+    if part == parts { longest } else { longest * part / parts / TILE * TILE }
 }
 
 /// `output = scale · a b` on this thread, or that added to it.
@@ -335,25 +346,41 @@ mod tests {
         assert_eq!(output[7..], [9.0; 3]);
     }
 
+    #[test]
+    fn parts_cover_all_and_are_never_narrow() {
+        for longest in NARROWEST * 2..5000 {
+            for parts in 2..=longest / NARROWEST {
+                let start = |part| part_start(longest, parts, part);
+                assert!((0..parts).all(|part| start(part + 1) - start(part) > 256), "{longest}");
+                assert_eq!((start(0), start(parts)), (0, longest));
+            }
+        }
+    }
+
     /// The promise of this file, at sizes on both sides of every threshold.
     #[test]
-    fn neither_threads_nor_other_rows_change_an_element() {
-        for (m, k, n) in [(1000, 700, 260), (260, 1100, 1000), (130, 300, 131), (640, 64, 640)] {
+    fn threads_change_no_element() {
+        let sizes = [(1000, 700, 260), (260, 1100, 1000), (130, 300, 131), (640, 64, 640)];
+        for (m, k, n) in sizes.into_iter().chain([
+            (577, 96, 96),
+            (961, 1400, 2),
+            (1700, 700, 1),
+            (1153, 64, 1930),
+        ]) {
             let (a, b) = (normal(m * k, 0), normal(k * n, 1));
-            let on = |threads, rows| {
+            let on = |threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let mut output = vec![0.0; rows * n];
+                let mut output = vec![0.0; m * n];
                 pool.install(|| {
-                    let into = MatrixMut::new(&mut output, rows, n);
-                    let a = Matrix::new(&a[..rows * k], rows, k);
-                    product(into, a, Matrix::new(&b, k, n), Into::Replace);
+                    let into = MatrixMut::new(&mut output, m, n);
+                    product(into, Matrix::new(&a, m, k), Matrix::new(&b, k, n), Into::Replace);
                 });
                 output
             };
-            let all = on(1, m);
-            assert_eq!(all, on(2, m));
-            assert_eq!(all, on(7, m));
-            assert_eq!(all[..100 * n], on(2, 100));
+            let one = on(1);
+            for threads in [2, 4, 5, 9] {
+                assert!(one == on(threads), "{m} × {k} × {n} on {threads} threads");
+            }
         }
     }
 }

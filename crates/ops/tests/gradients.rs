@@ -247,7 +247,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
     }
 }
 
-/// States and gradients of a layer of 64 heads' elements on 300 tokens, in f32, with dropout.
+/// States and gradients of a layer of 4 heads on 300 tokens, in f32, with dropout.
 fn large_layer(norms: Norms) -> (Vec<f64>, Vec<Vec<f64>>) {
     let lengths = [100, 3, 150, 47];
     let (hidden, inner) = (96, 200);
@@ -341,6 +341,27 @@ fn a_layer_refuses_a_backward_that_would_lose_gradients() {
     assert!(only_states.sum(0).is_some());
     let untracked = mmc_ops::without_gradient(loss);
     assert!(!untracked.track_op());
+}
+
+/// Whichever one parameter learns alone, its gradient is that of all learning.
+#[test]
+fn a_parameter_that_learns_alone_is_reached() {
+    for norms in [Norms::Before, Norms::After] {
+        let inputs = inputs(LAYER);
+        let plan = AttentionPlan::new(&Sequences::new(&[4, 5]), 3, 2);
+        let function =
+            |x: &[Tensor]| layer(x, norms).forward(&x[0], &plan, StateDropouts::default());
+        let (_, expected) = evaluate(&function, &inputs);
+        for index in 0..inputs.len() {
+            let alone = Var::from_tensor(&inputs[index]).unwrap();
+            let mut tensors = inputs.clone();
+            tensors[index] = alone.as_tensor().clone();
+            let mut sums = Gradients::of([alone.as_tensor()]);
+            sums.add(&projected(&function, &tensors)).unwrap();
+            let found = values(sums.sum(0).expect("it is in the graph"));
+            close(&found, &expected[index], 1e-12, &format!("{norms:?}, input {index}"));
+        }
+    }
 }
 
 /// Other types take the composed forms.

@@ -72,10 +72,10 @@ pub struct TextInput {
     pub token_ids: Tensor,
     /// `[batch, tokens]`, `u32`; 0 behind each text's end.
     pub type_ids: Tensor,
-    /// `[batch, tokens]`, `f32`: 1 on the text, 0 behind its end. Made from the lengths: CLIP's
-    /// pad id is also the id that ends each text.
+    /// `[batch, tokens]`, `f32`: 1 on the text, 0 behind its end, for models of other crates. Made
+    /// from the lengths: CLIP's pad id is also the id that ends each text.
     pub attention_mask: Tensor,
-    /// Tokens of each row without padding.
+    /// Tokens of each row without padding: what the models of mmc go by.
     pub lengths: Vec<usize>,
 }
 

@@ -77,8 +77,7 @@ impl Stepper<'_> {
                 cut_texts,
             });
         }
-        let sums = (0..self.parameters.len()).filter_map(|index| self.gradients.sum(index));
-        let gradients: Vec<Tensor> = sums.cloned().collect();
+        let gradients = self.sums(step, &ids)?;
         let norm = self.norm(step, &gradients, &ids)? / items as f64;
         let scale = clip_factor(norm, self.clip_norm) / items as f64;
         self.optimizer.step(&self.parameters, &gradients, learning_rate, scale)?;
@@ -117,6 +116,18 @@ impl Stepper<'_> {
             return Err(TrainError::NoGradient { step, parameter, ids: ids() });
         }
         Ok(loss)
+    }
+
+    /// The summed gradient of each parameter.
+    fn sums(&self, step: u64, ids: &[String]) -> Result<Vec<Tensor>, TrainError> {
+        let of = |(index, parameter): (usize, &&Parameter)| {
+            self.gradients.sum(index).cloned().ok_or_else(|| TrainError::NoGradient {
+                step,
+                parameter: parameter.name.clone(),
+                ids: ids.to_vec(),
+            })
+        };
+        self.parameters.iter().enumerate().map(of).collect()
     }
 
     /// The norm over all gradients: squares in f64, parameter by parameter.

@@ -121,6 +121,13 @@ pub fn attention(
 
 fn check(query: &Tensor, key: &Tensor, value: &Tensor, plan: &AttentionPlan) -> Result<()> {
     let (queries, tokens) = (plan.queries.tokens(), plan.sequences.tokens());
+    if plan.hidden() == 0 {
+        return Err(OpsError::Setting {
+            setting: "heads × width",
+            value: format!("{} × {}", plan.heads, plan.width),
+            expected: "at least 1".to_owned(),
+        });
+    }
     for (argument, tensor, rows) in
         [("query", query, queries), ("key", key, tokens), ("value", value, tokens)]
     {
@@ -162,7 +169,7 @@ impl CustomOp3 for Attention {
                 elements::<T>(key, key_layout)?,
                 elements::<T>(value, value_layout)?,
             );
-            T::storage(self.plan.forward(inputs, self.masks.as_deref()).into_vec())
+            T::storage(self.plan.forward(inputs, self.masks.as_deref()).to_vec())
         });
         Ok((output, query_layout.shape().clone()))
     }
@@ -187,7 +194,7 @@ impl CustomOp3 for Attention {
                     let gradient = elements::<T>(gradient, gl)?;
                     self.plan
                         .backward(inputs, self.masks.as_deref(), gradient)
-                        .map(|buffer| T::storage(buffer.into_vec()))
+                        .map(|buffer| T::storage(buffer.to_vec()))
                 }))
             },
         )?;

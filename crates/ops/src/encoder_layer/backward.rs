@@ -1,6 +1,8 @@
 //! The backward pass of a layer on slices. Gradients of parameters are added to their sums as they
 //! arise.
 
+use std::ops::DerefMut;
+
 use candle_core::Tensor;
 
 use super::forward::{Pair, Saved, Weights, gathered, normed};
@@ -23,7 +25,7 @@ pub(super) fn backward<T: Real>(
     saved: Saved<T>,
     (x, x_is_tracked): (&[T], bool),
     gradient: &[T],
-) -> candle_core::Result<Option<Buffer<T>>> {
+) -> candle_core::Result<Option<Vec<T>>> {
     let (layer, hidden) = (&op.parts, weights.query.1.len());
     let before = layer.norms == Norms::Before;
     let Saved { query, key, value, context, middle, inner, last } = saved;
@@ -75,7 +77,8 @@ pub(super) fn backward<T: Real>(
     if !(x_is_tracked || norm_reads_x) {
         return Ok(None);
     }
-    let by_input = times_weight(&by_key, weights.key, Buffer::of(x.len()), Into::Replace);
+    let by_input = vec![T::default(); x.len()]; // a tensor will own it
+    let by_input = times_weight(&by_key, weights.key, by_input, Into::Replace);
     let by_input = times_weight(&by_value, weights.value, by_input, Into::Add);
     let mut by_x = if let Some(readers) = readers {
         let by_readers = Buffer::of(by_query.len());
@@ -163,12 +166,12 @@ fn contribute_bias<T: Real>(bias: &Tensor, gradient: &[T]) -> candle_core::Resul
 }
 
 /// `gradient W`, the gradient by the input of a linear map, into `output` or added to it.
-fn times_weight<T: Real>(
+fn times_weight<T: Real, O: DerefMut<Target = [T]>>(
     gradient: &[T],
     (weight, bias): Pair<'_, T>,
-    mut output: Buffer<T>,
+    mut output: O,
     into: Into,
-) -> Buffer<T> {
+) -> O {
     let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
     let rows = gradient.len() / outputs;
     let gradient = Matrix::new(gradient, rows, outputs);

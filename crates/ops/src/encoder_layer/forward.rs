@@ -69,7 +69,7 @@ pub(super) fn forward<T: Real>(
     op: &Layer,
     weights: &Weights<'_, T>,
     x: &[T],
-) -> (Buffer<T>, Saved<T>) {
+) -> (Vec<T>, Saved<T>) {
     let hidden = weights.query.1.len();
     let before = op.parts.norms == Norms::Before;
     let normed = before.then(|| normed(x, weights.attention_norm, op.parts.eps));
@@ -93,15 +93,18 @@ pub(super) fn forward<T: Real>(
     let inner = multiplied(&states, weights.inner.0, hidden);
     let mut active = Buffer::of(inner.len());
     op.parts.activation.of_rows(&inner, weights.inner.1, &mut active);
-    let mut output = multiplied(&active, weights.output.0, weights.inner.1.len());
-    drop(active);
-    let residual = if before { &middle } else { &states };
-    add_residual(&mut output, weights.output.1, op.masks.output.as_ref(), residual);
-
-    let (output, last) = if before {
-        (output, None)
+    // What a tensor will own is no loan.
+    let mut output = vec![T::default(); middle.len()];
+    let mask = op.masks.output.as_ref();
+    let last = if before {
+        multiply(&active, weights.output.0, weights.inner.1.len(), &mut output);
+        add_residual(&mut output, weights.output.1, mask, &middle);
+        None
     } else {
-        (self::normed(&output, weights.output_norm, op.parts.eps), Some(output))
+        let mut last = multiplied(&active, weights.output.0, weights.inner.1.len());
+        add_residual(&mut last, weights.output.1, mask, &states);
+        layer_norm::forward(&last, weights.output_norm, op.parts.eps, &mut output);
+        Some(last)
     };
     (output, Saved { query, key, value, context, middle, inner, last })
 }
@@ -122,17 +125,17 @@ pub(super) fn gathered<T: Real>(x: &[T], rows: &[u32], width: usize) -> Buffer<T
     output
 }
 
-/// `x Wᵀ` for `x` `[…, inputs]` and `W` `[outputs, inputs]`.
-fn multiplied<T: Real>(x: &[T], weight: &[T], inputs: usize) -> Buffer<T> {
+/// `x Wᵀ` for `x` `[…, inputs]` and `W` `[outputs, inputs]`, into `output`.
+fn multiply<T: Real>(x: &[T], weight: &[T], inputs: usize, output: &mut [T]) {
     let (rows, outputs) = (x.len() / inputs, weight.len() / inputs);
-    let mut output = Buffer::of(rows * outputs);
-    let into = MatrixMut::new(&mut output, rows, outputs);
-    product(
-        into,
-        Matrix::new(x, rows, inputs),
-        Matrix::new(weight, outputs, inputs).t(),
-        Into::Replace,
-    );
+    let (x, weight) = (Matrix::new(x, rows, inputs), Matrix::new(weight, outputs, inputs));
+    product(MatrixMut::new(output, rows, outputs), x, weight.t(), Into::Replace);
+}
+
+/// `x Wᵀ`, likewise.
+fn multiplied<T: Real>(x: &[T], weight: &[T], inputs: usize) -> Buffer<T> {
+    let mut output = Buffer::of(x.len() / inputs * (weight.len() / inputs));
+    multiply(x, weight, inputs, &mut output);
     output
 }
 

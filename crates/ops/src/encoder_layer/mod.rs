@@ -19,7 +19,7 @@ mod forward;
 use std::any::Any;
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor, bail};
 
 use self::forward::Saved;
 use crate::activation::Activation;
@@ -30,7 +30,7 @@ use crate::layer_norm::layer_norm;
 use crate::linear::linear;
 use crate::mask::Mask;
 use crate::real::{Real, are_native, contiguous, hold, tensor_of};
-use crate::recording::{applied3, is_recording};
+use crate::recording::{applied2, is_recording};
 
 /// A weight and a bias: of a linear map `[out, in]` and `[out]`, or of a norm, both `[width]`.
 #[derive(Clone, Debug)]
@@ -89,6 +89,10 @@ pub struct StateDropouts {
 impl EncoderLayer {
     /// The new states of those who read, `[queries, hidden]`, from `x` `[tokens, hidden]`.
     ///
+    /// In f32 and f64 on the CPU, with parameters that are variables or do not learn, this is one
+    /// operation; elsewhere, and where a weight is itself computed (as with LoRA), it is made of the
+    /// other operations of this crate, which keep more in the graph.
+    ///
     /// # Errors
     /// Shapes that do not fit each other or the plan, a probability outside `0..1`.
     pub fn forward(
@@ -125,9 +129,11 @@ impl EncoderLayer {
             keeps: tracked && is_recording(),
             saved: Mutex::new(None),
         };
-        // Two parameters stand in the graph for all, so that the layer is in it where only they
-        // learn.
-        Ok(applied3(&contiguous(x)?, &self.inner.weight, &self.query.weight, op)?)
+        // One that learns stands in the graph for all, so that the layer is in it where its input
+        // does not; which one is of no account, since each gets its gradient by itself.
+        let learning = parameters.iter().find(|tensor| tensor.track_op());
+        let learning = learning.copied().unwrap_or(&self.inner.weight);
+        Ok(applied2(&contiguous(x)?, learning, op)?)
     }
 
     /// The same of the other operations of this crate.
@@ -198,6 +204,9 @@ impl EncoderLayer {
         };
         let hidden = plan.heads * plan.width;
         let inner = self.inner.weight.dims().first().copied().unwrap_or(0);
+        if hidden == 0 || inner == 0 {
+            return shape("inner", &self.inner.weight, &[inner.max(1), hidden.max(1)]);
+        }
         shape("x", x, &[plan.sequences.tokens(), hidden])?;
         let square = [hidden, hidden];
         for (argument, affine, weight) in [
@@ -243,7 +252,7 @@ impl Layer {
             let mut place = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
             *place = Some(Box::new(saved));
         }
-        Ok(output.into_vec())
+        Ok(output)
     }
 
     fn backward<T: Real>(&self, x: &Tensor, gradient: &[T]) -> candle_core::Result<Option<Tensor>> {
@@ -256,13 +265,13 @@ impl Layer {
         let weights = forward::Weights::of(&held)?;
         let input = (held_x.values()?, x.track_op());
         match backward::backward(self, &weights, *saved, input, gradient)? {
-            Some(by_x) => tensor_of(T::storage(by_x.into_vec()), x.shape()).map(Some),
+            Some(by_x) => tensor_of(T::storage(by_x), x.shape()).map(Some),
             None => Ok(None),
         }
     }
 }
 
-impl CustomOp3 for Layer {
+impl CustomOp2 for Layer {
     fn name(&self) -> &'static str {
         "encoder-layer"
     }
@@ -271,10 +280,8 @@ impl CustomOp3 for Layer {
         &self,
         x: &CpuStorage,
         layout: &Layout,
-        _inner: &CpuStorage,
-        _inner_layout: &Layout,
-        _query: &CpuStorage,
-        _query_layout: &Layout,
+        _learning: &CpuStorage,
+        _learning_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let shape = Shape::from((self.plan.queries().tokens(), layout.shape().dims2()?.1));
         let output = crate::real::with_type!(x, T => {
@@ -286,17 +293,16 @@ impl CustomOp3 for Layer {
     fn bwd(
         &self,
         x: &Tensor,
-        _inner: &Tensor,
-        _query: &Tensor,
+        _learning: &Tensor,
         _result: &Tensor,
         gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let gradient = contiguous(gradient)?;
         let held = hold(&gradient);
         let by_x = match gradient.dtype() {
             DType::F64 => self.backward::<f64>(x, held.values()?)?,
             _ => self.backward::<f32>(x, held.values()?)?,
         };
-        Ok((by_x, None, None))
+        Ok((by_x, None))
     }
 }
