@@ -7,10 +7,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use self::groups::{Contents, Groups};
+use crate::columns::Columns;
 use crate::place::Place;
-use crate::rows::{Rows, Value};
+use crate::rows::{OpenTable, Value};
 use crate::scan::Fields;
-use crate::table::Columns;
 use crate::{Arm, DataError, Sample};
 
 /// A file of rows to predict or embed, found to be right and read anew whenever its samples are
@@ -156,7 +156,7 @@ struct Row {
 /// error.
 pub struct Samples<'a> {
     inputs: &'a Inputs,
-    rows: Rows,
+    rows: OpenTable,
     at: usize,
     /// Names of groups whose first row has been passed.
     names: BTreeMap<usize, String>,
@@ -199,7 +199,7 @@ pub fn read_inputs(file: &Path, image_root: &Path, arm: Arm) -> Result<Vec<Sampl
 }
 
 /// Whether pictures are in `img`: no row has an `image`, and one has that.
-fn has_only_img(table: Rows) -> bool {
+fn has_only_img(table: OpenTable) -> bool {
     let img = "img".to_owned();
     let mut found = table.others.contains(&img);
     if !table.present[IMAGE] {

@@ -31,6 +31,7 @@
 //! are looked for when a split is read and opened only when they are decoded.
 
 pub mod check;
+mod columns;
 mod dataset;
 pub mod demo;
 mod error;

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::DataError;
+use crate::columns::Columns;
 use crate::dataset::Request;
 use crate::error::listed;
-use crate::rows::{RawRow, RawTable, Rows, absent_column, open_rows, read_rows};
-use crate::scan::{Collector, FieldError, Fields, Labels, Scan, check_one_line, name_of, text_of};
-use crate::{DataError, ReadOptions};
+use crate::rows::RawTable;
+use crate::scan::{Collector, Labels, Scan};
 
 const EXTENSIONS: [&str; 3] = ["csv", "jsonl", "parquet"];
 
@@ -50,108 +51,6 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
         collector.add(row, |row| columns.fields(row));
     }
     collector.finish()
-}
-
-/// The names of the four columns, and which of them the user chose.
-#[derive(Debug)]
-pub(crate) struct Columns<'a> {
-    /// Id, text, image, label.
-    names: [&'a str; 4],
-    /// Whether a file without the column is wrong.
-    required: [bool; 4],
-    /// Whether a user can name other columns.
-    has_flags: bool,
-}
-
-const FLAGS: [&str; 4] = ["--id-column", "--text-column", "--image-column", "--label-column"];
-
-impl<'a> Columns<'a> {
-    pub(crate) fn new(options: &'a ReadOptions) -> Result<Self, DataError> {
-        let given = [
-            &options.id_column,
-            &options.text_column,
-            &options.image_column,
-            &options.label_column,
-        ];
-        let names = [
-            given[0].as_deref().unwrap_or("id"),
-            given[1].as_deref().unwrap_or("text"),
-            given[2].as_deref().unwrap_or("image"),
-            given[3].as_deref().unwrap_or("label"),
-        ];
-        for (index, name) in names.iter().enumerate() {
-            if let Some(earlier) = names[..index].iter().position(|other| other == name) {
-                return Err(DataError::Setting(format!(
-                    "`{}` and `{}` both name the column `{name}`; give each its own",
-                    FLAGS[earlier], FLAGS[index]
-                )));
-            }
-        }
-        // A text may be empty, but a table without the column is far more often a mistake.
-        let required = [given[0].is_some(), true, given[2].is_some(), given[3].is_some()];
-        Ok(Self { names, required, has_flags: true })
-    }
-
-    /// The columns of rows that are not part of a data set: the path of a picture is in `image`.
-    /// A text is needed only where the model is shown it.
-    pub(crate) fn of_inputs(image: &'a str, needs_text: bool) -> Self {
-        let required = [false, needs_text, false, false];
-        Self { names: ["id", "text", image, "label"], required, has_flags: false }
-    }
-
-    fn absent(&self, index: usize, others: &[String]) -> String {
-        absent_column(self.names[index], others, self.has_flags.then(|| FLAGS[index]))
-    }
-
-    /// The rows of a file whose header has the columns that it must have.
-    pub(crate) fn read(&self, path: &Path) -> Result<RawTable, DataError> {
-        let table = read_rows(path, &self.names)?;
-        self.check_present(path, &table.present, &table.others)?;
-        Ok(table)
-    }
-
-    /// The same, to be read a row at a time.
-    pub(crate) fn open(&self, path: &Path) -> Result<Rows, DataError> {
-        let rows = open_rows(path, &self.names)?;
-        self.check_present(path, &rows.present, &rows.others)?;
-        Ok(rows)
-    }
-
-    fn check_present(
-        &self,
-        path: &Path,
-        present: &[bool],
-        others: &[String],
-    ) -> Result<(), DataError> {
-        for (index, name) in self.names.iter().enumerate() {
-            if self.required[index] && !present[index] {
-                return Err(DataError::row(path, 1, name, self.absent(index, others)));
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn fields(&self, row: &RawRow) -> Result<Fields, FieldError> {
-        let [id, text, image, label] = row.values.as_slice() else {
-            return Err((String::new(), "the row has no columns".to_owned()));
-        };
-        let name = |index: usize| self.names[index];
-        for (index, value) in [(0, id), (2, image), (3, label)] {
-            check_one_line(name(index), value)?;
-        }
-        let text = match text_of(name(1), text)? {
-            None if self.required[1] => {
-                return Err((name(1).to_owned(), self.absent(1, &row.others)));
-            }
-            text => text.unwrap_or_default(),
-        };
-        Ok(Fields {
-            id: name_of(name(0), id)?,
-            text,
-            image: text_of(name(2), image)?.filter(|path| !path.is_empty()),
-            label: name_of(name(3), label)?,
-        })
-    }
 }
 
 /// The classes in order: those given, else those of the training file.
@@ -218,8 +117,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Target;
     use crate::fixture::Folder;
+    use crate::{ReadOptions, Target};
 
     fn options() -> ReadOptions {
         ReadOptions::default()

@@ -330,9 +330,10 @@ fn texts_are_padded_with_the_pad_id_of_the_tokenizer() {
         },
         |config| config["pad_token_id"] = json!(1),
     );
-    let swap = |id: &mut Value| match id.as_u64() {
-        Some(old @ (0 | 1)) => *id = json!(1 - old),
-        _ => {}
+    let swap = |id: &mut Value| {
+        if let Some(old @ (0 | 1)) = id.as_u64() {
+            *id = json!(1 - old);
+        }
     };
     let text = fs::read_to_string(fixtures().join("bert/tokenizer.json")).unwrap();
     let mut tokenizer: Value = serde_json::from_str(&text).unwrap();

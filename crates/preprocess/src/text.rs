@@ -169,7 +169,7 @@ impl Files {
             && let Some(words) = Config::read_up_to(&vocabulary, MOST_VOCABULARY_BYTES)?
         {
             let merges = folder.join("merges.txt");
-            let definition = self.byte_pairs(&vocabulary, words.into_object(), &merges)?;
+            let definition = self.byte_pairs(&vocabulary, &words.into_object(), &merges)?;
             return Ok((vocabulary, definition));
         }
         Err(PreprocessError::Missing {

@@ -98,7 +98,9 @@ mod tests {
             };
             let mut samples: Vec<Sample> = rows.iter().enumerate().map(sample).collect();
             let mut contents = Contents::default();
-            samples.iter().for_each(|sample| contents.add(sample));
+            for sample in &samples {
+                contents.add(sample);
+            }
             let groups = Groups::of(samples.iter().cloned().map(Ok), &contents.repeated()).unwrap();
             let found: Vec<Option<String>> =
                 (0..rows.len()).map(|row| Some(groups.leader(row)?.to_string())).collect();

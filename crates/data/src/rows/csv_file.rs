@@ -1,42 +1,37 @@
 //! CSV as RFC 4180 has it: commas, quotes, a header.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Body, RawRow, Rows, Value, not_utf8};
+use super::kept::Kept;
+use super::{Body, OpenTable, RawRow, Value, not_utf8};
 use crate::DataError;
 
 /// Opens the `body` of the file at `path`.
-pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<Rows, DataError> {
-    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Kept {
-        body,
-        bytes: Vec::new(),
-        start: 0,
-        ahead: None,
-        ended: false,
-    });
+pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<OpenTable, DataError> {
+    let reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Kept::new(body));
     let mut lines = LineCounter { at: 0, line: 1 };
-    let mut records = Reader { path: path.to_owned(), reader, record: csv::ByteRecord::new() };
-    if !records.read()? {
+    let mut scanner = Scanner { path: path.to_owned(), reader, record: csv::ByteRecord::new() };
+    if !scanner.read()? {
         return Err(DataError::file(path, "the file is empty; check that it was copied whole"));
     }
-    let (line, _) = lines.begin(records.start(), records.reader.get_ref());
-    let header = Header::new(path, line, &records.record, wanted)?;
+    let (line, _) = lines.begin(scanner.start(), scanner.reader.get_ref());
+    let header = Header::new(path, line, &scanner.record, wanted)?;
     let present = header.places.iter().map(Option::is_some).collect();
     let wanted_names = |name: &&String| !wanted.contains(&name.as_str());
     let others = header.names.iter().filter(wanted_names).cloned().collect();
-    let rows = Records { records, lines, header, second: None, ended: false };
-    Ok(Rows { present, others, rows: Box::new(rows) })
+    let rows = Records { scanner, lines, header, second: None, ended: false };
+    Ok(OpenTable { present, others, rows: Box::new(rows) })
 }
 
 /// The records of a file, and the bytes of the last one.
-struct Reader {
+struct Scanner {
     path: PathBuf,
     reader: csv::Reader<Kept>,
     record: csv::ByteRecord,
 }
 
-impl Reader {
+impl Scanner {
     /// Reads the next record; false where there is none.
     fn read(&mut self) -> Result<bool, DataError> {
         self.reader.read_byte_record(&mut self.record).map_err(|error| {
@@ -75,7 +70,7 @@ impl Reader {
 
 /// The rows below the header.
 struct Records {
-    records: Reader,
+    scanner: Scanner,
     lines: LineCounter,
     header: Header,
     /// What comes after the blank line that was given instead.
@@ -85,18 +80,18 @@ struct Records {
 
 impl Records {
     fn read(&mut self) -> Result<Option<Result<RawRow, DataError>>, DataError> {
-        if !self.records.read()? {
+        if !self.scanner.read()? {
             return Ok(None);
         }
-        let (line, blank) = self.lines.begin(self.records.start(), self.records.reader.get_ref());
-        let path = &self.records.path;
-        let row = read_record(path, line, &self.records.record, &self.header);
-        let row = row.and_then(|row| self.records.check_quotes(line).map(|()| row));
-        self.records.reader.get_mut().forget(self.lines.at);
+        let (line, blank) = self.lines.begin(self.scanner.start(), self.scanner.reader.get_ref());
+        let path = &self.scanner.path;
+        let row = read_record(path, line, &self.scanner.record, &self.header);
+        let row = row.and_then(|row| self.scanner.check_quotes(line).map(|()| row));
+        self.scanner.reader.get_mut().forget(self.lines.at);
         let Some(blank) = blank else { return Ok(Some(row)) };
         self.second = Some(row);
         let problem = "the line is blank; remove it";
-        Ok(Some(Err(DataError::row(&self.records.path, blank, "", problem))))
+        Ok(Some(Err(DataError::row(&self.scanner.path, blank, "", problem))))
     }
 }
 
@@ -110,70 +105,6 @@ impl Iterator for Records {
         let row = self.read().transpose();
         self.ended = !matches!(row, Some(Ok(_)));
         row.map(|row| row.and_then(|row| row))
-    }
-}
-
-/// The bytes of a file on their way to the CSV reader, kept from the last record on: the reader
-/// does not show how a record is written.
-struct Kept {
-    body: Body,
-    bytes: Vec<u8>,
-    /// Where in the file they start.
-    start: usize,
-    /// A byte that was read to see whether there is one.
-    ahead: Option<u8>,
-    ended: bool,
-}
-
-/// Bytes that are let go at once.
-const LET_GO: usize = 1 << 16;
-
-impl Read for Kept {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let read = match (self.ahead, to.first_mut()) {
-            (Some(byte), Some(first)) => {
-                *first = byte;
-                self.ahead = None;
-                1
-            }
-            _ => self.body.read(to)?,
-        };
-        self.bytes.extend_from_slice(&to[..read]);
-        self.ended |= read == 0 && !to.is_empty();
-        Ok(read)
-    }
-}
-
-impl Kept {
-    /// The bytes from `start` to `end` of the file, as far as there are any.
-    fn slice(&self, start: usize, end: usize) -> &[u8] {
-        let place = |at: usize| at.saturating_sub(self.start).min(self.bytes.len());
-        self.bytes.get(place(start)..place(end)).unwrap_or_default()
-    }
-
-    fn get(&self, at: usize) -> Option<u8> {
-        self.slice(at, at + 1).first().copied()
-    }
-
-    /// Lets go of what lies before `at`.
-    fn forget(&mut self, at: usize) {
-        let before = at.saturating_sub(self.start).min(self.bytes.len());
-        if before >= LET_GO {
-            self.bytes.drain(..before);
-            self.start += before;
-        }
-    }
-
-    /// Whether the file has no byte at `at` or behind it, where all before has been read.
-    fn ends_at(&mut self, at: usize) -> io::Result<bool> {
-        if at < self.start + self.bytes.len() || self.ahead.is_some() {
-            return Ok(false);
-        }
-        let mut byte = [0];
-        if !self.ended && self.body.read(&mut byte)? == 1 {
-            self.ahead = Some(byte[0]);
-        }
-        Ok(self.ahead.is_none())
     }
 }
 
@@ -316,7 +247,7 @@ mod tests {
         let body = Box::new(std::io::Cursor::new(body.to_vec()));
         let table = open(Path::new("t"), body, &["text", "label"]).map_err(message)?;
         let value = |row: RawRow| (row.line, row.values[0].clone());
-        Ok(table.rows.into_iter().map(|row| row.map(value).map_err(message)).collect())
+        Ok(table.rows.map(|row| row.map(value).map_err(message)).collect())
     }
 
     fn text(text: &str) -> Value {

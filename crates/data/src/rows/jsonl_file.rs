@@ -8,11 +8,11 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::{Body, RawRow, Rows, Value, not_utf8};
+use super::{Body, OpenTable, RawRow, Value, not_utf8};
 use crate::DataError;
 
 /// Opens the `body` of the file at `path`.
-pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<Rows, DataError> {
+pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<OpenTable, DataError> {
     let names = wanted.iter().map(|&name| name.to_owned()).collect();
     let bytes = Vec::new();
     let path = path.to_owned();
@@ -23,7 +23,7 @@ pub(super) fn open(path: &Path, body: Body, wanted: &[&str]) -> Result<Rows, Dat
         return Err(DataError::file(&lines.path, problem));
     }
     let (present, others) = (vec![true; wanted.len()], Vec::new());
-    Ok(Rows { present, others, rows: Box::new(lines) })
+    Ok(OpenTable { present, others, rows: Box::new(lines) })
 }
 
 /// The lines of a file. Blank ones are errors where another follows.

@@ -2,6 +2,7 @@
 
 mod csv_file;
 mod jsonl_file;
+mod kept;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor};
@@ -46,7 +47,7 @@ pub(crate) struct RawTable {
 }
 
 /// The rows of a file, read as they are asked for.
-pub(crate) struct Rows {
+pub(crate) struct OpenTable {
     /// As in [`RawTable`].
     pub(crate) present: Vec<bool>,
     /// As in [`RawTable`].
@@ -67,7 +68,7 @@ pub(crate) fn read_rows(path: &Path, wanted: &[&str]) -> Result<RawTable, DataEr
 }
 
 /// Opens a `.csv` or `.jsonl` file for its `wanted` columns, to be read a row at a time.
-pub(crate) fn open_rows(path: &Path, wanted: &[&str]) -> Result<Rows, DataError> {
+pub(crate) fn open_rows(path: &Path, wanted: &[&str]) -> Result<OpenTable, DataError> {
     let open = format_of(path)?;
     let file =
         File::open(path).map_err(DataError::io(path, "check the path and its permissions"))?;
@@ -75,7 +76,7 @@ pub(crate) fn open_rows(path: &Path, wanted: &[&str]) -> Result<Rows, DataError>
 }
 
 /// Opens the body of a file of one format.
-type Open = fn(&Path, Body, &[&str]) -> Result<Rows, DataError>;
+type Open = fn(&Path, Body, &[&str]) -> Result<OpenTable, DataError>;
 
 fn format_of(path: &Path) -> Result<Open, DataError> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();

@@ -23,7 +23,7 @@ impl Files {
     pub(super) fn byte_pairs(
         &self,
         path: &Path,
-        vocabulary: Map<String, Value>,
+        vocabulary: &Map<String, Value>,
         merges: &Path,
     ) -> Result<Map<String, Value>, PreprocessError> {
         let pairs = read_merges(merges)?;

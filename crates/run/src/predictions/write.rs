@@ -34,7 +34,7 @@ impl Table {
 /// A file of one of the formats.
 enum Writer<W: Write + Send> {
     Jsonl(jsonl::Writer<W>),
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Parquet(Box<parquet::Writer<W>>),
 }
 
@@ -42,7 +42,7 @@ impl<W: Write + Send> Writer<W> {
     fn new(extension: &str, table: Table, out: W) -> Result<Self, RunError> {
         Ok(match extension {
             "jsonl" => Self::Jsonl(jsonl::Writer::new(table, out)),
-            "csv" => Self::Csv(csv::Writer::new(table, out)?),
+            "csv" => Self::Csv(Box::new(csv::Writer::new(table, out)?)),
             _ => Self::Parquet(Box::new(parquet::Writer::new(table, out)?)),
         })
     }
