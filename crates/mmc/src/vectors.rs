@@ -236,8 +236,8 @@ mod tests {
                 let whole = embeddings(0, rows);
                 let expected = safetensors::serialize([("embeddings", &whole.rows)], None).unwrap();
                 assert!(fs::read(&out).unwrap() == expected, "{rows} after {stopped_after}");
-                let lines: String =
-                    whole.ids.iter().map(|id| format!("{{\"id\":\"{id}\"}}\n")).collect();
+                let line = |id: &String| format!("{{\"id\":\"{id}\"}}\n");
+                let lines = whole.ids.iter().map(line).collect::<Vec<_>>().concat();
                 assert_eq!(fs::read_to_string(&ids).unwrap(), lines);
                 assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
             }
