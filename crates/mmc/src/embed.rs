@@ -21,7 +21,7 @@ use crate::vectors::{Vectors, shape_of};
 pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
     let ids = ids_path(&typed.out);
     let complete = typed.resume && typed.out.is_file();
-    let begun = Partial::folder(&typed.out).exists();
+    let begun = Partial::is_begun(&typed.out);
     if !complete {
         check_out(&typed.out, &["safetensors"])?;
         // A call that was stopped between its two files left its ids and its parts.
@@ -34,11 +34,10 @@ pub(crate) fn run(typed: &EmbedArgs) -> Result<(), Failure> {
         check_complete(&typed.out, &ids, &inputs)?;
         return print(&format!("{}: complete already, nothing changed", typed.out.display()));
     }
-    let rows_of_part = inputs.rows_of_part();
     let partial = Partial::open(&typed.out, inputs.about(&typed.input)?, typed.resume)?;
-    let mut vectors = Vectors::open(partial, rows_of_part);
     let rows = inputs.rows.len();
-    let begun_at = vectors.rows().min(rows);
+    let mut vectors = Vectors::open(partial, inputs.rows_of_part(), rows)?;
+    let begun_at = vectors.rows();
     if begun_at > 0 {
         tracing::info!("{}: goes on after row {begun_at}", typed.out.display());
     }

@@ -9,8 +9,14 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 
+/// What the rows are made from.
+const ABOUT: &str = "about.json";
+
+/// The same while it is written.
+const ABOUT_ASIDE: &str = "about.part";
+
 /// `OUT.partial/`: `about.json`, which says what the rows are made from, and `rows.jsonl`. The
-/// folder appears with the first part.
+/// folder appears with the first part, `about.json` before any row.
 pub(crate) struct Partial {
     folder: PathBuf,
     about: Value,
@@ -24,10 +30,15 @@ impl Partial {
         out.with_file_name(name)
     }
 
+    /// Whether another call got as far as to say what its rows for `out` are made from.
+    pub(crate) fn is_begun(out: &Path) -> bool {
+        Self::folder(out).join(ABOUT).exists()
+    }
+
     /// The folder for `out`, to go on where another call ended if `resume`.
     pub(crate) fn open(out: &Path, about: Value, resume: bool) -> Result<Self, Failure> {
         let partial = Self { folder: Self::folder(out), about };
-        if !partial.folder.exists() {
+        if !partial.folder.exists() || partial.has_nothing_yet()? {
             return Ok(partial);
         }
         let folder = partial.folder.display();
@@ -37,7 +48,7 @@ impl Partial {
                  remove the folder"
             )));
         }
-        let before = fs::read_to_string(partial.path("about.json")).unwrap_or_default();
+        let before = fs::read_to_string(partial.path(ABOUT)).unwrap_or_default();
         if serde_json::from_str(&before).ok() != Some(partial.about.clone()) {
             return Err(Failure::usage(format!(
                 "{folder}: its rows are of another checkpoint, input or --max-length; remove the \
@@ -45,6 +56,16 @@ impl Partial {
             )));
         }
         Ok(partial)
+    }
+
+    /// Whether the call that made the folder was stopped before it said what it is about.
+    fn has_nothing_yet(&self) -> Result<bool, Failure> {
+        for entry in fs::read_dir(&self.folder)? {
+            if entry?.file_name() != ABOUT_ASIDE {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A file in the folder.
@@ -75,11 +96,18 @@ impl Partial {
 
     /// Makes the folder where it is not there yet.
     pub(crate) fn begin(&self) -> Result<(), Failure> {
+        let about = self.path(ABOUT);
+        if about.exists() {
+            return Ok(());
+        }
         if !self.folder.exists() {
             fs::create_dir(&self.folder)?;
-            fs::write(self.path("about.json"), serde_json::to_string_pretty(&self.about)?)?;
         }
-        Ok(())
+        let aside = self.path(ABOUT_ASIDE);
+        let mut file = File::create(&aside)?;
+        file.write_all(serde_json::to_string_pretty(&self.about)?.as_bytes())?;
+        file.sync_all()?;
+        Ok(fs::rename(aside, about)?)
     }
 
     /// Adds rows in one write.
@@ -96,6 +124,7 @@ impl Partial {
     /// Makes the file of all rows, in its own format, and removes the folder.
     pub(crate) fn finish(self, out: &Path) -> Result<(), Failure> {
         let rows = self.path("rows.jsonl");
+        File::open(&rows)?.sync_all()?;
         if out.extension().is_some_and(|extension| extension == "jsonl") {
             fs::rename(rows, out)?;
         } else {
@@ -150,5 +179,31 @@ mod tests {
         partial.finish(&out).unwrap();
         assert_eq!(Predictions::read(&out).unwrap(), rows(&["1", "2", "3", "4"]));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_says_nothing_yet_is_not_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("p.jsonl");
+        let partial = Partial::folder(&out);
+        fs::create_dir(&partial).unwrap();
+        for torn in [None, Some("{")] {
+            if let Some(torn) = torn {
+                fs::write(partial.join("about.part"), torn).unwrap();
+            }
+            assert!(!Partial::is_begun(&out));
+            Partial::open(&out, json!(1), false).unwrap();
+            Partial::open(&out, json!(2), true).unwrap();
+        }
+        let opened = Partial::open(&out, json!(1), true).unwrap();
+        opened.append(&rows(&["1"])).unwrap();
+        assert!(Partial::is_begun(&out));
+        assert!(Partial::open(&out, json!(2), true).is_err(), "it says what it is about");
+        opened.finish(&out).unwrap();
+        assert_eq!(Predictions::read(&out).unwrap(), rows(&["1"]));
+
+        fs::create_dir(&partial).unwrap();
+        fs::write(partial.join("rows.jsonl"), "").unwrap();
+        assert!(Partial::open(&out, json!(1), true).is_err(), "rows of nobody knows what");
     }
 }

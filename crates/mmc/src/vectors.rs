@@ -1,7 +1,7 @@
 //! Vectors that are written in parts, each a file of its own, and made one file at the end.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use mmc_train::Embeddings;
@@ -19,15 +19,54 @@ pub(crate) struct Vectors {
 }
 
 impl Vectors {
-    /// The parts that lie there, counted up to the first that is missing.
-    pub(crate) fn open(partial: Partial, rows_of_part: usize) -> Self {
+    /// The parts that lie there, counted up to the first that is missing: each of `rows_of_part`
+    /// rows but the one that ends at the last of `rows`, all of one width.
+    pub(crate) fn open(
+        partial: Partial,
+        rows_of_part: usize,
+        rows: usize,
+    ) -> Result<Self, Failure> {
         let mut vectors = Self { partial, parts: 0, width: 0, rows: 0 };
-        while let Ok(numbers) = fs::metadata(vectors.numbers(vectors.parts)) {
-            vectors.parts += 1;
-            vectors.rows += rows_of_part;
-            vectors.width = usize::try_from(numbers.len()).unwrap_or(0) / (4 * rows_of_part);
+        while vectors.numbers(vectors.parts).exists() {
+            let part = vectors.parts;
+            let (found, width) = vectors.shape_of_part(part)?;
+            let expected = rows_of_part.min(rows - vectors.rows);
+            if found != expected {
+                let problem = format!("has {found} ids where the input has {expected} rows");
+                return Err(broken(&vectors.ids(part), &problem));
+            }
+            vectors.count(found, width)?;
         }
-        vectors
+        Ok(vectors)
+    }
+
+    /// Rows of a part, as its ids say, and what their numbers come to for each.
+    fn shape_of_part(&self, part: usize) -> Result<(usize, usize), Failure> {
+        let (numbers, mut ids) = (self.numbers(part), BufReader::new(File::open(self.ids(part))?));
+        let (mut line, mut rows) = (Vec::new(), 0);
+        while ids.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+            rows += 1;
+            line.clear();
+        }
+        let bytes = fs::metadata(&numbers)?.len();
+        let of_row = 4 * rows as u64;
+        if bytes == 0 || of_row == 0 || !bytes.is_multiple_of(of_row) {
+            let problem = format!("{bytes} bytes are no f32 vectors of {rows} rows");
+            return Err(broken(&numbers, &problem));
+        }
+        Ok((rows, usize::try_from(bytes / of_row)?))
+    }
+
+    /// Takes the next part into account, which lies there.
+    fn count(&mut self, rows: usize, width: usize) -> Result<(), Failure> {
+        if self.parts > 0 && width != self.width {
+            let problem = format!("its vectors have {width} numbers, those before {}", self.width);
+            return Err(broken(&self.numbers(self.parts), &problem));
+        }
+        self.parts += 1;
+        self.rows += rows;
+        self.width = width;
+        Ok(())
     }
 
     /// Rows that are there.
@@ -50,16 +89,15 @@ impl Vectors {
         for id in &found.ids {
             writeln!(ids, "{}", serde_json::json!({ "id": id }))?;
         }
-        ids.flush()?;
+        sync(ids)?;
         let rows = found.rows.to_vec2::<f32>()?; // [rows, width]
         let bytes: Vec<u8> = rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
         let aside = self.partial.path("part");
-        fs::write(&aside, bytes)?;
+        let mut numbers = File::create(&aside)?;
+        numbers.write_all(&bytes)?;
+        numbers.sync_all()?;
         fs::rename(aside, self.numbers(self.parts))?;
-        self.parts += 1;
-        self.rows += rows.len();
-        self.width = rows.first().map_or(self.width, Vec::len);
-        Ok(())
+        self.count(rows.len(), rows.first().map_or(self.width, Vec::len))
     }
 
     /// Makes the two files, a part at a time, and removes the parts; returns the width. The ids are
@@ -69,12 +107,18 @@ impl Vectors {
         let mut to = BufWriter::new(File::create(&whole)?);
         to.write_all(&header(self.rows, self.width))?;
         let mut to_ids = BufWriter::new(File::create(&whole_ids)?);
+        let mut bytes = 0;
         for part in 0..self.parts {
-            copy(&self.numbers(part), &mut to)?;
+            bytes += copy(&self.numbers(part), &mut to)?;
             copy(&self.ids(part), &mut to_ids)?;
         }
-        for file in [to, to_ids] {
-            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        sync(to)?;
+        sync(to_ids)?;
+        // The parts are removed below: they are all there is of a file whose header is wrong.
+        let (rows, width) = (self.rows, self.width);
+        if bytes != 4 * rows as u64 * width as u64 {
+            let problem = format!("{bytes} bytes of parts are no [{rows}, {width}] in f32");
+            return Err(broken(&whole, &problem));
         }
         fs::rename(whole_ids, ids)?;
         fs::rename(whole, out)?;
@@ -83,9 +127,23 @@ impl Vectors {
     }
 }
 
-fn copy(from: &Path, to: &mut impl Write) -> Result<(), Failure> {
-    io::copy(&mut BufReader::new(File::open(from)?), to)?;
-    Ok(())
+/// Appends a file and says its bytes.
+fn copy(from: &Path, to: &mut impl Write) -> Result<u64, Failure> {
+    Ok(io::copy(&mut BufReader::new(File::open(from)?), to)?)
+}
+
+/// Brings what was written to the disk.
+fn sync(file: BufWriter<File>) -> Result<(), Failure> {
+    Ok(file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?)
+}
+
+/// A part that no interruption leaves behind.
+fn broken(path: &Path, problem: &str) -> Failure {
+    Failure::work(format!(
+        "{}: {problem}: the parts of an interrupted call were changed; remove their folder and \
+         start again",
+        path.display()
+    ))
 }
 
 /// The beginning of a safetensors file that holds `embeddings` `[rows, width]` in f32: its length,
@@ -119,6 +177,9 @@ pub(crate) fn shape_of(path: &Path) -> Result<Option<(usize, usize)>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{Device, Tensor};
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -135,5 +196,79 @@ mod tests {
             fs::write(&path, &whole[..length]).unwrap();
             assert_eq!(shape_of(&path).unwrap(), None, "{length}");
         }
+    }
+
+    /// Rows `from..to` of a table with three numbers a row.
+    fn embeddings(from: usize, to: usize) -> Embeddings {
+        let numbers: Vec<f32> = (3 * from..3 * to).map(|number| number as f32).collect();
+        Embeddings {
+            cut_texts: 0,
+            ids: (from..to).map(|row| format!("row-{row}")).collect(),
+            rows: Tensor::from_vec(numbers, (to - from, 3), &Device::Cpu).unwrap(),
+        }
+    }
+
+    const OF_PART: usize = 4;
+
+    fn open(out: &Path, resume: bool, rows: usize) -> Result<Vectors, Failure> {
+        Vectors::open(Partial::open(out, json!(1), resume)?, OF_PART, rows)
+    }
+
+    /// Parts up to the one that ends at `until`.
+    fn add(vectors: &mut Vectors, until: usize, rows: usize) {
+        while vectors.rows() < until {
+            let from = vectors.rows();
+            vectors.add(&embeddings(from, rows.min(from + OF_PART))).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_call_stopped_after_any_part_goes_on_to_the_same_bytes() {
+        for rows in [1, 3, 4, 5, 8, 11] {
+            for stopped_after in (OF_PART..rows).step_by(OF_PART).chain([rows]) {
+                let folder = tempfile::tempdir().unwrap();
+                let (out, ids) = (folder.path().join("e"), folder.path().join("ids"));
+                add(&mut open(&out, false, rows).unwrap(), stopped_after, rows);
+                let mut vectors = open(&out, true, rows).unwrap();
+                assert_eq!(vectors.rows(), stopped_after);
+                add(&mut vectors, rows, rows);
+                assert_eq!(vectors.finish(&out, &ids).unwrap(), 3);
+                let whole = embeddings(0, rows);
+                let expected = safetensors::serialize([("embeddings", &whole.rows)], None).unwrap();
+                assert!(fs::read(&out).unwrap() == expected, "{rows} after {stopped_after}");
+                let line = |id: &String| format!("{{\"id\":\"{id}\"}}\n");
+                let lines = whole.ids.iter().map(line).collect::<Vec<_>>().concat();
+                assert_eq!(fs::read_to_string(&ids).unwrap(), lines);
+                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("e");
+        let partial = Partial::folder(&out);
+        let mut vectors = open(&out, false, 6).unwrap();
+        add(&mut vectors, 6, 6);
+        let refused = |said: &str| {
+            let problem = open(&out, true, 6).err().unwrap().message().to_owned();
+            assert!(problem.contains(said) && problem.contains("start again"), "{problem}");
+        };
+        let changed = |name: &str, bytes: &[u8], said: &str| {
+            let before = fs::read(partial.join(name)).unwrap();
+            fs::write(partial.join(name), bytes).unwrap();
+            refused(said);
+            fs::write(partial.join(name), before).unwrap();
+        };
+        changed("0.ids.jsonl", b"{\"id\":\"row-0\"}\n", "has 1 ids where the input has 4 rows");
+        changed("0.f32", &[0; 47], "47 bytes are no f32 vectors of 4 rows");
+        changed("1.f32", &[], "0 bytes");
+        changed("1.f32", &[0; 16], "its vectors have 2 numbers, those before 3");
+        // A part that changes after it was counted.
+        fs::write(partial.join("1.f32"), [0; 16]).unwrap();
+        let problem = vectors.finish(&out, &folder.path().join("ids")).err().unwrap();
+        assert!(problem.message().contains("64 bytes of parts are no [6, 3]"), "{problem}");
+        assert!(partial.join("0.f32").exists() && !out.exists());
     }
 }

@@ -81,8 +81,8 @@ pub struct RunConfig {
     pub versions: BTreeMap<String, String>,
     /// The splits and their fingerprints.
     pub data: DataRecord,
-    /// The language of the training texts; absent where the arm shows no text, the weights are
-    /// made from scratch, or there is too little text to tell.
+    /// The language of the training texts; absent where the arm shows no text, the weights are not
+    /// the model's published ones, or there is too little text to tell.
     pub language: Option<LanguageRecord>,
 }
 

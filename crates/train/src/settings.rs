@@ -37,7 +37,7 @@ pub struct Plan {
     /// What a user should know before the first step, for the caller to show: splits that are
     /// absent, unlabelled or were read with rows left out, settings that have no effect.
     pub notes: Vec<String>,
-    /// The language of the training texts, where the weights were trained on some.
+    /// The language of the training texts, where that of the weights is known.
     pub(crate) language: Option<LanguageRecord>,
     /// Index of the positive class of two.
     pub(crate) positive: usize,
@@ -59,6 +59,7 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
     let dataset = mmc_data::dataset(named(asked.dataset.as_deref(), "dataset")?)?;
     let root = dataset.root(asked.data_root.as_deref().map(Path::new));
     let source = mmc_models::locate(preset, asked.checkpoint.as_deref())?;
+    let published = language::is_published(preset, &source, asked.checkpoint.as_deref());
     // A tower that was saved alone has one arm only.
     let arm = match &source {
         CheckpointSource::Folder(folder) => mmc_models::arms_of(folder)?.first().copied(),
@@ -91,7 +92,7 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
     let mut read = |name: &str| read_optional(dataset, &root, name, &options, &mut notes);
     let (selection, test) = (read(&study.selection)?, read(&study.test)?);
     let positive = positive_class(&settings, &train.labels)?;
-    let language = language::judge(preset, &source, settings.arm, &train);
+    let language = language::judge(preset, published, settings.arm, &train);
     notes.extend(language.as_ref().and_then(language::note));
     let mut plan = Plan {
         settings,
