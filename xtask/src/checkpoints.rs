@@ -89,12 +89,16 @@ impl Recipe {
             let file = file?;
             fs::copy(file.path(), folder.join(file.file_name()))?;
         }
+        // Written aside, since `mmc` overwrites nothing.
+        let predictions = format!("{}.test.csv", self.name);
+        let made = scratch.path().join(&predictions);
         ask(Command::new(mmc)
             .args(["predict", "--checkpoint"])
             .arg(&folder)
             .args(["--input", &format!("{DATA}/test.csv"), "--out"])
-            .arg(home.join(format!("{}.test.csv", self.name)))
+            .arg(&made)
             .current_dir(root))?;
+        fs::copy(made, home.join(predictions))?;
         let scores: Value = serde_json::from_str(&fs::read_to_string(run.join("scores.json"))?)?;
         let accuracy = |split: &str| scores[split]["accuracy"].as_f64().unwrap_or(f64::NAN);
         let (val, test) = (accuracy("val"), accuracy("test"));

@@ -86,7 +86,7 @@ const CHECKPOINTS: &str = "\
 Example:
   cargo xtask checkpoints
 
-Takes about three minutes on two cores. On one kind of CPU it writes the same bytes each time.";
+Takes about a quarter of a minute on two cores after the build. On one kind of CPU it writes the same bytes each time.";
 
 const README: &str = "\
 Example:
