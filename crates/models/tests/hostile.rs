@@ -67,6 +67,9 @@ fn mutated_checkpoints_give_an_error_or_a_result() {
     }));
     let place = tempfile::tempdir().unwrap();
     let folders: Vec<_> = KINDS.iter().map(|kind| kind.folder(place.path())).collect();
+    for (kind, folder) in KINDS.iter().zip(&folders) {
+        assert!(kind.is_whole(folder), "{}: damage begins with another file", kind.name);
+    }
     let mut tallies: Vec<Tally> = KINDS.iter().map(|_| Tally::default()).collect();
     let mut bad = Vec::new();
     for case in 0..cases {

@@ -110,6 +110,12 @@ impl Kind {
         folder
     }
 
+    /// Whether its file in a folder is still what damage begins with.
+    pub(crate) fn is_whole(&self, folder: &Path) -> bool {
+        let file = folder.join(self.file);
+        fs::read(&file).unwrap() == fs::read(whole_of(&file)).unwrap()
+    }
+
     /// Damages its file in a folder, which may be damaged already.
     pub(crate) fn damage(&self, folder: &Path, random: &mut ChaCha8Rng) {
         let file = folder.join(self.file);
@@ -128,7 +134,11 @@ impl Kind {
 
 /// Beside the folder, so that nobody reads it.
 fn whole_of(file: &Path) -> PathBuf {
-    file.parent().unwrap().with_extension("whole")
+    let folder = file.parent().unwrap();
+    // Added to the name: `vocab.txt` and `vocab.json of CLIP` would share an extension's place.
+    let mut name = folder.file_name().unwrap().to_owned();
+    name.push(".whole");
+    folder.with_file_name(name)
 }
 
 fn copy(from: &Path, to: &Path) {
