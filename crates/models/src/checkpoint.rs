@@ -6,6 +6,7 @@ mod pickle;
 mod save;
 mod source;
 mod state_dict;
+mod tensor_file;
 mod weights;
 
 use std::cell::Cell;

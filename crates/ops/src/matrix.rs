@@ -15,13 +15,19 @@ use crate::real::Real;
 /// Multiply-adds that are worth a thread.
 const WORTH_A_THREAD: usize = 1 << 20;
 
-/// About the narrowest part. `gemm` 0.19 has ways of its own for matrices of at most 256 elements,
-/// of at most 64 × 64, and of one row or column; with this many rows none of them is a part's unless
-/// it is the whole's.
-const NARROWEST: usize = 320;
+/// Of the rows or columns that are cut, about how many a part has at least. `gemm` 0.19 has ways of
+/// its own for matrices of at most 256 elements, of at most 64 × 64, and of one row or column; with
+/// this many none of them is a part's unless it is the whole's.
+const fn narrowest(uncut: usize) -> usize {
+    if uncut > 64 { 96 } else { 320 }
+}
 
-/// Parts end at multiples of this, but for the last: whole tiles of the kernel.
-const TILE: usize = 48;
+/// Parts end near multiples of this, but for the last: whole tiles of the kernel, which are three
+/// vectors of columns wide.
+const TILE_COLUMNS: usize = 24;
+
+/// Likewise for rows.
+const TILE_ROWS: usize = 4;
 
 /// A matrix in a slice: element (i, j) is at `i · row_stride + j · column_stride`.
 #[derive(Clone, Copy)]
@@ -155,19 +161,21 @@ pub(crate) fn product<T: Real>(
 ) {
     let MatrixMut { pointer, rows, columns, row_stride: stride, .. } = output;
     let inner = a.columns;
-    let longest = rows.max(columns);
+    let (longest, shortest) = (rows.max(columns), rows.min(columns));
     let work = rows.saturating_mul(columns).saturating_mul(inner);
     let threads = rayon::current_num_threads();
-    let parts = threads.min(work / WORTH_A_THREAD).min(longest / NARROWEST);
+    let parts = threads.min(work / WORTH_A_THREAD).min(longest / narrowest(shortest));
     if parts < 2 {
         let output = MatrixMut { pointer, rows, columns, row_stride: stride, borrow: PhantomData };
         return block_product(output, a, b, T::of_f64(1.0), into);
     }
     assert!(a.rows == rows && b.columns == columns && b.rows == inner, "shapes that do not fit");
     let by_rows = rows >= columns;
+    let start =
+        |part| part_start(longest, parts, part, if by_rows { TILE_ROWS } else { TILE_COLUMNS });
     let shared = Shared(pointer);
     (0..parts).into_par_iter().for_each(|part| {
-        let (first, end) = (part_start(longest, parts, part), part_start(longest, parts, part + 1));
+        let (first, end) = (start(part), start(part + 1));
         let width = end - first;
         let part = if by_rows {
             Part { row: first, column: 0, rows: width, columns }
@@ -184,9 +192,9 @@ pub(crate) fn product<T: Real>(
     });
 }
 
-/// Where part `part` of `parts` begins; the last takes what is left, up to a tile a part more.
-fn part_start(longest: usize, parts: usize, part: usize) -> usize {
-    if part == parts { longest } else { longest * part / parts / TILE * TILE }
+/// Where part `part` of `parts` begins: at the tile that begins nearest to an equal share.
+fn part_start(longest: usize, parts: usize, part: usize, tile: usize) -> usize {
+    if part == parts { longest } else { (longest * part / parts + tile / 2) / tile * tile }
 }
 
 /// `output = scale · a b` on this thread, or that added to it.
@@ -348,11 +356,14 @@ mod tests {
 
     #[test]
     fn parts_cover_all_and_are_never_narrow() {
-        for longest in NARROWEST * 2..5000 {
-            for parts in 2..=longest / NARROWEST {
-                let start = |part| part_start(longest, parts, part);
-                assert!((0..parts).all(|part| start(part + 1) - start(part) > 256), "{longest}");
-                assert_eq!((start(0), start(parts)), (0, longest));
+        for (uncut, least) in [(1, 256), (64, 256), (65, 64), (700, 64)] {
+            for (longest, tile) in (65..4000).flat_map(|n| [(n, TILE_ROWS), (n, TILE_COLUMNS)]) {
+                for parts in 2..=longest / narrowest(uncut) {
+                    let start = |part| part_start(longest, parts, part, tile);
+                    let widths = (0..parts).map(|part| start(part + 1) - start(part));
+                    assert!(widths.min().is_some_and(|width| width > least), "{longest}");
+                    assert_eq!((start(0), start(parts)), (0, longest));
+                }
             }
         }
     }
@@ -365,6 +376,10 @@ mod tests {
             (577, 96, 96),
             (961, 1400, 2),
             (1700, 700, 1),
+            (256, 512, 512),
+            (512, 256, 512),
+            (97, 3000, 193),
+            (200, 500, 65),
             (1153, 64, 1930),
         ]) {
             let (a, b) = (normal(m * k, 0), normal(k * n, 1));

@@ -1,15 +1,14 @@
 //! The files of weights of a folder, in either format, read tensor by tensor.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::safetensors::MmapedSafetensors;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use serde_json::Value;
 
 use super::state_dict::StateDict;
+use super::tensor_file::TensorFile;
 use crate::ModelError;
 use crate::config::read_object;
 
@@ -23,8 +22,9 @@ pub(crate) struct WeightFiles {
     format: Format,
 }
 
+/// The files, and which of them holds a tensor.
 enum Format {
-    Safetensors(MmapedSafetensors),
+    Safetensors(BTreeMap<String, usize>, Vec<TensorFile>),
     Pickle(BTreeMap<String, usize>, Vec<StateDict>),
 }
 
@@ -64,23 +64,19 @@ impl WeightFiles {
     }
 
     fn safetensors(path: PathBuf, files: &[PathBuf]) -> Result<Self, ModelError> {
+        let (mut shapes, mut places, mut opened) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for file in files {
-            check_header(file)?;
-        }
-        // SAFETY: the map is read while it lives and never written. Another process that cuts the
-        // file short meanwhile would fault this one: checkpoints are replaced by renaming, never
-        // in place, and the map is dropped when loading ends.
-        #[allow(unsafe_code, reason = "memory mapping, the one use in this crate")]
-        let mapped = unsafe { MmapedSafetensors::multi(files) };
-        let mapped = mapped.map_err(|error| damaged(&path, &error))?;
-        let mut shapes = BTreeMap::new();
-        for (name, view) in mapped.tensors() {
-            if let Some(_other) = shapes.insert(name.clone(), view.shape().to_vec()) {
-                return Err(twice(&path, &name));
+            let file = TensorFile::open(file)?;
+            for (name, shape) in file.shapes() {
+                if let Some(_other) = shapes.insert(name.clone(), shape) {
+                    return Err(twice(&path, &name));
+                }
+                places.insert(name, opened.len());
             }
+            opened.push(file);
         }
-        let bytes = size_of(files)?;
-        Ok(Self { path, shapes, bytes, format: Format::Safetensors(mapped) })
+        let bytes = opened.iter().map(TensorFile::bytes).sum();
+        Ok(Self { path, shapes, bytes, format: Format::Safetensors(places, opened) })
     }
 
     fn pickles(path: PathBuf, files: &[PathBuf]) -> Result<Self, ModelError> {
@@ -122,9 +118,11 @@ impl WeightFiles {
     /// The tensor of this name, in the file's type.
     pub(crate) fn read(&self, name: &str) -> Result<Tensor, ModelError> {
         let tensor = match &self.format {
-            Format::Safetensors(mapped) => {
-                let tensor = mapped.load(name, &Device::Cpu);
-                Some(tensor.map_err(|error| damaged(&self.path, &error))?)
+            Format::Safetensors(places, files) => {
+                match places.get(name).and_then(|&place| files.get(place)) {
+                    Some(file) => file.read(name)?,
+                    None => None,
+                }
             }
             Format::Pickle(places, pickles) => {
                 match places.get(name).and_then(|&place| pickles.get(place)) {
@@ -138,34 +136,6 @@ impl WeightFiles {
             name: name.to_owned(),
         })
     }
-}
-
-/// The longest header of a safetensors file that is read; BERT's has 22 KiB.
-const MOST_HEADER_BYTES: u64 = 8 << 20;
-
-/// Holds the header's length, the file's first eight bytes, to the file before it is parsed.
-fn check_header(path: &Path) -> Result<(), ModelError> {
-    let unreadable = |source| ModelError::Read { path: path.to_owned(), source };
-    let problem = |problem: String| ModelError::Weights {
-        path: path.to_owned(),
-        problem: format!("{problem}; take a new copy"),
-    };
-    let mut file = File::open(path).map_err(unreadable)?;
-    let bytes = file.metadata().map_err(unreadable)?.len();
-    let mut length = [0; 8];
-    if bytes < 8 {
-        return Err(problem(format!("it has {bytes} bytes, too few for a header")));
-    }
-    file.read_exact(&mut length).map_err(unreadable)?;
-    let length = u64::from_le_bytes(length);
-    if length > bytes - 8 {
-        return Err(problem(format!("its header would have {length} of its {bytes} bytes")));
-    }
-    if length > MOST_HEADER_BYTES {
-        let most = MOST_HEADER_BYTES;
-        return Err(problem(format!("its header has {length} bytes, at most {most} are read")));
-    }
-    Ok(())
 }
 
 fn size_of(files: &[PathBuf]) -> Result<u64, ModelError> {
@@ -219,14 +189,4 @@ pub(crate) fn part_names(index: &Path) -> Result<Vec<String>, ModelError> {
     files.sort();
     files.dedup();
     Ok(files)
-}
-
-fn damaged(path: &Path, error: &candle_core::Error) -> ModelError {
-    let problem = format!("it cannot be read ({}); take a new copy", first_line(error));
-    ModelError::Weights { path: path.to_owned(), problem }
-}
-
-/// An error without the stack trace that candle may put behind it.
-fn first_line(error: &candle_core::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
