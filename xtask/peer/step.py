@@ -1,12 +1,18 @@
 """What `crates/train/benches/step.rs` does, as a user of PyTorch and transformers would type it.
 
     .python/bin/python xtask/peer/step.py make CASE FOLDER     a checkpoint and batches for both sides
-    .python/bin/python xtask/peer/step.py train|infer FOLDER BATCH.safetensors
+    .python/bin/python xtask/peer/step.py FOLDER train|infer BATCH.safetensors…
+    .python/bin/python xtask/peer/step.py limit
 
-The second form answers each line of its input with a line of JSON, as the Rust side does. Weights are
+The latter forms answer each line of their input with a line of JSON, as the Rust side does. Weights are
 random, in the published sizes; both sides load the same files. Eager mode, f32, the attention that
 transformers chooses by itself (sdpa), as many threads as the environment allows; AdamW, clipping to
 norm 1, the dropouts of the checkpoint's configuration.
+
+A case is MODEL-ROWSxTOKENS[xLAYERS][-epoch]; the picture side has its published size. With `epoch` there
+are several batches whose texts have the lengths of Hateful Memes' (`epoch-0`, …), padded to the longest
+of each, and the first two of them padded to 512 tokens (`fixed-0`, `fixed-1`). `sizes.csv` has texts,
+tokens and tokens with padding of each batch.
 """
 
 import json
@@ -20,14 +26,7 @@ import torch
 import transformers
 from safetensors.numpy import load_file, save_file
 
-CASES = {
-    # model, rows, text tokens, picture side
-    "bert-16x128": ("bert", 16, 128, None),
-    "bert-16x32": ("bert", 16, 32, None),
-    "vilt-4": ("vilt", 4, 40, 384),
-    "clip-8": ("clip", 8, 32, 224),
-    "flava-4": ("flava", 4, 77, 224),
-}
+SIDES = {"bert": None, "vilt": 384, "clip": 224, "flava": 224}
 CONFIGS = {
     "bert": (transformers.BertForSequenceClassification, transformers.BertConfig),
     "vilt": (transformers.ViltForQuestionAnswering, transformers.ViltConfig),
@@ -75,17 +74,40 @@ class Whole(torch.nn.Module):
         return self.model(**inputs).logits
 
 
+def parsed(case):
+    """Model, rows, tokens and layers of a case (None: as published), and whether it is an epoch."""
+    epoch = case.endswith("-epoch")
+    name, size = case.removesuffix("-epoch").split("-")
+    rows, tokens, *layers = [int(part) for part in size.split("x")]
+    return name, rows, tokens, layers[0] if layers else None, epoch
+
+
+def lengths_of_memes(draw, rows):
+    """Tokens with specials: a log-normal with the median of a meme's text."""
+    return numpy.clip(draw.lognormal(2.75, 0.45, rows).astype(int) + 2, 5, 512)
+
+
 def make(case, folder):
-    name, rows, tokens, side = CASES[case]
+    name, rows, tokens, layers, epoch = parsed(case)
     folder = pathlib.Path(folder)
     torch.manual_seed(0)
     if not (folder / "model/model.safetensors").is_file():
         kind, config = CONFIGS[name]
-        kind(config(**({"id2label": {0: "no", 1: "yes"}} if name in ("bert", "vilt") else {}))).save_pretrained(folder / "model")
+        settings = {"id2label": {0: "no", 1: "yes"}} if name in ("bert", "vilt") else {}
+        if layers:
+            settings["num_hidden_layers"] = layers
+        kind(config(**settings)).save_pretrained(folder / "model")
     draw = numpy.random.default_rng(0)
-    mixed = numpy.clip(draw.lognormal(2.75, 0.45, rows).astype(int) + 2, 5, tokens)
-    for batch, lengths in (("equal", numpy.full(rows, tokens)), ("mixed", mixed)):
-        longest = int(lengths.max())
+    mixed = numpy.minimum(lengths_of_memes(draw, rows), tokens)
+    batches = [("equal", numpy.full(rows, tokens), 0), ("mixed", mixed, 0)]
+    if epoch:
+        memes = [lengths_of_memes(draw, rows) for _ in range(8)]
+        batches = [(f"epoch-{number}", lengths, 0) for number, lengths in enumerate(memes)]
+        batches += [(f"fixed-{number}", lengths, 512) for number, lengths in enumerate(memes[:2])]
+    sizes = []
+    for batch, lengths, width in batches:
+        longest = max(int(lengths.max()), width)
+        sizes.append(f"{batch},{rows},{lengths.sum()},{rows * longest}\n")
         ids = draw.integers(1000, 30000, (rows, longest)).astype(numpy.uint32)
         if name == "clip":
             ids[:, 0] = 49406
@@ -95,9 +117,10 @@ def make(case, folder):
                 ids[row, length - 1:] = 49407
         arrays = {"token_ids": ids, "lengths": lengths.astype(numpy.uint32),
                   "labels": draw.integers(0, 2, rows).astype(numpy.uint32)}
-        if side:
-            arrays["pixel_values"] = draw.normal(size=(rows, 3, side, side)).astype(numpy.float32)
+        if SIDES[name]:
+            arrays["pixel_values"] = draw.normal(size=(rows, 3, SIDES[name], SIDES[name])).astype(numpy.float32)
         save_file(arrays, folder / f"{batch}.safetensors")
+    (folder / "sizes.csv").write_text("".join(sizes))
 
 
 def load(folder):
@@ -130,34 +153,59 @@ def cpu():
     return usage.ru_utime + usage.ru_stime
 
 
-def main(kind, folder, batch):
+def answer(work, before):
+    """Does a round for each line of the input."""
+    print(json.dumps({"ready": True}), flush=True)
+    for _ in sys.stdin:
+        begun, used = time.perf_counter(), cpu()
+        loss, flops = work()
+        wall, used = time.perf_counter() - begun, cpu() - used
+        print(json.dumps({"wall": wall, "cpu": used, "loss": loss, "flops": flops}), flush=True)
+    print(json.dumps({"peak": status("VmHWM:"), "before": before}), flush=True)
+
+
+def limit():
+    """The largest product of a step of BERT-base, again and again."""
+    x, weight = torch.randn(2048, 768), torch.randn(3072, 768)
+
+    def work():
+        with torch.inference_mode():
+            for _ in range(8):
+                y = torch.nn.functional.linear(x, weight)
+        return y[0, 0].item(), 8 * 2 * 2048 * 3072 * 768
+
+    answer(work, 0)
+
+
+def main(folder, kind, *files):
     model = load(pathlib.Path(folder))
-    inputs, labels = inputs_of(batch)
+    batches = [inputs_of(file) for file in files]
     training = kind == "train"
     model.train(training)
     decayed = [p for n, p in model.named_parameters() if p.ndim > 1]
     others = [p for n, p in model.named_parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}], lr=2e-5)
-    before = status("VmRSS:")
-    print(json.dumps({"ready": True}), flush=True)
-    for _ in sys.stdin:
-        begun, used = time.perf_counter(), cpu()
+
+    def step(inputs, labels):
+        loss = torch.nn.functional.cross_entropy(model(labels=labels, **inputs), labels)
         if training:
-            loss = torch.nn.functional.cross_entropy(model(labels=labels, **inputs), labels)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-        else:
-            with torch.inference_mode():
-                loss = torch.nn.functional.cross_entropy(model(labels=labels, **inputs), labels)
-        wall, used = time.perf_counter() - begun, cpu() - used
-        print(json.dumps({"wall": wall, "cpu": used, "loss": loss.item()}), flush=True)
-    print(json.dumps({"peak": status("VmHWM:"), "before": before}), flush=True)
+        return loss.item()
+
+    def work():
+        with torch.inference_mode(not training):
+            return sum(step(*batch) for batch in batches) / len(batches), 0
+
+    answer(work, status("VmRSS:"))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(*sys.argv[2:])
+    elif sys.argv[1] == "limit":
+        limit()
     else:
         main(*sys.argv[1:])

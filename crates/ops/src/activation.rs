@@ -59,14 +59,7 @@ impl Activation {
     pub(crate) fn of_rows<T: Real>(self, x: &[T], bias: &[T], output: &mut [T]) {
         let width = bias.len();
         for_row_blocks(output, width, |first, block| {
-            vectorised(|| {
-                let rows = x[first * width..].chunks_exact(width);
-                for (output, x) in block.chunks_exact_mut(width).zip(rows) {
-                    for ((output, &x), &bias) in output.iter_mut().zip(x).zip(bias) {
-                        *output = self.both(x + bias).0;
-                    }
-                }
-            });
+            values_of_rows(self, &x[first * width..], bias, block);
         });
     }
 
@@ -74,15 +67,45 @@ impl Activation {
     pub(crate) fn of_rows_with_slope<T: Real>(self, x: &mut [T], bias: &[T], output: &mut [T]) {
         let width = bias.len();
         for_row_block_pairs(x, output, width, |x, output| {
-            vectorised(|| {
-                let rows = x.chunks_exact_mut(width).zip(output.chunks_exact_mut(width));
-                for (x, output) in rows {
-                    for ((x, output), &bias) in x.iter_mut().zip(output).zip(bias) {
-                        (*output, *x) = self.both(*x + bias);
-                    }
-                }
-            });
+            values_and_slopes_of_rows(self, x, bias, output);
         });
+    }
+}
+
+vectorised! {
+    fn values_of_rows<'k, T>(activation: Activation, x: &'k [T], bias: &'k [T], output: &'k mut [T]) {
+        for (output, x) in output.chunks_exact_mut(bias.len()).zip(x.chunks_exact(bias.len())) {
+            for ((output, &x), &bias) in output.iter_mut().zip(x).zip(bias) {
+                *output = activation.both(x + bias).0;
+            }
+        }
+    }
+}
+
+vectorised! {
+    fn values_and_slopes_of_rows<'k, T>(activation: Activation, x: &'k mut [T], bias: &'k [T], output: &'k mut [T]) {
+        let rows = x.chunks_exact_mut(bias.len()).zip(output.chunks_exact_mut(bias.len()));
+        for (x, output) in rows {
+            for ((x, output), &bias) in x.iter_mut().zip(output).zip(bias) {
+                (*output, *x) = activation.both(*x + bias);
+            }
+        }
+    }
+}
+
+vectorised! {
+    fn values_in_place<'k, T>(activation: Activation, x: &'k mut [T]) {
+        for x in x.iter_mut() {
+            *x = activation.both(*x).0;
+        }
+    }
+}
+
+vectorised! {
+    fn multiply_by_slopes<'k, T>(activation: Activation, gradient: &'k mut [T], x: &'k [T]) {
+        for (gradient, &x) in gradient.iter_mut().zip(x) {
+            *gradient *= activation.both(x).1;
+        }
     }
 }
 
@@ -131,13 +154,7 @@ impl CustomOp1 for Elementwise {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let output = with_type!(x, T => {
             let mut output = elements::<T>(x, layout)?.to_vec();
-            for_row_blocks(&mut output, RUN, |_, block| {
-                vectorised(|| {
-                    for x in block.iter_mut() {
-                        *x = self.0.both(*x).0;
-                    }
-                });
-            });
+            for_row_blocks(&mut output, RUN, |_, block| values_in_place(self.0, block));
             T::storage(output)
         });
         Ok((output, layout.shape().clone()))
@@ -154,11 +171,7 @@ impl CustomOp1 for Elementwise {
                 let x = elements::<T>(x, x_layout)?;
                 let mut output = elements::<T>(gradient, layout)?.to_vec();
                 for_row_blocks(&mut output, RUN, |first, block| {
-                    vectorised(|| {
-                        for (gradient, &x) in block.iter_mut().zip(&x[first * RUN..]) {
-                            *gradient *= self.0.both(x).1;
-                        }
-                    });
+                    multiply_by_slopes(self.0, block, &x[first * RUN..]);
                 });
                 T::storage(output)
             }))

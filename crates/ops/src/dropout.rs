@@ -7,12 +7,11 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use mmc_random::name_index;
 
 use crate::error::{OpsError, Result};
-use crate::mask::{Mask, keep};
+use crate::mask::{Mask, keep, keep_rows};
 use crate::real::{Real, are_native, contiguous, elements, read, tensor_of, with_type};
 use crate::recording::applied1;
 use crate::sequences::Sequences;
 use crate::threads::for_row_blocks;
-use crate::vector::vectorised;
 
 /// One application of dropout.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,11 +90,7 @@ impl Keep {
     fn kept<T: Real>(&self, x: &[T]) -> Vec<T> {
         let mut output = x.to_vec();
         for_row_blocks(&mut output, self.channels, |first, block| {
-            vectorised(|| {
-                for (row, values) in block.chunks_exact_mut(self.channels).enumerate() {
-                    keep(values, self.mask.line(first + row), T::of_f64(self.scale));
-                }
-            });
+            keep_rows(block, self.channels, (&self.mask, first), T::of_f64(self.scale));
         });
         output
     }

@@ -62,37 +62,46 @@ fn statistics<T: Real>(row: &[T], eps: f64) -> (T, T) {
 pub(crate) fn forward<T: Real>(x: &[T], (weight, bias): (&[T], &[T]), eps: f64, output: &mut [T]) {
     let width = weight.len();
     for_row_blocks(output, width, |first, block| {
-        vectorised(|| {
-            for (row, output) in block.chunks_exact_mut(width).enumerate() {
-                let x = &x[(first + row) * width..][..width];
-                let (mean, inverse) = statistics(x, eps);
-                for i in 0..width {
-                    output[i] = (x[i] - mean) * inverse * weight[i] + bias[i];
-                }
-            }
-        });
+        normalise_rows(&x[first * width..], weight, bias, eps, block);
     });
+}
+
+vectorised! {
+    /// Rows of `x`, normalised, into `output`.
+    fn normalise_rows<'k, T>(x: &'k [T], weight: &'k [T], bias: &'k [T], eps: f64, output: &'k mut [T]) {
+        let width = weight.len();
+        for (output, x) in output.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            let (mean, inverse) = statistics(x, eps);
+            for i in 0..width {
+                output[i] = (x[i] - mean) * inverse * weight[i] + bias[i];
+            }
+        }
+    }
 }
 
 /// The gradient by `x`, into `by_x`, which holds that by the result.
 pub(crate) fn backward_in_place<T: Real>(x: &[T], weight: &[T], eps: f64, by_x: &mut [T]) {
     let width = weight.len();
-    let count = T::of_f64(width as f64);
     for_row_blocks(by_x, width, |first, block| {
-        vectorised(|| {
-            for (row, output) in block.chunks_exact_mut(width).enumerate() {
-                let x = &x[(first + row) * width..][..width];
-                let (mean, inverse) = statistics(x, eps);
-                let level = sum(width, |i| output[i] * weight[i]) / count;
-                let tilt =
-                    sum(width, |i| output[i] * weight[i] * ((x[i] - mean) * inverse)) / count;
-                for i in 0..width {
-                    let normal = (x[i] - mean) * inverse;
-                    output[i] = inverse * (output[i] * weight[i] - level - normal * tilt);
-                }
-            }
-        });
+        backward_of_rows(&x[first * width..], weight, eps, block);
     });
+}
+
+vectorised! {
+    /// The gradients by rows of `x`, in the place of those by their results.
+    fn backward_of_rows<'k, T>(x: &'k [T], weight: &'k [T], eps: f64, output: &'k mut [T]) {
+        let width = weight.len();
+        let count = T::of_f64(width as f64);
+        for (output, x) in output.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            let (mean, inverse) = statistics(x, eps);
+            let level = sum(width, |i| output[i] * weight[i]) / count;
+            let tilt = sum(width, |i| output[i] * weight[i] * ((x[i] - mean) * inverse)) / count;
+            for i in 0..width {
+                let normal = (x[i] - mean) * inverse;
+                output[i] = inverse * (output[i] * weight[i] - level - normal * tilt);
+            }
+        }
+    }
 }
 
 /// The gradients by `γ` and `β`, one behind the other, given that by the result.
@@ -104,18 +113,24 @@ pub(crate) fn parameter_gradients<T: Real>(
 ) -> Vec<T> {
     let rows = x.len() / width.max(1);
     sum_over_rows(rows, 2 * width, T::default(), |rows, sums| {
-        vectorised(|| {
-            let (by_weight, by_bias) = sums.split_at_mut(width);
-            for row in rows {
-                let (x, gradient) = (&x[row * width..][..width], &gradient[row * width..][..width]);
-                let (mean, inverse) = statistics(x, eps);
-                for i in 0..width {
-                    by_weight[i] += gradient[i] * ((x[i] - mean) * inverse);
-                    by_bias[i] += gradient[i];
-                }
-            }
-        });
+        let place = rows.start * width..rows.end * width;
+        add_parameter_gradients(&x[place.clone()], &gradient[place], eps, sums);
     })
+}
+
+vectorised! {
+    /// Adds what some rows give to the gradients by `γ` and `β`, one behind the other.
+    fn add_parameter_gradients<'k, T>(x: &'k [T], gradient: &'k [T], eps: f64, sums: &'k mut [T]) {
+        let width = sums.len() / 2;
+        let (by_weight, by_bias) = sums.split_at_mut(width);
+        for (x, gradient) in x.chunks_exact(width).zip(gradient.chunks_exact(width)) {
+            let (mean, inverse) = statistics(x, eps);
+            for i in 0..width {
+                by_weight[i] += gradient[i] * ((x[i] - mean) * inverse);
+                by_bias[i] += gradient[i];
+            }
+        }
+    }
 }
 
 struct LayerNorm {

@@ -69,15 +69,17 @@ fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
 
 /// Adds a bias to each row.
 pub(crate) fn add_bias<T: Real>(rows: &mut [T], bias: &[T]) {
-    for_row_blocks(rows, bias.len(), |_, block| {
-        vectorised(|| {
-            for row in block.chunks_exact_mut(bias.len()) {
-                for (value, bias) in row.iter_mut().zip(bias) {
-                    *value += *bias;
-                }
+    for_row_blocks(rows, bias.len(), |_, block| add_to_rows(block, bias));
+}
+
+vectorised! {
+    fn add_to_rows<'k, T>(rows: &'k mut [T], bias: &'k [T]) {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            for (value, bias) in row.iter_mut().zip(bias) {
+                *value += *bias;
             }
-        });
-    });
+        }
+    }
 }
 
 /// The sums over the rows of a matrix `[rows, columns]`, into `sums` `[columns]`.
@@ -85,15 +87,19 @@ pub(crate) fn column_sums<T: Real>(matrix: &[T], sums: &mut [T]) {
     let columns = sums.len();
     let rows = matrix.len() / columns.max(1);
     let total = sum_over_rows(rows, columns, T::default(), |rows, sums| {
-        vectorised(|| {
-            for row in matrix[rows.start * columns..rows.end * columns].chunks_exact(columns) {
-                for (sum, value) in sums.iter_mut().zip(row) {
-                    *sum += *value;
-                }
-            }
-        });
+        add_rows(&matrix[rows.start * columns..rows.end * columns], sums);
     });
     sums.copy_from_slice(&total);
+}
+
+vectorised! {
+    fn add_rows<'k, T>(rows: &'k [T], sums: &'k mut [T]) {
+        for row in rows.chunks_exact(sums.len().max(1)) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += *value;
+            }
+        }
+    }
 }
 
 struct Linear;

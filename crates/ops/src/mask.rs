@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::dropout::Dropout;
 use crate::real::Real;
 use crate::sequences::Sequences;
+use crate::vector::vectorised;
 
 /// Bits of a word.
 const BITS: usize = u32::BITS as usize;
@@ -126,6 +127,24 @@ impl Dropout {
     /// What kept elements are multiplied by.
     pub(crate) fn scale<T: Real>(&self) -> T {
         T::of_f64(1.0 / (1.0 - self.probability))
+    }
+}
+
+/// [`keep`] on rows of `width` elements, whose lines of the mask begin with line `first`.
+pub(crate) fn keep_rows<T: Real>(
+    rows: &mut [T],
+    width: usize,
+    (mask, first): (&Mask, usize),
+    scale: T,
+) {
+    keep_lines(rows, width, &mask.words[first * mask.line..], mask.line, scale);
+}
+
+vectorised! {
+    fn keep_lines<'k, T>(rows: &'k mut [T], width: usize, words: &'k [u32], line: usize, scale: T) {
+        for (row, words) in rows.chunks_exact_mut(width.max(1)).zip(words.chunks_exact(line.max(1))) {
+            keep(row, words, scale);
+        }
     }
 }
 

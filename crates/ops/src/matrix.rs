@@ -22,12 +22,12 @@ const fn narrowest(uncut: usize) -> usize {
     if uncut > 64 { 96 } else { 320 }
 }
 
-/// Parts end near multiples of this, but for the last: whole tiles of the kernel, which are three
+/// Parts end near multiples of this, but for the last: whole tiles of the kernel, which are two
 /// vectors of columns wide.
-const TILE_COLUMNS: usize = 24;
+const TILE_COLUMNS: usize = 16;
 
 /// Likewise for rows.
-const TILE_ROWS: usize = 4;
+const TILE_ROWS: usize = 6;
 
 /// A matrix in a slice: element (i, j) is at `i · row_stride + j · column_stride`.
 #[derive(Clone, Copy)]

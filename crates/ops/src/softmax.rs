@@ -5,7 +5,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
 
-use crate::attention::normalise;
+use crate::attention::normalise_rows;
 use crate::error::{OpsError, Result};
 use crate::real::{Real, are_native, contiguous, elements, read, sum, tensor_of, with_type};
 use crate::recording::applied1;
@@ -87,7 +87,7 @@ struct Softmax;
 fn forward<T: Real>(x: &[T], width: usize) -> Vec<T> {
     let mut output = x.to_vec();
     for_row_blocks(&mut output, width, |_, block| {
-        vectorised(|| block.chunks_exact_mut(width).for_each(normalise));
+        normalise_rows(block, width, None);
     });
     output
 }
@@ -95,18 +95,22 @@ fn forward<T: Real>(x: &[T], width: usize) -> Vec<T> {
 fn backward<T: Real>(p: &[T], gradient: &[T], width: usize) -> Vec<T> {
     let mut output = vec![T::default(); p.len()];
     for_row_blocks(&mut output, width, |first, block| {
-        vectorised(|| {
-            for (row, output) in block.chunks_exact_mut(width).enumerate() {
-                let start = (first + row) * width;
-                let (p, gradient) = (&p[start..][..width], &gradient[start..][..width]);
-                let mean = sum(width, |i| p[i] * gradient[i]);
-                for (i, output) in output.iter_mut().enumerate() {
-                    *output = p[i] * (gradient[i] - mean);
-                }
-            }
-        });
+        let start = first * width;
+        backward_of_rows(&p[start..], &gradient[start..], block, width);
     });
     output
+}
+
+vectorised! {
+    fn backward_of_rows<'k, T>(p: &'k [T], gradient: &'k [T], output: &'k mut [T], width: usize) {
+        let rows = p.chunks_exact(width).zip(gradient.chunks_exact(width));
+        for (output, (p, gradient)) in output.chunks_exact_mut(width).zip(rows) {
+            let mean = sum(width, |i| p[i] * gradient[i]);
+            for (i, output) in output.iter_mut().enumerate() {
+                *output = p[i] * (gradient[i] - mean);
+            }
+        }
+    }
 }
 
 impl CustomOp1 for Softmax {

@@ -9,14 +9,40 @@ use std::sync::LazyLock;
 use pulp::Arch;
 
 /// What this processor can do, found out once.
-static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+pub(crate) static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
 
-/// Runs `work` compiled for the widest vectors that this processor has; what it calls has to be
-/// inlined into it.
-#[inline]
-pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    ARCH.dispatch(work)
+/// Functions that run compiled for the widest vectors that this processor has.
+///
+/// What such a function calls has to be inlined into it: anything that stays a call of its own, as a
+/// closure may, is compiled for the narrowest vectors.
+macro_rules! vectorised {
+    ($(
+        $(#[$attribute:meta])*
+        $visible:vis fn $name:ident<$life:lifetime, $type:ident>(
+            $($argument:ident: $of:ty),* $(,)?
+        ) $body:block
+    )*) => {$(
+        $(#[$attribute])*
+        $visible fn $name<$life, $type: crate::real::Real>($($argument: $of),*) {
+            struct Kernel<$life, $type: crate::real::Real> {
+                $($argument: $of),*
+            }
+
+            impl<$life, $type: crate::real::Real> pulp::NullaryFnOnce for Kernel<$life, $type> {
+                type Output = ();
+
+                #[inline(always)]
+                fn call(self) {
+                    let Self { $($argument),* } = self;
+                    $body
+                }
+            }
+
+            crate::vector::ARCH.dispatch(Kernel { $($argument),* });
+        }
+    )*};
 }
+pub(crate) use vectorised;
 
 /// eˣ within 1.5e-7 relative; 0 below −87, where it would be about to vanish, and infinite above 88.7.
 ///

@@ -1,16 +1,19 @@
 //! How long does a training step, or a forward pass, of a checkpoint take?
 //!
 //! ```text
-//! cargo bench -p mmc-train --bench step -- CHECKPOINT BATCH.safetensors train
+//! cargo bench -p mmc-train --bench step -- CHECKPOINT train|infer BATCH.safetensors…
+//! cargo bench -p mmc-train --bench step -- limit
 //! ```
 //!
-//! The batch holds `token_ids` `[rows, tokens]` (u32) and `lengths` `[rows]` (u32) unless the model
+//! A batch holds `token_ids` `[rows, tokens]` (u32) and `lengths` `[rows]` (u32) unless the model
 //! is shown pictures alone, `pixel_values` `[rows, 3, height, width]` where it is shown pictures, and
-//! `labels` `[rows]` (u32). For each line on standard input one step is taken (or, with `infer` in
-//! place of `train`, one forward pass) and a line of JSON is printed: `wall` and `cpu` in seconds and
-//! the `loss`. So two programs can take turns: `cargo xtask bench`. At the end of the input the last
-//! line gives `peak`, the process's high-water mark, and `before`, what was resident before the first
-//! step, both in bytes.
+//! `labels` `[rows]` (u32). For each line on standard input a step is taken on each batch in turn
+//! (or, with `infer`, a forward pass) and a line of JSON is printed: `wall` and `cpu` in seconds, the
+//! mean `loss`, and `flops`, the operations of the matrix products. So two programs can take turns:
+//! `cargo xtask bench`. At the end of the input the last line gives `peak`, the process's high-water
+//! mark, and `before`, what was resident before the first step, both in bytes.
+//!
+//! With `limit` a round is one large matrix product, as fast as this machine does them.
 #![allow(clippy::print_stdout, reason = "it answers on standard output")]
 
 use std::collections::HashMap;
@@ -21,7 +24,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use mmc_models::{Classifier, FreshHead, LoadRequest, Parameter, Pass, load};
-use mmc_ops::{Gradients, Objective, Targets, without_gradient};
+use mmc_ops::{Gradients, Objective, Targets, linear, without_gradient};
 use mmc_preprocess::{Batch, ImageInput, TextInput};
 use mmc_train::{AdamW, AdamWSettings, sum_of_squares};
 
@@ -31,43 +34,99 @@ const SHARD: usize = 8;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let [folder, batch, kind] = &arguments[..] else {
+    let work = match &arguments[..] {
+        [only] if only == "limit" => Work::Product(Product::new()?),
+        [folder, kind, batches @ ..] if !batches.is_empty() => {
+            let model = model(Path::new(folder))?;
+            Work::Model(Timed::new(model, batches)?, kind == "train")
+        }
         // `cargo bench` runs every bench without arguments.
-        println!("give CHECKPOINT BATCH.safetensors train|infer, or run `cargo xtask bench`");
-        return Ok(());
+        _ => {
+            println!("give CHECKPOINT train|infer BATCH.safetensors…, or run `cargo xtask bench`");
+            return Ok(());
+        }
     };
+    answer(work)
+}
+
+/// What a round is.
+enum Work {
+    /// Steps, or forward passes.
+    Model(Timed, bool),
+    Product(Product),
+}
+
+/// Does a round for each line of the input.
+fn answer(mut work: Work) -> Result<(), Box<dyn Error>> {
+    let before = resident("VmRSS:")?;
+    println!("{{\"ready\": true}}");
+    for line in std::io::stdin().lock().lines() {
+        line?;
+        let (begun, cpu) = (Instant::now(), cpu_seconds()?);
+        let (loss, flops) = match &mut work {
+            Work::Model(timed, true) => (timed.train()?, 3.0 * timed.flops),
+            Work::Model(timed, false) => (timed.infer()?, timed.flops),
+            Work::Product(product) => product.multiply()?,
+        };
+        let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
+        println!("{{\"wall\": {wall}, \"cpu\": {cpu}, \"loss\": {loss}, \"flops\": {flops}}}");
+    }
+    println!("{{\"peak\": {}, \"before\": {before}}}", resident("VmHWM:")?);
+    Ok(())
+}
+
+fn model(folder: &Path) -> Result<Box<dyn Classifier>, Box<dyn Error>> {
     let labels: Vec<String> = ["no", "yes"].map(str::to_owned).to_vec();
-    let model = load(&LoadRequest {
-        folder: Path::new(folder),
+    let loaded = load(&LoadRequest {
+        folder,
         labels: &labels,
         arm: None,
         head: None,
         fresh_head: FreshHead::Allowed { seed: 0 },
         dropout: None,
         device: &Device::Cpu,
-    })?
-    .model;
-    let tensors = candle_core::safetensors::load(batch, &Device::Cpu)?;
-    let mut timed = Timed::new(model.as_ref(), &tensors)?;
-    let before = resident("VmRSS:")?;
-    println!("{{\"ready\": true}}");
-    for line in std::io::stdin().lock().lines() {
-        line?;
-        let (begun, cpu) = (Instant::now(), cpu_seconds()?);
-        let loss = if kind == "train" { timed.step()? } else { timed.forward()? };
-        let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
-        println!("{{\"wall\": {wall}, \"cpu\": {cpu}, \"loss\": {loss}}}");
-    }
-    println!("{{\"peak\": {}, \"before\": {before}}}", resident("VmHWM:")?);
-    Ok(())
+    })?;
+    Ok(loaded.model)
 }
 
-/// A model, its batch in shards, and what training it takes.
-struct Timed<'a> {
-    model: &'a dyn Classifier,
-    shards: Vec<(Batch, Vec<u32>)>,
-    rows: usize,
-    parameters: Vec<&'a Parameter>,
+/// The largest product of a step of BERT-base, again and again.
+struct Product {
+    x: Tensor,      // [2048, 768]
+    weight: Tensor, // [3072, 768]
+}
+
+/// How often a round multiplies.
+const PRODUCTS: usize = 8;
+
+impl Product {
+    fn new() -> Result<Self, Box<dyn Error>> {
+        let filled = |rows: usize| -> candle_core::Result<Tensor> {
+            let values = (0..rows * 768).map(|place| (place % 13) as f32 - 6.0);
+            Tensor::from_vec(values.collect::<Vec<f32>>(), (rows, 768), &Device::Cpu)
+        };
+        Ok(Self { x: filled(2048)?, weight: filled(3072)? })
+    }
+
+    /// An element of the result, and the operations.
+    fn multiply(&self) -> Result<(f64, f64), Box<dyn Error>> {
+        let mut element = 0.0;
+        for _ in 0..PRODUCTS {
+            let y = without_gradient(|| linear(&self.x, &self.weight, None))?;
+            element = f64::from(y.get(0)?.get(0)?.to_scalar::<f32>()?);
+        }
+        Ok((element, (PRODUCTS * 2 * 2048 * 3072 * 768) as f64))
+    }
+}
+
+/// Some rows in the order of a shard, and their classes.
+type Shard = (Batch, Vec<u32>);
+
+/// A model, its batches in shards, and what training it takes.
+struct Timed {
+    model: Box<dyn Classifier>,
+    batches: Vec<Vec<Shard>>,
+    /// Of the forward passes of all batches.
+    flops: f64,
     gradients: Gradients,
     optimizer: AdamW,
     steps: u64,
@@ -75,65 +134,86 @@ struct Timed<'a> {
 
 const OBJECTIVE: Objective = Objective::CrossEntropy { class_weights: None, label_smoothing: 0.0 };
 
-impl<'a> Timed<'a> {
-    fn new(
-        model: &'a dyn Classifier,
-        tensors: &HashMap<String, Tensor>,
-    ) -> Result<Self, Box<dyn Error>> {
-        let labels: Vec<u32> = tensors["labels"].to_vec1()?;
-        let rows = labels.len();
-        let cut = |first: usize| -> Result<_, Box<dyn Error>> {
-            let count = SHARD.min(rows - first);
-            Ok((batch(tensors, first, count)?, labels[first..first + count].to_vec()))
-        };
-        let shards = (0..rows).step_by(SHARD).map(cut).collect::<Result<_, _>>()?;
-        let parameters: Vec<&Parameter> =
-            model.parameters().iter().filter(|parameter| parameter.active).collect();
+impl Timed {
+    fn new(model: Box<dyn Classifier>, files: &[String]) -> Result<Self, Box<dyn Error>> {
+        let mut batches: Vec<Vec<Shard>> = Vec::new();
+        for file in files {
+            let tensors = candle_core::safetensors::load(file, &Device::Cpu)?;
+            let labels: Vec<u32> = tensors["labels"].to_vec1()?;
+            let cut = |first: usize| -> Result<Shard, Box<dyn Error>> {
+                let count = SHARD.min(labels.len() - first);
+                Ok((batch(&tensors, first, count)?, labels[first..first + count].to_vec()))
+            };
+            let shards = (0..labels.len()).step_by(SHARD).map(cut).collect::<Result<_, _>>()?;
+            batches.push(shards);
+        }
+        let active = active(model.as_ref());
         Ok(Self {
-            gradients: Gradients::of(parameters.iter().map(|one| one.var.as_tensor())),
-            optimizer: AdamW::new(&parameters, AdamWSettings::with_weight_decay(0.01))?,
+            gradients: Gradients::of(active.iter().map(|one| one.var.as_tensor())),
+            optimizer: AdamW::new(&active, AdamWSettings::with_weight_decay(0.01))?,
+            flops: batches.iter().flatten().map(|shard| flops(model.as_ref(), &shard.0)).sum(),
             model,
-            shards,
-            rows,
-            parameters,
+            batches,
             steps: 0,
         })
     }
 
-    /// Forward, backward, clipping to norm 1 and AdamW; the mean loss.
-    fn step(&mut self) -> Result<f64, Box<dyn Error>> {
-        self.gradients.reset();
-        self.steps += 1;
-        let mut sum = 0.0;
-        for (number, (batch, labels)) in self.shards.iter().enumerate() {
-            let pass = Pass::train(0, self.steps, number * SHARD);
-            let logits = self.model.forward(batch, &pass)?.0;
-            let loss = OBJECTIVE.loss_sum(&logits, &Targets::Classes(labels))?;
-            sum += f64::from(loss.to_scalar::<f32>()?);
-            self.gradients.add(&loss)?;
+    /// A step on each batch: forward, backward, clipping to norm 1 and AdamW; the mean loss.
+    fn train(&mut self) -> Result<f64, Box<dyn Error>> {
+        let parameters = active(self.model.as_ref());
+        let mut losses = 0.0;
+        for shards in &self.batches {
+            self.gradients.reset();
+            self.steps += 1;
+            let (mut sum, mut rows) = (0.0, 0);
+            for (batch, labels) in shards {
+                let pass = Pass::train(0, self.steps, rows);
+                let logits = self.model.forward(batch, &pass)?.0;
+                let loss = OBJECTIVE.loss_sum(&logits, &Targets::Classes(labels))?;
+                sum += f64::from(loss.to_scalar::<f32>()?);
+                self.gradients.add(&loss)?;
+                rows += labels.len();
+            }
+            let sums = (0..parameters.len()).filter_map(|index| self.gradients.sum(index));
+            let sums: Vec<Tensor> = sums.cloned().collect();
+            let mut squares = 0.0;
+            for gradient in &sums {
+                squares += sum_of_squares(gradient)?;
+            }
+            let rows = rows as f64;
+            let scale = (1.0 / (squares.sqrt() / rows + 1e-6)).min(1.0) / rows;
+            self.optimizer.step(&parameters, &sums, 2e-5, scale)?;
+            losses += sum / rows;
         }
-        let sums = (0..self.parameters.len()).filter_map(|index| self.gradients.sum(index));
-        let sums: Vec<Tensor> = sums.cloned().collect();
-        let mut squares = 0.0;
-        for gradient in &sums {
-            squares += sum_of_squares(gradient)?;
-        }
-        let rows = self.rows as f64;
-        let scale = (1.0 / (squares.sqrt() / rows + 1e-6)).min(1.0) / rows;
-        self.optimizer.step(&self.parameters, &sums, 2e-5, scale)?;
-        Ok(sum / rows)
+        Ok(losses / self.batches.len() as f64)
     }
 
-    /// A forward pass without dropout; the mean loss.
-    fn forward(&self) -> Result<f64, Box<dyn Error>> {
-        let mut sum = 0.0;
-        for (batch, labels) in &self.shards {
+    /// A forward pass over each batch without dropout; the mean loss.
+    fn infer(&self) -> Result<f64, Box<dyn Error>> {
+        let (mut sum, mut rows) = (0.0, 0);
+        for (batch, labels) in self.batches.iter().flatten() {
             let logits = without_gradient(|| self.model.forward(batch, &Pass::evaluate()))?.0;
             let loss = OBJECTIVE.loss_sum(&logits, &Targets::Classes(labels))?;
             sum += f64::from(loss.to_scalar::<f32>()?);
+            rows += labels.len();
         }
-        Ok(sum / self.rows as f64)
+        Ok(sum / rows as f64)
     }
+}
+
+fn active(model: &dyn Classifier) -> Vec<&Parameter> {
+    model.parameters().iter().filter(|parameter| parameter.active).collect()
+}
+
+/// Operations of the forward pass of a batch.
+fn flops(model: &dyn Classifier, batch: &Batch) -> f64 {
+    let of_row = |row: usize| {
+        let text = batch.text.as_ref().map_or(0, |text| text.lengths[row]);
+        let size = batch.image.as_ref().map(|image| image.sizes[row]);
+        let image = size.map_or(0, |(height, width)| model.image_tokens(height, width));
+        model.flops(text as f64, image as f64)
+    };
+    (0..batch.ids.len()).map(of_row).sum()
 }
 
 /// Some rows of the file as a batch.

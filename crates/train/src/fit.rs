@@ -218,8 +218,11 @@ impl<'a> Run<'a> {
 
     /// Takes the next step and records it.
     fn step(&mut self, shards: &[Vec<usize>], feed: &mut Feed) -> Result<(), TrainError> {
-        let (begun, waited) = (Instant::now(), feed.wait_seconds());
         let step = self.counters.step + 1;
+        if self.pace.steps == 0 {
+            self.announce(step);
+        }
+        let (begun, waited) = (Instant::now(), feed.wait_seconds());
         let outcome = self
             .stepper
             .step(step, feed.step(shards))
@@ -244,6 +247,17 @@ impl<'a> Run<'a> {
         let seconds_left = self.pace.seconds / self.pace.steps as f64 * (steps - step) as f64;
         (self.progress)(Progress::Step { record: &record, steps, seconds_left });
         Ok(())
+    }
+
+    /// Says what begins: from here on a run spends its time on steps.
+    fn announce(&mut self, step: u64) {
+        let (steps, settings) = (self.steps.steps(), &self.plan.settings);
+        let items = settings.batch_size * settings.grad_accumulation;
+        let millions = self.trainable_parameters() as f64 / 1e6;
+        let note = format!(
+            "step {step} of {steps} begins: {items} items a step, {millions:.3} M parameters train"
+        );
+        (self.progress)(Progress::Note(&note));
     }
 
     /// Counts what a step did not see; what the first epoch did not see is said at its end.

@@ -1,8 +1,12 @@
 //! mmc beside what its users would otherwise type, in turns, in one run.
 
+mod epoch;
+mod growth;
 mod peer;
 mod spread;
+mod start;
 mod steps;
+mod tokenizer;
 
 use std::fs;
 use std::path::Path;
@@ -49,7 +53,8 @@ struct Suite {
 }
 
 /// All suites, in the order of the page.
-const SUITES: &[Suite] = &[steps::SUITE];
+const SUITES: &[Suite] =
+    &[steps::SUITE, epoch::SUITE, growth::SUITE, start::SUITE, tokenizer::SUITE];
 
 fn suites_help() -> String {
     let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();

@@ -18,6 +18,8 @@ pub(super) struct Answer {
     pub(super) cpu: f64,
     /// What was computed, to be compared by eye.
     pub(super) loss: f64,
+    /// Floating-point operations of the matrix products; 0 where the side does not count them.
+    pub(super) flops: f64,
     /// The high-water mark in bytes.
     pub(super) peak: u64,
     /// What was resident before the first round, in bytes.

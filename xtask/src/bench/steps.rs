@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::peer::{alternate, built};
+use super::peer::{Answer, alternate, built};
 use super::spread::{median, ratios};
 use super::{Options, Suite};
 use crate::failure::{Failure, workspace};
@@ -13,118 +13,215 @@ use crate::references;
 
 pub(super) const SUITE: Suite = Suite {
     name: "steps",
-    cases: &["bert-16x128", "bert-16x32", "vilt-4", "clip-8", "flava-4"],
+    cases: &["bert-16x128", "bert-16x32", "vilt-4x40", "clip-8x32", "flava-4x77"],
     measure,
-    header: "case,work,batch,pair,side,wall_seconds,cpu_seconds,loss,peak_bytes,before_bytes,weights_bytes",
+    header: "case,work,batch,pair,side,wall_seconds,cpu_seconds,loss,flops,peak_bytes,before_bytes,weights_bytes",
     section,
 };
 
 /// What is done with a case, and with which batch.
 const WORKS: &[(&str, &str)] = &[("train", "equal"), ("infer", "equal"), ("infer", "mixed")];
 
-const SIDES: [&str; 2] = ["mmc", "pytorch"];
+pub(super) const SIDES: [&str; 2] = ["mmc", "pytorch"];
+
+/// The programs of both sides.
+pub(super) struct Programs {
+    ours: PathBuf,
+    python: PathBuf,
+    script: PathBuf,
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds ours and finds the other.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let root = workspace();
+        Ok(Self {
+            ours: built(&root, "mmc-train", "step")?,
+            python: references::environment(&root)?,
+            script: root.join("xtask/peer/step.py"),
+            folder: root.join("target/bench"),
+        })
+    }
+
+    /// Makes the checkpoint and the batches of a case; the bytes of its weights.
+    pub(super) fn make(&self, case: &str) -> Result<u64, Failure> {
+        let folder = self.folder.join(case);
+        let mut make = Command::new(&self.python);
+        make.arg(&self.script).arg("make").arg(case).arg(&folder).stderr(Stdio::null());
+        if !make.status()?.success() {
+            let script = self.script.display();
+            return Err(Failure::work(format!("{script}: cannot make `{case}`")));
+        }
+        Ok(fs::metadata(folder.join("model/model.safetensors"))?.len())
+    }
+
+    /// One round is `kind` on each batch of a case.
+    pub(super) fn ours(&self, case: &str, kind: &str, batches: &[String]) -> Command {
+        let mut command = Command::new(&self.ours);
+        self.arguments(&mut command, case, kind, batches);
+        command
+    }
+
+    /// Likewise, on the other side.
+    pub(super) fn theirs(&self, case: &str, kind: &str, batches: &[String]) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(&self.script);
+        self.arguments(&mut command, case, kind, batches);
+        command
+    }
+
+    fn arguments(&self, command: &mut Command, case: &str, kind: &str, batches: &[String]) {
+        let folder = self.folder.join(case);
+        command.arg(folder.join("model")).arg(kind);
+        command.args(batches.iter().map(|batch| folder.join(format!("{batch}.safetensors"))));
+    }
+
+    /// One round is one large matrix product.
+    fn limit(&self) -> [Command; 2] {
+        let (mut ours, mut theirs) = (Command::new(&self.ours), Command::new(&self.python));
+        ours.arg("limit");
+        theirs.arg(&self.script).arg("limit");
+        [ours, theirs]
+    }
+}
 
 fn measure(cases: &[&'static str], options: &Options) -> Result<Vec<String>, Failure> {
-    let root = workspace();
-    let python = references::environment(&root)?;
-    let program = built(&root, "mmc-train", "step")?;
-    let script = root.join("xtask/peer/step.py");
+    let programs = Programs::new()?;
     let mut rows = Vec::new();
     for case in cases {
-        let folder = root.join("target/bench").join(case);
-        let mut make = Command::new(&python);
-        make.arg(&script).arg("make").arg(case).arg(&folder).stderr(Stdio::null());
-        if !make.status()?.success() {
-            return Err(Failure::work(format!("{}: cannot make `{case}`", script.display())));
-        }
-        let weights = fs::metadata(folder.join("model/model.safetensors"))?.len();
+        let weights = programs.make(case)?;
+        let limit = alternate(programs.limit(), options.pairs, 2)?;
+        add_rows(&format!("{case},limit,"), &limit, weights, &mut rows);
         for (kind, batch) in WORKS {
-            let sides = [
-                ours(&program, &folder, kind, batch),
-                theirs(&python, &script, &folder, kind, batch),
-            ];
-            let name = format!("{case},{kind},{batch}");
-            for ((rounds, last), side) in alternate(sides, options.pairs, 2)?.iter().zip(SIDES) {
-                for (pair, round) in rounds.iter().enumerate() {
-                    let (wall, cpu, loss) = (round.wall, round.cpu, round.loss);
-                    rows.push(format!("{name},{},{side},{wall},{cpu},{loss},,,", pair + 1));
-                }
-                let (peak, before) = (last.peak, last.before);
-                rows.push(format!("{name},,{side},,,,{peak},{before},{weights}"));
-            }
-            say!("{name}: {} pairs", options.pairs);
+            let batches = [(*batch).to_owned()];
+            let sides =
+                [programs.ours(case, kind, &batches), programs.theirs(case, kind, &batches)];
+            let measured = alternate(sides, options.pairs, 2)?;
+            add_rows(&format!("{case},{kind},{batch}"), &measured, weights, &mut rows);
+            say!("{case},{kind},{batch}: {} pairs", options.pairs);
         }
     }
     Ok(rows)
 }
 
-fn ours(program: &Path, folder: &Path, kind: &str, batch: &str) -> Command {
-    let mut command = Command::new(program);
-    command.arg(folder.join("model")).arg(folder.join(format!("{batch}.safetensors"))).arg(kind);
-    command
+fn add_rows(
+    name: &str,
+    measured: &[(Vec<Answer>, Answer); 2],
+    weights: u64,
+    rows: &mut Vec<String>,
+) {
+    for ((rounds, last), side) in measured.iter().zip(SIDES) {
+        for (pair, round) in rounds.iter().enumerate() {
+            let Answer { wall, cpu, loss, flops, .. } = round;
+            rows.push(format!("{name},{},{side},{wall},{cpu},{loss},{flops},,,", pair + 1));
+        }
+        let (peak, before) = (last.peak, last.before);
+        rows.push(format!("{name},,{side},,,,,{peak},{before},{weights}"));
+    }
 }
 
-fn theirs(python: &Path, script: &Path, folder: &Path, kind: &str, batch: &str) -> Command {
-    let mut command = Command::new(python);
-    command.arg(script).arg(kind).arg(folder.join("model"));
-    command.arg(folder.join(format!("{batch}.safetensors")));
-    command
+/// The columns of the CSV file that are read.
+const WALL: usize = 5;
+const CPU: usize = 6;
+const FLOPS: usize = 8;
+const MEMORY: [usize; 3] = [9, 10, 11];
+
+/// The rows of one case and work.
+struct Work<'a> {
+    name: [&'a str; 3],
+    cells: Vec<&'a [&'a str]>,
+}
+
+impl Work<'_> {
+    /// The values of a column, of one side, in the order of the pairs.
+    fn of(&self, side: &str, column: usize) -> Vec<f64> {
+        let rows = self.cells.iter().filter(|row| row[4] == side);
+        rows.filter_map(|row| row[column].parse().ok()).collect()
+    }
+
+    /// Operations a second, of the median round of a side.
+    fn rate(&self, side: &str) -> f64 {
+        median(self.of(side, FLOPS)) / median(self.of(side, WALL))
+    }
+
+    /// The high-water mark, and what of it the work took itself.
+    fn memory(&self, side: &str) -> Result<(f64, f64), Failure> {
+        // Gradients and both moments are as large as the weights, which were there before.
+        let state = if self.name[1] == "train" { 3.0 } else { 0.0 };
+        let first = |column| self.of(side, column).first().copied();
+        let [Some(peak), Some(before), Some(weights)] = MEMORY.map(first) else {
+            return Err(damaged(&format!("{}: no memory of {side}", self.name.join(","))));
+        };
+        Ok((peak, peak - before - state * weights))
+    }
+}
+
+fn damaged(row: &str) -> Failure {
+    Failure::work(format!("docs/benchmarks/steps.csv: `{row}`"))
 }
 
 /// The medians of what was measured, from the raw rows alone.
 fn section(rows: &[String]) -> Result<String, Failure> {
     let cells: Vec<Vec<&str>> = rows.iter().map(|row| row.split(',').collect()).collect();
-    let damaged = |row: &str| Failure::work(format!("docs/benchmarks/steps.csv: `{row}`"));
-    if let Some(row) = cells.iter().find(|row| row.len() != 11) {
+    if let Some(row) = cells.iter().find(|row| row.len() != 12) {
         return Err(damaged(&row.join(",")));
     }
-    let mut works: Vec<[&str; 3]> = cells.iter().map(|row| [row[0], row[1], row[2]]).collect();
-    works.dedup();
+    let mut names: Vec<[&str; 3]> = cells.iter().map(|row| [row[0], row[1], row[2]]).collect();
+    names.dedup();
+    let work = |name: [&'_ str; 3]| {
+        let rows = cells.iter().filter(|row| row[..3] == name);
+        rows.map(Vec::as_slice).collect::<Vec<_>>()
+    };
     let mut text = INTRODUCTION.to_owned();
-    for work in works {
-        let of = |side: &str, column: usize| -> Vec<f64> {
-            let rows = cells.iter().filter(|row| row[..3] == work && row[4] == side);
-            rows.filter_map(|row| row[column].parse().ok()).collect()
-        };
-        // Gradients and both moments are as large as the weights, which were there before.
-        let state = if work[1] == "train" { 3.0 } else { 0.0 };
-        let memory = |side: &str| -> Result<(f64, f64), Failure> {
-            let first = |column| of(side, column).first().copied();
-            let (Some(peak), Some(before), Some(weights)) = (first(8), first(9), first(10)) else {
-                return Err(damaged(&format!("{}: no memory of {side}", work.join(","))));
-            };
-            Ok((peak, peak - before - state * weights))
-        };
-        let ((peak, own), (their_peak, their_own)) = (memory("mmc")?, memory("pytorch")?);
-        let [case, kind, lengths] = work;
-        writeln!(
-            text,
-            "| {case} | {kind} | {lengths} | {:.2} s | {:.2} s | {} | {} | {:.2} GiB | {:.2} | {:.2} |",
-            median(of("mmc", 5)),
-            median(of("pytorch", 5)),
-            ratios(&of("mmc", 5), &of("pytorch", 5)),
-            ratios(&of("mmc", 6), &of("pytorch", 6)),
-            peak / GIB,
-            peak / their_peak,
-            own / their_own,
-        )?;
+    for name in names.iter().copied().filter(|name| name[1] != "limit") {
+        let limit = Work { name, cells: work([name[0], "limit", ""]) };
+        let limit = limit.rate("mmc").max(median_rate_of_pytorch(&limit));
+        line(&mut text, &Work { name, cells: work(name) }, limit)?;
     }
     Ok(text)
 }
 
-const GIB: f64 = 1_073_741_824.0;
+/// The other side does the same operations.
+fn median_rate_of_pytorch(limit: &Work<'_>) -> f64 {
+    median(limit.of("mmc", FLOPS)) / median(limit.of("pytorch", WALL))
+}
+
+/// A line of the table; `limit` in operations a second.
+fn line(text: &mut String, work: &Work<'_>, limit: f64) -> Result<(), Failure> {
+    let ((peak, own), (their_peak, their_own)) = (work.memory("mmc")?, work.memory("pytorch")?);
+    let [case, kind, lengths] = work.name;
+    writeln!(
+        text,
+        "| {case} | {kind} | {lengths} | {:.2} s | {:.2} s | {} | {} | {:.0} % of {:.0} | {:.2} GiB | {:.2} | {:.2} |",
+        median(work.of("mmc", WALL)),
+        median(work.of("pytorch", WALL)),
+        ratios(&work.of("mmc", WALL), &work.of("pytorch", WALL)),
+        ratios(&work.of("mmc", CPU), &work.of("pytorch", CPU)),
+        work.rate("mmc") / limit * 100.0,
+        limit / 1e9,
+        peak / GIB,
+        peak / their_peak,
+        own / their_own,
+    )?;
+    Ok(())
+}
+
+pub(super) const GIB: f64 = 1_073_741_824.0;
 
 const INTRODUCTION: &str = "\
 ## Steps
 
 Beside PyTorch (eager) and transformers. Both sides load the same checkpoint (random weights, published \
-sizes) and the same batch, with the dropouts of the checkpoint's configuration, AdamW and clipping to \
-norm 1, f32. *Peak* is the process's high-water mark, *the work's own memory* what it lies above what \
-was resident before the first step and, in training, the gradients and moments. *Mixed* lengths are a \
-log-normal with the median of a meme's text.
+sizes) and the same batch (rows × text tokens), with the dropouts of the checkpoint's configuration, AdamW \
+and clipping to norm 1, f32. *Mixed* lengths are a log-normal with the median of a meme's text. *Of the \
+limit*: operations a second of the step's matrix products (backward twice forward; nothing else is counted, \
+nor what is computed again), as a share of what one large product, 2048 × 768 × 3072, reached just before on \
+this machine in either program, in GFLOP/s. *Peak* is the process's high-water mark, *the work's own memory* \
+what it lies above what was resident before the first step and, in training, the gradients and moments.
 
-| case | work | lengths | mmc, wall | PyTorch, wall | ratio, wall | ratio, CPU | peak | peak, ratio | the work's own memory, ratio |
-| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| case | work | lengths | mmc, wall | PyTorch, wall | ratio, wall | ratio, CPU | of the limit | peak | peak, ratio | the work's own memory, ratio |
+| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
 
 #[cfg(test)]
@@ -135,14 +232,18 @@ mod tests {
     fn the_table_is_made_of_the_rows() {
         let mut rows = Vec::new();
         for (pair, (ours, theirs)) in [(1.0, 2.0), (3.0, 3.0), (2.0, 8.0)].iter().enumerate() {
-            rows.push(format!("a,train,equal,{pair},mmc,{ours},{ours},0,,,"));
-            rows.push(format!("a,train,equal,{pair},pytorch,{theirs},{theirs},0,,,"));
+            rows.push(format!("a,limit,,{pair},mmc,1,1,0,4e9,,,"));
+            rows.push(format!("a,limit,,{pair},pytorch,2,2,0,0,,,"));
+            rows.push(format!("a,train,equal,{pair},mmc,{ours},{ours},0,6e9,,,"));
+            rows.push(format!("a,train,equal,{pair},pytorch,{theirs},{theirs},0,0,,,"));
         }
+        rows.sort_by_key(|row| row.contains("train"));
         assert!(section(&rows).is_err(), "no row gives memory");
-        rows.push("a,train,equal,,mmc,,,,2147483648,1073741824,268435456".to_owned());
-        rows.push("a,train,equal,,pytorch,,,,5368709120,1073741824,268435456".to_owned());
+        rows.push("a,train,equal,,mmc,,,,,2147483648,1073741824,268435456".to_owned());
+        rows.push("a,train,equal,,pytorch,,,,,5368709120,1073741824,268435456".to_owned());
         let table = section(&rows).unwrap();
         assert!(table.contains("| 2.00 s | 3.00 s | 0.50 [0.38, 0.75] |"), "{table}");
+        assert!(table.contains("| 75 % of 4 |"), "{table}");
         assert!(table.ends_with("| 2.00 GiB | 0.40 | 0.08 |\n"), "{table}");
         assert!(section(&["a,b".to_owned()]).is_err());
     }

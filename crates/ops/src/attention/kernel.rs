@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::AttentionPlan;
 use crate::buffer::Buffer;
-use crate::mask::{Mask, keep};
+use crate::mask::{Mask, keep_rows};
 use crate::matrix::{Into, Matrix, MatrixMut, block_product};
 use crate::real::{Real, sum};
 use crate::vector::vectorised;
@@ -30,34 +30,19 @@ struct Head<'a, T> {
 }
 
 impl<T: Real> Head<'_, T> {
-    /// Keys that query `query` reads.
-    #[inline(always)]
-    fn reach(&self, query: usize) -> usize {
-        self.first_reach.map_or(self.key_count, |first| (first + query).min(self.key_count))
-    }
-
     /// Softmax of the scaled scores, `[queries, keys]`: 0 for keys that are not read.
     fn probabilities(&self, output: &mut [T]) {
         let (queries, keys) = (self.query_count, self.key_count);
         let scores = MatrixMut::new(output, queries, keys);
         block_product(scores, self.queries, self.keys.t(), self.scale, Into::Replace);
-        vectorised(|| {
-            for (query, row) in output.chunks_exact_mut(keys.max(1)).enumerate() {
-                let (read, unread) = row.split_at_mut(self.reach(query));
-                normalise(read);
-                unread.fill(T::default());
-            }
-        });
+        normalise_rows(output, keys, self.first_reach);
     }
 
     /// Applies dropout to `[queries, keys]`.
     fn drop(&self, values: &mut [T]) {
-        let Some((mask, scale)) = self.mask else { return };
-        vectorised(|| {
-            for (query, row) in values.chunks_exact_mut(self.key_count.max(1)).enumerate() {
-                keep(row, mask.line(query), scale);
-            }
-        });
+        if let Some((mask, scale)) = self.mask {
+            keep_rows(values, self.key_count, (mask, 0), scale);
+        }
     }
 
     fn forward(&self, context: MatrixMut<'_, T>) {
@@ -89,24 +74,42 @@ impl<T: Real> Head<'_, T> {
         let into = MatrixMut::new(&mut scores, queries, keys);
         block_product(into, gradient, self.values.t(), one, Into::Replace);
         self.drop(&mut scores);
-        vectorised(|| {
-            let rows = scores.chunks_exact_mut(keys.max(1));
-            for (scores, p) in rows.zip(probabilities.chunks_exact(keys.max(1))) {
-                let mean = sum(keys, |i| scores[i] * p[i]);
-                for (score, &p) in scores.iter_mut().zip(p) {
-                    *score = self.scale * p * (*score - mean);
-                }
-            }
-        });
+        backward_of_rows(&mut scores, &probabilities, keys, self.scale);
         let scores = Matrix::new(&scores, queries, keys);
         block_product(by_query, scores, self.keys, one, Into::Replace);
         block_product(by_key, scores.t(), self.queries, one, Into::Replace);
     }
 }
 
+vectorised! {
+    /// The gradients by scores, in the place of those by their probabilities `p`.
+    fn backward_of_rows<'k, T>(scores: &'k mut [T], p: &'k [T], keys: usize, scale: T) {
+        let rows = scores.chunks_exact_mut(keys.max(1));
+        for (scores, p) in rows.zip(p.chunks_exact(keys.max(1))) {
+            let mean = sum(keys, |i| scores[i] * p[i]);
+            for (score, &p) in scores.iter_mut().zip(p) {
+                *score = scale * p * (*score - mean);
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// Softmax of rows of scores `[queries, keys]`, in place: all of each, or, where the first query
+    /// reads only so many keys, one more from query to query and 0 for the rest.
+    pub(crate) fn normalise_rows<'k, T>(scores: &'k mut [T], keys: usize, first_reach: Option<usize>) {
+        for (query, row) in scores.chunks_exact_mut(keys.max(1)).enumerate() {
+            let reach = first_reach.map_or(keys, |first| (first + query).min(keys));
+            let (read, unread) = row.split_at_mut(reach);
+            normalise(read);
+            unread.fill(T::default());
+        }
+    }
+}
+
 /// Softmax of a row in place.
 #[inline(always)]
-pub(crate) fn normalise<T: Real>(values: &mut [T]) {
+fn normalise<T: Real>(values: &mut [T]) {
     let mut parts = [T::LOWEST; 8];
     let mut chunks = values.chunks_exact(8);
     for chunk in &mut chunks {

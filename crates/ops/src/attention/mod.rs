@@ -12,7 +12,7 @@ mod kernel;
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 
 use self::composed::attention_composed;
-pub(crate) use self::kernel::normalise;
+pub(crate) use self::kernel::normalise_rows;
 use crate::dropout::Dropout;
 use crate::error::{OpsError, Result};
 use crate::mask::Mask;

@@ -12,7 +12,7 @@ use crate::dropout::Dropout;
 use crate::gradients::{contribute, is_wanted};
 use crate::layer_norm;
 use crate::linear::column_sums;
-use crate::mask::{Mask, keep};
+use crate::mask::{Mask, keep_rows};
 use crate::matrix::{Into, Matrix, MatrixMut, product};
 use crate::real::Real;
 use crate::threads::{add_slices, for_row_blocks};
@@ -113,16 +113,19 @@ fn feed_backward<T: Real>(
     map_gradients(&layer.output, &active, by_output)?;
     let mut by_inner = times_weight(by_output, weights.output, active, Into::Replace);
     for_row_blocks(&mut by_inner, weights.inner.1.len(), |first, block| {
-        let slopes = &inner[first * weights.inner.1.len()..];
-        vectorised(|| {
-            for (value, &slope) in block.iter_mut().zip(slopes) {
-                *value *= slope;
-            }
-        });
+        multiply_all(block, &inner[first * weights.inner.1.len()..]);
     });
     drop(inner);
     map_gradients(&layer.inner, states, &by_inner)?;
     Ok(times_weight(&by_inner, weights.inner, Buffer::of(states.len()), Into::Replace))
+}
+
+vectorised! {
+    fn multiply_all<'k, T>(values: &'k mut [T], factors: &'k [T]) {
+        for (value, &factor) in values.iter_mut().zip(factors) {
+            *value *= factor;
+        }
+    }
 }
 
 fn norm_is_wanted(norm: &Affine) -> candle_core::Result<bool> {
@@ -191,11 +194,7 @@ fn dropped<T: Real>(
     let mut output = Buffer::of(gradient.len());
     output.copy_from_slice(gradient);
     for_row_blocks(&mut output, width, |first, block| {
-        vectorised(|| {
-            for (row, values) in block.chunks_exact_mut(width).enumerate() {
-                keep(values, mask.line(first + row), dropout.scale());
-            }
-        });
+        keep_rows(block, width, (mask, first), dropout.scale());
     });
     Some(output)
 }

@@ -156,19 +156,26 @@ fn add_residual<T: Real>(
     let width = bias.len();
     let mask = mask.map(|(mask, dropout)| (mask, dropout.scale()));
     for_row_blocks(rows, width, |first, block| {
-        vectorised(|| {
-            for (row, values) in block.chunks_exact_mut(width).enumerate() {
-                for (value, bias) in values.iter_mut().zip(bias) {
-                    *value += *bias;
-                }
-                if let Some((mask, scale)) = mask {
-                    keep(values, mask.line(first + row), scale);
-                }
-                let residual = &residual[(first + row) * width..][..width];
-                for (value, residual) in values.iter_mut().zip(residual) {
-                    *value += *residual;
-                }
-            }
-        });
+        let mask = mask.map(|(mask, scale)| (mask, first, scale));
+        add_residual_rows(block, bias, mask, &residual[first * width..]);
     });
+}
+
+vectorised! {
+    /// Some rows of it; the first has this line of the mask.
+    fn add_residual_rows<'k, T>(rows: &'k mut [T], bias: &'k [T], mask: Option<(&'k Mask, usize, T)>, residual: &'k [T]) {
+        let width = bias.len();
+        let pairs = rows.chunks_exact_mut(width).zip(residual.chunks_exact(width));
+        for (row, (values, residual)) in pairs.enumerate() {
+            for (value, bias) in values.iter_mut().zip(bias) {
+                *value += *bias;
+            }
+            if let Some((mask, first, scale)) = mask {
+                keep(values, mask.line(first + row), scale);
+            }
+            for (value, residual) in values.iter_mut().zip(residual) {
+                *value += *residual;
+            }
+        }
+    }
 }
