@@ -27,6 +27,8 @@ import transformers
 from safetensors.numpy import load_file, save_file
 
 SIDES = {"bert": None, "vilt": 384, "clip": 224, "flava": 224}
+# What ViLT's processor makes of square, 4:3, 3:2 and upright 3:4 pictures: it keeps their shape.
+SIZES_OF_VILT = [(384, 384), (384, 512), (384, 576), (512, 384)]
 CONFIGS = {
     "bert": (transformers.BertForSequenceClassification, transformers.BertConfig),
     "vilt": (transformers.ViltForQuestionAnswering, transformers.ViltConfig),
@@ -118,7 +120,12 @@ def make(case, folder):
         arrays = {"token_ids": ids, "lengths": lengths.astype(numpy.uint32),
                   "labels": draw.integers(0, 2, rows).astype(numpy.uint32)}
         if SIDES[name]:
-            arrays["pixel_values"] = draw.normal(size=(rows, 3, SIDES[name], SIDES[name])).astype(numpy.float32)
+            sizes_of_pictures = numpy.full((rows, 2), SIDES[name], numpy.uint32)
+            if name == "vilt" and batch == "mixed":
+                sizes_of_pictures = numpy.resize(numpy.array(SIZES_OF_VILT, numpy.uint32), (rows, 2))
+            height, width = sizes_of_pictures.max(axis=0)
+            arrays["sizes"] = sizes_of_pictures
+            arrays["pixel_values"] = draw.normal(size=(rows, 3, height, width)).astype(numpy.float32)
         save_file(arrays, folder / f"{batch}.safetensors")
     (folder / "sizes.csv").write_text("".join(sizes))
 
@@ -139,6 +146,11 @@ def inputs_of(path):
     inputs = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
     if "pixel_values" in arrays:
         inputs["pixel_values"] = torch.from_numpy(arrays["pixel_values"])
+        height, width = inputs["pixel_values"].shape[2:]
+        sizes = torch.from_numpy(arrays["sizes"].astype(numpy.int64))
+        if (sizes != torch.tensor([height, width])).any():
+            rows, columns = torch.arange(height)[None, :, None], torch.arange(width)[None, None]
+            inputs["pixel_mask"] = ((rows < sizes[:, 0, None, None]) & (columns < sizes[:, 1, None, None])).long()
     return inputs, torch.from_numpy(arrays["labels"].astype(numpy.int64))
 
 

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A batch holds `token_ids` `[rows, tokens]` (u32) and `lengths` `[rows]` (u32) unless the model
-//! is shown pictures alone, `pixel_values` `[rows, 3, height, width]` where it is shown pictures, and
-//! `labels` `[rows]` (u32). For each line on standard input a step is taken on each batch in turn
+//! is shown pictures alone, `pixel_values` `[rows, 3, height, width]` and the `sizes` `[rows, 2]` (u32)
+//! of the pictures in them where it is shown pictures, and `labels` `[rows]` (u32). For each line on standard input a step is taken on each batch in turn
 //! (or, with `infer`, a forward pass) and a line of JSON is printed: `wall` and `cpu` in seconds, the
 //! mean `loss`, and `flops`, the operations of the matrix products. So two programs can take turns:
 //! `cargo xtask bench`. At the end of the input the last line gives `peak`, the process's high-water
@@ -239,8 +239,9 @@ fn batch(
     let image = match rows("pixel_values") {
         Some(pixel_values) => {
             let pixel_values = pixel_values?.contiguous()?;
-            let (_, _, height, width) = pixel_values.dims4()?;
-            Some(ImageInput { pixel_values, sizes: vec![(height, width); count] })
+            let sizes: Vec<Vec<u32>> = tensors["sizes"].narrow(0, first, count)?.to_vec2()?;
+            let size = |size: &Vec<u32>| (size[0] as usize, size[1] as usize);
+            Some(ImageInput { pixel_values, sizes: sizes.iter().map(size).collect() })
         }
         None => None,
     };

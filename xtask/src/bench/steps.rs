@@ -214,7 +214,8 @@ const INTRODUCTION: &str = "\
 
 Beside PyTorch (eager) and transformers. Both sides load the same checkpoint (random weights, published \
 sizes) and the same batch (rows × text tokens), with the dropouts of the checkpoint's configuration, AdamW \
-and clipping to norm 1, f32. *Mixed* lengths are a log-normal with the median of a meme's text. *Of the \
+and clipping to norm 1, f32. *Mixed* lengths are a log-normal with the median of a meme's text, and for ViLT, \
+whose processor keeps the shape of pictures, pictures of four shapes. *Of the \
 limit*: operations a second of the step's matrix products (backward twice forward; nothing else is counted, \
 nor what is computed again), as a share of what one large product, 2048 × 768 × 3072, reached just before on \
 this machine in either program, in GFLOP/s. *Peak* is the process's high-water mark, *the work's own memory* \
