@@ -24,7 +24,7 @@ fn measure(cases: &[&'static str], options: &Options) -> Result<Vec<String>, Fai
     programs.make(CASE)?;
     let mut rows = Vec::new();
     for case in cases {
-        let (batches, theirs) = if *case == "512" { (2, "fixed") } else { (8, "epoch") };
+        let (batches, theirs) = if *case == "512" { (1, "fixed") } else { (8, "epoch") };
         let named = |kind: &str| -> Vec<String> {
             (0..batches).map(|number| format!("{kind}-{number}")).collect()
         };

@@ -99,17 +99,34 @@ pub(super) fn alternate(
     Ok([(of_ours, ours.end()?), (of_theirs, theirs.end()?)])
 }
 
-/// Builds a bench of a package without running it, and says where it is.
-pub(super) fn built(root: &Path, package: &str, bench: &str) -> Result<PathBuf, Failure> {
-    let build = ["bench", "--no-run", "--message-format", "json", "-p", package, "--bench", bench];
+/// What is measured: the program, and a bench of each of these packages. Built by one command, so that
+/// what they share is built once.
+const BUILD: &[&str] = &[
+    "build",
+    "--release",
+    "--message-format",
+    "json",
+    "--package=mmc",
+    "--package=mmc-metrics",
+    "--package=mmc-preprocess",
+    "--package=mmc-train",
+    "--bin=mmc",
+    "--bench=beside",
+    "--bench=tokens",
+    "--bench=step",
+];
+
+/// Builds what is measured, and says where the program or bench of this name is.
+pub(super) fn built(root: &Path, name: &str) -> Result<PathBuf, Failure> {
     let output =
-        Command::new("cargo").args(build).current_dir(root).stderr(Stdio::inherit()).output()?;
+        Command::new("cargo").args(BUILD).current_dir(root).stderr(Stdio::inherit()).output()?;
     let lines = String::from_utf8_lossy(&output.stdout);
     let program = lines
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
         .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
     program
         .filter(|_| output.status.success())
-        .ok_or_else(|| Failure::work(format!("`cargo {}`: {}", build.join(" "), output.status)))
+        .ok_or_else(|| Failure::work(format!("`cargo {}`: {}", BUILD.join(" "), output.status)))
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use super::peer::built;
 use super::spread::{median, ratios};
 use super::steps::Programs;
 use super::{Options, Suite};
@@ -35,11 +36,7 @@ fn measure(_cases: &[&'static str], options: &Options) -> Result<Vec<String>, Fa
         let vocabulary = root.join("data/checkpoints/bert-tiny-emoji").join(file);
         fs::copy(&vocabulary, model.join(file))?;
     }
-    let build = ["build", "--release", "-p", "mmc"];
-    let built = Command::new("cargo").args(build).current_dir(&root).status()?;
-    if !built.success() {
-        return Err(Failure::work(format!("`cargo {}`: {built}", build.join(" "))));
-    }
+    let program = built(&root, "mmc")?;
     let data = root.join("data/emoji");
     let mut rows = Vec::new();
     for pair in 0..=options.pairs {
@@ -47,7 +44,7 @@ fn measure(_cases: &[&'static str], options: &Options) -> Result<Vec<String>, Fa
             let side = (pair + turn) % 2;
             let scratch = tempfile::tempdir()?;
             let mut command = if side == 0 {
-                let mut command = Command::new(root.join("target/release/mmc"));
+                let mut command = Command::new(&program);
                 command.args([
                     "train",
                     "--model",

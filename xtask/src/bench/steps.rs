@@ -37,7 +37,7 @@ impl Programs {
     pub(super) fn new() -> Result<Self, Failure> {
         let root = workspace();
         Ok(Self {
-            ours: built(&root, "mmc-train", "step")?,
+            ours: built(&root, "step")?,
             python: references::environment(&root)?,
             script: root.join("xtask/peer/step.py"),
             folder: root.join("target/bench"),

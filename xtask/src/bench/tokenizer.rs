@@ -22,7 +22,7 @@ const SIDES: [&str; 2] = ["mmc", "transformers"];
 fn measure(cases: &[&'static str], options: &Options) -> Result<Vec<String>, Failure> {
     let root = workspace();
     let python = references::environment(&root)?;
-    let program = built(&root, "mmc-preprocess", "tokens")?;
+    let program = built(&root, "tokens")?;
     let script = root.join("xtask/peer/tokens.py");
     let texts = root.join("target/bench/texts.txt");
     std::fs::create_dir_all(root.join("target/bench"))?;
