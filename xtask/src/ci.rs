@@ -123,12 +123,41 @@ fn full_steps() -> Vec<Step> {
         environment: &[("MMC_MUTATIONS", "100000")],
         ..cargo("damaged checkpoints", "test -p mmc-models --test hostile")
     });
-    // No package has features of its own, so the matrix is that of their dependencies: each must
-    // ask for what it uses, and not find it switched on by a neighbour.
+    for feature in FEATURES {
+        steps.push(for_cuda(
+            "a feature alone",
+            &format!("check {CUDA_PACKAGES} --features mmc/{feature}"),
+        ));
+    }
+    let all: Vec<String> = FEATURES.iter().map(|feature| format!("mmc/{feature}")).collect();
+    let all = format!("--all-targets --features {} -- -D warnings", all.join(","));
+    steps.push(for_cuda("lints for CUDA", &format!("clippy {CUDA_PACKAGES} {all}")));
+    // Each package must ask for what it uses, and not find it switched on by a neighbour.
     let alone = PACKAGES.iter().map(|name| cargo("a package alone", &format!("check -p {name}")));
     steps.extend(alone);
     steps
 }
+
+/// A step on code for CUDA: a stand-in for NVIDIA's compiler lets build scripts end, so it can be
+/// checked and linted on any machine, and not run.
+fn for_cuda(name: &'static str, arguments: &str) -> Step {
+    Step { environment: STAND_IN, ..cargo(name, arguments) }
+}
+
+/// `$PWD` is the workspace. In a folder of its own, since what is built so must not be run.
+const STAND_IN: &[(&str, &str)] = &[
+    ("CUDA_HOME", "$PWD/xtask/cuda"),
+    ("CUDA_PATH", "$PWD/xtask/cuda"),
+    ("CUDA_COMPUTE_CAP", "80"),
+    ("CARGO_TARGET_DIR", "$PWD/target/stand-in"),
+    ("PATH", "$PWD/xtask/cuda/bin:$PATH"),
+];
+
+/// The features for CUDA, of each of [`CUDA_PACKAGES`].
+const FEATURES: &[&str] = &["cuda", "cudnn", "nccl"];
+
+/// The packages with features, as arguments.
+const CUDA_PACKAGES: &str = "-p mmc-ops -p mmc-models -p mmc-train -p mmc";
 
 /// Packages with property tests.
 const PROPERTIES: &[&str] =
@@ -176,7 +205,7 @@ impl Step {
     fn run(&self, tally: &mut Tally) -> Result<(), String> {
         let mut child = Command::new("cargo")
             .args(self.arguments.split(' '))
-            .envs(self.environment.iter().copied())
+            .envs(self.environment.iter().map(|(name, value)| (name, expanded(value))))
             .current_dir(workspace())
             .stdout(Stdio::piped())
             .spawn()
@@ -203,6 +232,12 @@ impl Step {
             _ => Ok(()),
         }
     }
+}
+
+/// A value of [`Step::environment`] with `$PWD` and `$PATH` filled in.
+fn expanded(value: &str) -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    value.replace("$PWD", &workspace().display().to_string()).replace("$PATH", &path)
 }
 
 impl Tally {
@@ -255,7 +290,16 @@ mod tests {
             assert!(PACKAGES.contains(&name.as_str()), "{name}");
             let has_properties = manifest.contains("proptest.workspace");
             assert_eq!(PROPERTIES.contains(&name.as_str()), has_properties, "{name}");
-            assert!(!manifest.contains("[features]"), "{name}: add its features to the check");
+            let manifest: toml::Table = manifest.parse().unwrap();
+            let features = manifest.get("features").and_then(toml::Value::as_table);
+            let features: Vec<&str> =
+                features.iter().flat_map(|it| it.keys()).map(|it| &**it).collect();
+            let for_cuda = CUDA_PACKAGES.split(' ').any(|word| word == name);
+            assert_eq!(
+                features,
+                if for_cuda { FEATURES } else { &[] },
+                "{name}: check its features"
+            );
         }
         let typed: Vec<String> = steps(true).iter().map(Step::typed).collect();
         for (name, _) in manifests {

@@ -65,7 +65,7 @@ enum Task {
     #[command(after_help = CI)]
     Ci {
         /// Also what takes long: the references in Python, the demo on all five truths, 20,000
-        /// cases a property test, each package by itself, coverage
+        /// cases a property test, each package by itself, the code for CUDA, coverage
         #[arg(long)]
         full: bool,
     },

@@ -114,6 +114,10 @@ vectorised! {
 /// # Errors
 /// A type without fractions.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if crate::cuda::takes(&[x]) {
+        return Ok(crate::cuda::activation(Activation::Gelu, x)?);
+    }
     if are_native(&[x]) {
         return Ok(applied1(&contiguous(x)?, Elementwise(Activation::Gelu))?);
     }
@@ -126,6 +130,10 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// A type without fractions.
 pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if crate::cuda::takes(&[x]) {
+        return Ok(crate::cuda::activation(Activation::QuickGelu, x)?);
+    }
     if are_native(&[x]) {
         return Ok(applied1(&contiguous(x)?, Elementwise(Activation::QuickGelu))?);
     }

@@ -58,6 +58,10 @@ pub fn dropout(x: &Tensor, settings: &Dropout, sequences: &Sequences) -> Result<
     if tokens != sequences.tokens() {
         return wrong_shape(x, sequences);
     }
+    #[cfg(feature = "cuda")]
+    if crate::cuda::takes(&[x]) {
+        return Ok(crate::cuda::dropout(x, settings, sequences)?);
+    }
     let mask = Mask::of_states(settings, sequences, channels);
     let scale = settings.scale();
     if are_native(&[x]) {

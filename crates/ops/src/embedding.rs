@@ -10,7 +10,8 @@ use crate::gradients::{contribute_sparse, gradient_of, is_summed};
 use crate::real::{Real, are_native, contiguous, elements, hold, with_type};
 use crate::recording::applied1;
 
-/// The rows of `table` `[entries, width]` that `ids` `[…]` (`u32`) name; result `[…, width]`.
+/// The rows of `table` `[entries, width]` that `ids` `[…]` (`u32`) name; result `[…, width]`. Ids
+/// are best on the CPU, wherever the table is: whoever computes has to read them.
 ///
 /// # Errors
 /// An id that the table does not have, shapes that do not fit.
@@ -26,10 +27,14 @@ pub fn embedding(ids: &Tensor, table: &Tensor) -> Result<Tensor> {
     let mut shape = ids.dims().to_vec();
     shape.push(width);
     let ids = ids.flatten_all()?;
+    #[cfg(feature = "cuda")]
+    if crate::cuda::takes(&[table]) {
+        return Ok(crate::cuda::embedding(ids.to_vec1()?, table)?.reshape(shape)?);
+    }
     let rows = if are_native(&[table]) {
         applied1(&contiguous(table)?, Lookup { ids: ids.to_vec1()? })?
     } else {
-        contiguous(table)?.index_select(&ids, 0)?
+        contiguous(table)?.index_select(&ids.to_device(table.device())?, 0)?
     };
     Ok(rows.reshape(shape)?)
 }

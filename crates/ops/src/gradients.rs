@@ -155,7 +155,7 @@ impl Entry {
     }
 
     /// Adds a gradient that is there as a tensor.
-    fn add(&mut self, gradient: &Tensor) -> Result<()> {
+    fn add(&mut self, gradient: &Tensor) -> candle_core::Result<()> {
         if self.state == State::Stale {
             // Backward made it for this parameter alone, so it may become the sum.
             self.sum = Some(gradient.contiguous()?);
@@ -171,9 +171,19 @@ impl Entry {
                 in_place(sum, |sum: &mut [f32]| add_slices(sum, gradient))?;
             }
         } else {
-            self.sum = Some((self.buffer()? + gradient)?);
+            self.add_elsewhere(gradient)?;
         }
         self.state = State::Reached;
+        Ok(())
+    }
+
+    /// Adds a gradient that is not on the CPU, or of another type than the hand-written forms take.
+    fn add_elsewhere(&mut self, gradient: &Tensor) -> candle_core::Result<()> {
+        #[cfg(feature = "cuda")]
+        if crate::cuda::takes(&[gradient]) {
+            return crate::cuda::add_to(self.buffer()?, &gradient.contiguous()?);
+        }
+        self.sum = Some((self.buffer()? + gradient)?);
         Ok(())
     }
 }
@@ -236,6 +246,44 @@ pub(crate) fn gradient_of<T: Real>(
     let mut gradient = vec![T::default(); operand.elem_count()];
     compute(&mut gradient);
     tensor_of(T::storage(gradient), operand.shape()).map(Some)
+}
+
+/// [`contribute`] where the gradient is made as a tensor, wherever it lies. Nobody else may have it.
+#[cfg(feature = "cuda")]
+pub(crate) fn contribute_tensor(
+    parameter: &Tensor,
+    compute: impl FnOnce() -> candle_core::Result<Tensor>,
+) -> candle_core::Result<()> {
+    if !is_wanted(parameter)? {
+        return Ok(());
+    }
+    let gradient = compute()?;
+    ACTIVE.with_borrow_mut(|active| {
+        let entry = active.as_mut().and_then(|gradients| {
+            let place = *gradients.places.get(&parameter.id())?;
+            gradients.entries.get_mut(place)
+        });
+        match entry {
+            Some(entry) => entry.add(&gradient),
+            None => bail!("no gradient of this parameter is asked for"),
+        }
+    })
+}
+
+/// [`gradient_of`] likewise.
+#[cfg(feature = "cuda")]
+pub(crate) fn gradient_tensor_of(
+    operand: &Tensor,
+    compute: impl FnOnce() -> candle_core::Result<Tensor>,
+) -> candle_core::Result<Option<Tensor>> {
+    if !operand.track_op() {
+        return Ok(None);
+    }
+    if is_summed(operand) {
+        contribute_tensor(operand, compute)?;
+        return Ok(None);
+    }
+    compute().map(Some)
 }
 
 /// Adds to some elements of a parameter's sum, which are 0 where nothing was added to them yet.

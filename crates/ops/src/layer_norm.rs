@@ -20,6 +20,10 @@ use crate::vector::vectorised;
 /// Shapes that do not fit.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     check(x, weight, bias)?;
+    #[cfg(feature = "cuda")]
+    if crate::cuda::takes(&[x, weight, bias]) {
+        return Ok(crate::cuda::layer_norm(x, weight, bias, eps)?);
+    }
     if are_native(&[x, weight, bias]) {
         let (x, weight, bias) = (contiguous(x)?, contiguous(weight)?, contiguous(bias)?);
         return Ok(applied3(&x, &weight, &bias, LayerNorm { eps })?);

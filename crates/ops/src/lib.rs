@@ -32,6 +32,8 @@
 mod activation;
 mod attention;
 mod buffer;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod dropout;
 mod embedding;
 mod encoder_layer;
@@ -42,6 +44,7 @@ mod linear;
 mod loss;
 mod mask;
 mod matrix;
+mod precision;
 mod real;
 mod recording;
 mod sequences;
@@ -60,6 +63,7 @@ pub use gradients::{Gradients, in_place_f32};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use loss::{Objective, Targets};
+pub use precision::{Precision, with_products_in};
 pub use recording::{with_composed_forms, without_gradient};
 pub use sequences::Sequences;
 pub use softmax::softmax_last;

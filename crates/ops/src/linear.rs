@@ -20,6 +20,10 @@ use crate::vector::vectorised;
 /// Shapes that do not fit.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     check(x, weight, bias)?;
+    #[cfg(feature = "cuda")]
+    if crate::cuda::takes(&[x, weight, bias.unwrap_or(x)]) {
+        return Ok(crate::cuda::linear(x, weight, bias)?);
+    }
     match bias {
         Some(bias) if are_native(&[x, weight, bias]) => {
             let (x, weight, bias) = (contiguous(x)?, contiguous(weight)?, contiguous(bias)?);

@@ -15,10 +15,11 @@
 //!
 //! Both are computed in f64 whatever the logits' type and are finite for all finite logits.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, bail};
 
 use crate::error::{OpsError, Result};
 use crate::real::{Real, are_native, contiguous, elements, read, tensor_of, with_type};
+use crate::recording::is_composing;
 
 /// What training minimises.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +46,8 @@ pub enum Targets<'a> {
 }
 
 impl Objective {
-    /// The loss summed over the rows of `logits` `[batch, classes]`, a scalar of their type.
+    /// The loss summed over the rows of `logits` `[batch, classes]`, a scalar of their type. That of
+    /// logits on a CUDA device is computed and lies on the CPU.
     ///
     /// # Errors
     /// Targets of the other kind, not one a row, or of a class that has no logit; weights that are
@@ -53,6 +55,10 @@ impl Objective {
     pub fn loss_sum(&self, logits: &Tensor, targets: &Targets<'_>) -> Result<Tensor> {
         let (rows, classes) = logits.dims2()?;
         let goal = self.goal(rows, classes, targets)?;
+        if !is_composing() && logits.device().is_cuda() {
+            // A few numbers, of which one is wanted on the CPU in any case.
+            return self.loss_sum(&logits.to_device(&Device::Cpu)?, targets);
+        }
         if goal.supports(logits) {
             return Ok(contiguous(logits)?.apply_op1(goal)?);
         }

@@ -115,13 +115,18 @@ impl Dropout {
 
     /// Draws `count` bits from the generator's words from `start` on: 1 where kept.
     fn draw(&self, random: &mut ChaCha8Rng, start: u128, count: usize, writer: &mut Writer<'_>) {
-        let threshold = (self.probability * 4_294_967_296.0).round() as u64;
+        let threshold = self.threshold();
         random.set_word_pos(start);
         for place in writer.count..writer.count + count {
             let kept = u64::from(random.next_u32()) >= threshold;
             writer.words[place / BITS] |= u32::from(kept) << (place % BITS);
         }
         writer.count += count;
+    }
+
+    /// Below this a 32-bit draw drops.
+    pub(crate) fn threshold(&self) -> u64 {
+        (self.probability * 4_294_967_296.0).round() as u64
     }
 
     /// What kept elements are multiplied by.

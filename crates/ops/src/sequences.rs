@@ -10,8 +10,8 @@ use crate::error::{OpsError, Result};
 /// sequences are: dropout masks are keyed by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequences {
-    starts: Arc<[usize]>,  // [sequences + 1]
-    positions: Arc<[u32]>, // [tokens]
+    pub(crate) starts: Arc<[usize]>,  // [sequences + 1]
+    pub(crate) positions: Arc<[u32]>, // [tokens]
 }
 
 impl Sequences {

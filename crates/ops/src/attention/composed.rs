@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::AttentionPlan;
 use crate::error::Result;
 use crate::mask::keep;
+use crate::real::contiguous;
 use crate::sequences::Sequences;
 use crate::softmax::masked_softmax_composed;
 
@@ -20,7 +21,7 @@ pub(crate) fn attention_composed(
     let heads = |x: &Tensor, sequences: &Sequences| -> Result<Tensor> {
         let (rows, longest) = (sequences.count(), longest(sequences));
         let places = Tensor::new(padded_places(sequences), x.device())?;
-        let padded = x.index_select(&places, 0)?;
+        let padded = contiguous(x)?.index_select(&places, 0)?;
         let shape = (rows, longest, plan.heads, plan.width);
         Ok(padded.reshape(shape)?.transpose(1, 2)?.contiguous()?)
     }; // [rows, heads, longest, width]

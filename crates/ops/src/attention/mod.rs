@@ -112,6 +112,10 @@ pub fn attention(
     plan: &AttentionPlan,
 ) -> Result<Tensor> {
     check(query, key, value, plan)?;
+    #[cfg(feature = "cuda")]
+    if crate::cuda::takes(&[query, key, value]) {
+        return Ok(crate::cuda::attention(query, key, value, plan)?);
+    }
     if !are_native(&[query, key, value]) {
         return attention_composed(query, key, value, plan);
     }

@@ -89,7 +89,7 @@ pub struct StateDropouts {
 impl EncoderLayer {
     /// The new states of those who read, `[queries, hidden]`, from `x` `[tokens, hidden]`.
     ///
-    /// In f32 and f64 on the CPU, with parameters that are variables or do not learn, this is one
+    /// In f32 and f64 on the CPU and in f32 on CUDA, with parameters that are variables or do not learn, this is one
     /// operation; elsewhere, and where a weight is itself computed (as with LoRA), it is made of the
     /// other operations of this crate, which keep more in the graph.
     ///
@@ -110,7 +110,16 @@ impl EncoderLayer {
             tensor.is_contiguous() && (tensor.is_variable() || !tensor.track_op())
         };
         let parameters = self.parameters();
-        if !parameters.iter().all(plain) || !are_native(&[&[x], &parameters[..]].concat()) {
+        let operands = [&[x], &parameters[..]].concat();
+        // One that learns stands in the graph for all, so that the layer is in it where its input
+        // does not; which one is of no account, since each gets its gradient by itself.
+        let learning = parameters.iter().find(|tensor| tensor.track_op());
+        let learning = learning.copied().unwrap_or(&self.inner.weight);
+        #[cfg(feature = "cuda")]
+        if parameters.iter().all(plain) && crate::cuda::takes(&operands) {
+            return Ok(crate::cuda::layer(self, x, learning, plan, dropouts)?);
+        }
+        if !parameters.iter().all(plain) || !are_native(&operands) {
             return self.in_parts(x, plan, dropouts);
         }
         let tracked = x.track_op() || parameters.iter().any(|tensor| tensor.track_op());
@@ -129,10 +138,6 @@ impl EncoderLayer {
             keeps: tracked && is_recording(),
             saved: Mutex::new(None),
         };
-        // One that learns stands in the graph for all, so that the layer is in it where its input
-        // does not; which one is of no account, since each gets its gradient by itself.
-        let learning = parameters.iter().find(|tensor| tensor.track_op());
-        let learning = learning.copied().unwrap_or(&self.inner.weight);
         Ok(applied2(&contiguous(x)?, learning, op)?)
     }
 
