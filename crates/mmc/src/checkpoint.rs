@@ -10,7 +10,7 @@ use mmc_data::Arm;
 use mmc_models::{Classifier, FreshHead, LoadRequest, Loaded, load, preset};
 use mmc_preprocess::{Padding, Processor};
 use mmc_run::{Pad, RunFolder};
-use mmc_train::{PredictOptions, cut_texts_warning};
+use mmc_train::{ComputeDevice, PredictOptions, cut_texts_warning};
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -27,6 +27,7 @@ pub(crate) struct Checkpoint {
     padding: Padding,
     /// Rows of a forward pass: sums in f32 depend on it.
     pub(crate) rows: Option<usize>,
+    device: Device,
 }
 
 /// What a checkpoint is opened for.
@@ -95,7 +96,9 @@ impl Checkpoint {
         folder: &Path,
         max_length: Option<usize>,
         wanted: For,
+        device: ComputeDevice,
     ) -> Result<Self, Failure> {
+        let device = device.open()?;
         if !folder.is_dir() {
             return Err(Failure::work(format!(
                 "{}: no such folder; give a trained checkpoint, such as RUN_DIR/checkpoint",
@@ -110,8 +113,8 @@ impl Checkpoint {
             )));
         }
         let loaded = match wanted {
-            For::Classes => load_as(folder, &[])?,
-            For::Vectors => load_without_head(folder)?,
+            For::Classes => load_as(folder, &[], &device)?,
+            For::Vectors => load_without_head(folder, &device)?,
         };
         let recorded = Recorded::read(folder)?;
         recorded.check_classes(folder)?;
@@ -142,6 +145,7 @@ impl Checkpoint {
             labels: loaded.labels,
             padding,
             rows: recorded.shard_rows.filter(|rows| *rows > 0),
+            device,
         })
     }
 
@@ -155,7 +159,7 @@ impl Checkpoint {
         if self.labels == labels {
             return Ok(self);
         }
-        let loaded = load_as(&self.folder, labels)?;
+        let loaded = load_as(&self.folder, labels, &self.device)?;
         Ok(Self { model: loaded.model, labels: loaded.labels, ..self })
     }
 
@@ -174,13 +178,13 @@ impl Checkpoint {
     }
 }
 
-fn load_as(folder: &Path, labels: &[String]) -> Result<Loaded, Failure> {
-    load_with(folder, labels, FreshHead::Refused)
+fn load_as(folder: &Path, labels: &[String], device: &Device) -> Result<Loaded, Failure> {
+    load_with(folder, labels, FreshHead::Refused, device)
 }
 
 /// A model of which all is there that its vectors rest on; its head may be any.
-fn load_without_head(folder: &Path) -> Result<Loaded, Failure> {
-    let loaded = load_with(folder, &[], FreshHead::Allowed { seed: 0 })?;
+fn load_without_head(folder: &Path, device: &Device) -> Result<Loaded, Failure> {
+    let loaded = load_with(folder, &[], FreshHead::Allowed { seed: 0 }, device)?;
     // Heads are named `classifier.…` in every architecture.
     match loaded.report.fresh.iter().find(|name| !name.starts_with("classifier.")) {
         None => Ok(loaded),
@@ -192,7 +196,12 @@ fn load_without_head(folder: &Path) -> Result<Loaded, Failure> {
     }
 }
 
-fn load_with(folder: &Path, labels: &[String], fresh_head: FreshHead) -> Result<Loaded, Failure> {
+fn load_with(
+    folder: &Path,
+    labels: &[String],
+    fresh_head: FreshHead,
+    device: &Device,
+) -> Result<Loaded, Failure> {
     Ok(load(&LoadRequest {
         folder,
         labels,
@@ -200,6 +209,6 @@ fn load_with(folder: &Path, labels: &[String], fresh_head: FreshHead) -> Result<
         head: None,
         fresh_head,
         dropout: None,
-        device: &Device::Cpu,
+        device,
     })?)
 }

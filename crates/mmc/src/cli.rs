@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use mmc_data::DATASETS;
+use mmc_train::ComputeDevice;
 
 pub(crate) use columns::ColumnFlags;
 use examples::{
@@ -19,6 +20,8 @@ use examples::{
     AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC, AFTER_PLAN, AFTER_PREDICT, AFTER_REPORT, AFTER_TRAIN,
 };
 pub(crate) use settings::SettingFlags;
+
+use crate::failure::Failure;
 
 /// Does the picture help? Train, evaluate and compare text-only and image+text classifiers
 #[derive(Parser, Debug)]
@@ -83,19 +86,32 @@ pub(crate) struct TrainArgs {
     /// The settings, one flag each.
     #[command(flatten)]
     pub(crate) settings: SettingFlags,
-    /// What computes; today the CPU alone, with as many threads as RAYON_NUM_THREADS says
-    #[arg(long, value_name = "cpu", help_heading = "Running", value_parser = devices)]
-    pub(crate) devices: Option<Devices>,
+    /// What computes.
+    #[command(flatten)]
+    pub(crate) devices: DeviceFlags,
 }
 
-/// What computes: the CPU, so there is nothing to hold.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Devices;
+/// What computes, as it is explained: a build says what it can.
+const DEVICES_HELP: &str = if cfg!(feature = "cuda") {
+    "What computes: `cpu`, with as many threads as RAYON_NUM_THREADS says, or one CUDA device, \
+     `cuda:N` [default: cuda:0]"
+} else {
+    "What computes; in this build the CPU alone, with as many threads as RAYON_NUM_THREADS says"
+};
 
-fn devices(word: &str) -> Result<Devices, String> {
-    match word {
-        "cpu" => Ok(Devices),
-        _ => Err("mmc computes on one CPU today; `--devices cpu` is all that works".to_owned()),
+/// `--devices`.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct DeviceFlags {
+    /// Explained by the build.
+    #[arg(long = "devices", value_name = if cfg!(feature = "cuda") { "cpu|cuda:N" } else { "cpu" })]
+    #[arg(help_heading = "Running", help = DEVICES_HELP)]
+    devices: Option<ComputeDevice>,
+}
+
+impl DeviceFlags {
+    /// The device that was asked for, or the usual one of this build.
+    pub(crate) fn device(self) -> Result<ComputeDevice, Failure> {
+        Ok(self.devices.map_or_else(ComputeDevice::usual, Ok)?)
     }
 }
 
@@ -130,6 +146,9 @@ pub(crate) struct EvaluateArgs {
     /// Print one JSON object and nothing else
     #[arg(long)]
     pub(crate) json: bool,
+    /// What computes.
+    #[command(flatten)]
+    pub(crate) devices: DeviceFlags,
 }
 
 /// What `predict` and `embed` read: a checkpoint and rows.
@@ -147,6 +166,9 @@ pub(crate) struct InputArgs {
     /// Cut texts to N tokens, specials included [default: as trained]
     #[arg(long, value_name = "N")]
     pub(crate) max_length: Option<usize>,
+    /// What computes.
+    #[command(flatten)]
+    pub(crate) devices: DeviceFlags,
 }
 
 /// `mmc predict`.

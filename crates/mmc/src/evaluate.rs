@@ -59,7 +59,7 @@ fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure
     };
     let dataset = dataset(name)?;
     let split_name = dataset.split_name(split)?;
-    let checkpoint = Checkpoint::open(folder, None, For::Classes)?;
+    let checkpoint = Checkpoint::open(folder, None, For::Classes, typed.devices.device()?)?;
     let options = ReadOptions {
         arm: checkpoint.arm(),
         // A table's classes are what the model was trained on; other sets know their own.

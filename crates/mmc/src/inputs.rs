@@ -26,7 +26,8 @@ impl Inputs {
     /// Opens the checkpoint and checks the rows. Pictures are looked for and not opened.
     pub(crate) fn read(typed: &InputArgs, wanted: For) -> Result<Self, Failure> {
         let image_root = typed.image_root.clone().unwrap_or_else(|| folder_of(&typed.input));
-        let checkpoint = Checkpoint::open(&typed.checkpoint, typed.max_length, wanted)?;
+        let device = typed.devices.device()?;
+        let checkpoint = Checkpoint::open(&typed.checkpoint, typed.max_length, wanted, device)?;
         let arm = checkpoint.arm();
         let rows = mmc_data::Inputs::open(&typed.input, &image_root, arm)?;
         if let (true, Some(id)) = (arm.uses_image(), rows.first_without_picture()) {

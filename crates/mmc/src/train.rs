@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mmc_run::{PartialSettings, RunError, RunFolder};
-use mmc_train::{Finished, Outcome, Plan, resolve, train};
+use mmc_run::{PartialSettings, RunConfig, RunError, RunFolder};
+use mmc_train::{ComputeDevice, Finished, Outcome, Plan, resolve_on, train};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -25,9 +25,11 @@ pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
     };
     // All that can be wrong with what was typed or with the data is found before the folder is
     // touched.
-    let plan = resolve(config, typed.settings.into_settings())?;
+    let device = typed.devices.device()?;
+    let config = if typed.resume { with_shards_of(&typed.out, config) } else { config };
+    let plan = resolve_on(device.open()?, config, typed.settings.into_settings())?;
     let folder = open(&typed.out, typed.resume)?;
-    announce(&plan, &typed.out);
+    announce(&plan, &typed.out, device);
     let interrupt = interrupt()?;
     let mut teller = Teller::default();
     let outcome = train(&plan, &folder, &interrupt, &mut |news| teller.tell(&news))?;
@@ -65,7 +67,7 @@ fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// What is about to run, before the first step.
-fn announce(plan: &Plan, out: &Path) {
+fn announce(plan: &Plan, out: &Path, device: ComputeDevice) {
     let mut notes = plan.notes.clone();
     notes.dedup(); // what holds for every split is said once
     for note in notes {
@@ -73,7 +75,7 @@ fn announce(plan: &Plan, out: &Path) {
     }
     let settings = &plan.settings;
     tracing::info!(
-        "{}: {} ({} arm, checkpoint {}) on {} rows of {}, {} steps of {} rows, on the CPU",
+        "{}: {} ({} arm, checkpoint {}) on {} rows of {}, {} steps of {} rows, on {}",
         out.display(),
         settings.model,
         settings.arm,
@@ -82,7 +84,21 @@ fn announce(plan: &Plan, out: &Path) {
         plan.train.path.display(),
         plan.steps().steps(),
         settings.items_per_step(),
+        match device {
+            ComputeDevice::Cpu => "the CPU".to_owned(),
+            ComputeDevice::Cuda(_) => device.to_string(),
+        },
     );
+}
+
+/// The shards of the run that is gone on with, where the configuration says nothing of them: what
+/// is usual differs between devices, and a run may go on on another.
+fn with_shards_of(out: &Path, config: PartialSettings) -> PartialSettings {
+    let run = RunFolder::open(out).and_then(|run| run.config());
+    let Ok(RunConfig { settings, .. }) = run else { return config };
+    let usual = [8, settings.items_per_step()].contains(&settings.shard_rows);
+    let shard_rows = config.shard_rows.or(usual.then_some(settings.shard_rows));
+    PartialSettings { shard_rows, ..config }
 }
 
 /// What the run found: the selection metric on each split, and where everything lies.

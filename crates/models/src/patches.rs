@@ -195,7 +195,8 @@ impl PatchEmbeddings {
         grid: &PatchGrid,
     ) -> Result<Tensor, ModelError> {
         let hidden = self.bias.dim(0)?;
-        let pixels = grid.cut(&image.pixel_values, self.patch)?; // [patches, 3 · patch²]
+        let pixels = image.pixel_values.to_device(self.weight.device())?;
+        let pixels = grid.cut(&pixels, self.patch)?; // [patches, 3 · patch²]
         let weight = self.weight.reshape((hidden, 3 * self.patch * self.patch))?;
         let patches = linear(&pixels, &weight, Some(&self.bias))?;
         let class_token = self.class_token.squeeze(0)?; // [1, hidden]

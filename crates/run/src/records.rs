@@ -52,6 +52,9 @@ pub struct Cost {
     pub samples_per_second: f64,
     /// The process's high-water mark of resident memory.
     pub peak_memory_bytes: u64,
+    /// The most bytes that tensors took at one time on the CUDA device; absent where none computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_device_memory_bytes: Option<u64>,
     /// Numbers in the model.
     pub parameters: u64,
     /// Numbers that the optimiser changes.
@@ -81,6 +84,7 @@ mod tests {
             seconds_per_step: 0.1,
             samples_per_second: 160.0,
             peak_memory_bytes: 1,
+            peak_device_memory_bytes: None,
             parameters: 2,
             trainable_parameters: 2,
             flops_per_sample: 1e6,
@@ -107,5 +111,9 @@ mod tests {
         );
         assert!(value["energy_joules"].is_null());
         assert_eq!(serde_json::from_value::<Cost>(value).unwrap(), cost);
+        let on_cuda = Cost { peak_device_memory_bytes: Some(7), ..cost };
+        let value = serde_json::to_value(&on_cuda).unwrap();
+        assert_eq!(value["peak_device_memory_bytes"], 7);
+        assert_eq!(serde_json::from_value::<Cost>(value).unwrap(), on_cuda);
     }
 }

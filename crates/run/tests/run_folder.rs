@@ -221,6 +221,7 @@ fn a_run_is_complete_when_its_cost_is_written() {
         seconds_per_step: 0.5,
         samples_per_second: 32.0,
         peak_memory_bytes: 1 << 30,
+        peak_device_memory_bytes: None,
         parameters: 10,
         trainable_parameters: 10,
         flops_per_sample: 20.0,

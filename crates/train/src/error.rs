@@ -139,11 +139,13 @@ pub enum TrainError {
         /// How many classes there are.
         classes: usize,
     },
-    /// A device on which this part does not work.
-    #[error("training on `{device}` is not in place; use `--devices cpu`")]
+    /// A device that cannot compute the run.
+    #[error("`{device}`: {problem}")]
     Device {
-        /// The device.
+        /// The device, as it was typed.
         device: String,
+        /// What is wrong and what to do.
+        problem: String,
     },
 }
 
@@ -157,6 +159,7 @@ impl TrainError {
         matches!(
             self,
             Self::Setting { .. }
+                | Self::Device { .. }
                 | Self::Differs { .. }
                 | Self::Data(DataError::Unknown { .. } | DataError::Setting(_))
                 | Self::Preprocess(PreprocessError::Arm { .. })
@@ -237,6 +240,6 @@ mod tests {
     fn differences_are_usage_errors() {
         let differs = TrainError::Differs { path: "run".into(), differences: vec!["a".to_owned()] };
         assert!(differs.is_usage());
-        assert!(!TrainError::Device { device: "x".to_owned() }.is_usage());
+        assert!(!TrainError::NoItems { ids: Vec::new() }.is_usage());
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::Device;
 use mmc_data::Split;
 use mmc_metrics::Evaluation;
 use mmc_models::{Classifier, FreshHead, LoadRequest};
@@ -13,7 +12,9 @@ use mmc_run::{Cost, Keep, RunFolder};
 
 use crate::predict::loader_options;
 use crate::resume::Counters;
-use crate::{Finished, Plan, Progress, TrainError, cost, cut_texts_warning, predict, score};
+use crate::{
+    Finished, Plan, Progress, TrainError, cost, cut_texts_warning, device, predict, score,
+};
 
 /// Training items whose lengths stand for all of them when operations are counted.
 const MEASURED_ITEMS: usize = 256;
@@ -37,7 +38,7 @@ pub(crate) fn finish(
         head: Some(&plan.settings.head),
         fresh_head: FreshHead::Refused,
         dropout: None,
-        device: &Device::Cpu,
+        device: &plan.device,
     })?;
     let model = loaded.model.as_ref();
     let mut scores = BTreeMap::new();
@@ -123,6 +124,9 @@ fn cost_of(
         seconds_per_step: pace.seconds_per_step,
         samples_per_second: pace.samples_per_second,
         peak_memory_bytes: counters.peak_memory_bytes.max(cost::peak_memory_bytes()),
+        peak_device_memory_bytes: counters
+            .peak_device_memory_bytes
+            .max(device::peak_device_memory_bytes(&plan.device)),
         parameters,
         trainable_parameters: 0, // known to the caller
         flops_per_sample,

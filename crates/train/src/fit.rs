@@ -22,8 +22,8 @@ use crate::resume::{Best, Counters};
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
 use crate::{
-    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, finish, place, predict, resume,
-    score, start,
+    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, device, finish, place, predict,
+    resume, score, start,
 };
 
 /// Trains what `plan` says in `folder`, or goes on where an earlier sitting ended, and writes
@@ -362,9 +362,11 @@ impl<'a> Run<'a> {
     /// The counters with the time and memory of this sitting.
     fn counters_now(&self) -> Counters {
         let memory = cost::peak_memory_bytes();
+        let device_memory = device::peak_device_memory_bytes(&self.plan.device);
         Counters {
             seconds: self.counters.seconds + self.started.elapsed().as_secs_f64(),
             peak_memory_bytes: self.counters.peak_memory_bytes.max(memory),
+            peak_device_memory_bytes: self.counters.peak_device_memory_bytes.max(device_memory),
             ..self.counters.clone()
         }
     }

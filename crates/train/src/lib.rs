@@ -37,6 +37,7 @@
 //! `mmc-models`), scores (`mmc-metrics`), the run's files (`mmc-run`), printing.
 
 mod cost;
+mod device;
 mod error;
 mod feed;
 mod finish;
@@ -57,11 +58,12 @@ mod step;
 mod variant;
 
 pub use cost::peak_memory_bytes;
+pub use device::ComputeDevice;
 pub use error::TrainError;
 pub use fit::train;
-pub use optimizer::{AdamW, AdamWSettings, sum_of_squares};
+pub use optimizer::{AdamW, AdamWSettings, sum_of_squares, sums_of_squares};
 pub use plan::{Cut, StepPlan};
 pub use predict::{Embeddings, PredictOptions, Predicted, cut_texts_warning, embed, predict};
 pub use progress::{Finished, Outcome, Progress};
 pub use schedule::Schedule;
-pub use settings::{Plan, resolve};
+pub use settings::{Plan, resolve, resolve_on};

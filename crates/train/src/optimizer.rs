@@ -89,7 +89,7 @@ impl AdamW {
     /// layer-wise decay that of parameters below it is less.
     ///
     /// # Errors
-    /// Where a tensor lies on a device other than the CPU or its shape does not fit.
+    /// Where a tensor lies on a device that is neither the CPU nor CUDA, or its shape does not fit.
     pub fn step(
         &mut self,
         parameters: &[&Parameter],
@@ -118,6 +118,11 @@ impl AdamW {
             new_second: (1.0 - beta2) as f32,
             is_first: self.step == 1,
         };
+        #[cfg(feature = "cuda")]
+        if parameters.first().is_some_and(|parameter| parameter.var.device().is_cuda()) {
+            let updates: Vec<Update> = parameters.iter().map(|&it| update(it)).collect();
+            return step_on_cuda((parameters, gradients, &self.moments), &average, &updates);
+        }
         for ((parameter, gradient), moments) in parameters.iter().zip(gradients).zip(&self.moments)
         {
             let (tensor, update) = (parameter.var.as_tensor(), update(parameter));
@@ -137,6 +142,34 @@ impl AdamW {
         }
         Ok(())
     }
+}
+
+/// The same step by one kernel for all parameters.
+#[cfg(feature = "cuda")]
+fn step_on_cuda(
+    (parameters, gradients, moments): (&[&Parameter], &[Tensor], &[Tensor]),
+    average: &Average,
+    updates: &[Update],
+) -> Result<(), TrainError> {
+    use mmc_ops::cuda::{AdamWParameter, AdamWStep};
+    let Some(Update { root, epsilon, .. }) = updates.first() else { return Ok(()) };
+    let one = |at: usize| AdamWParameter {
+        values: parameters[at].var.as_tensor(),
+        moments: &moments[at],
+        gradient: &gradients[at],
+        keep: updates[at].keep,
+        step_size: updates[at].step_size,
+    };
+    let all: Vec<AdamWParameter<'_>> = (0..parameters.len()).map(one).collect();
+    let step = AdamWStep {
+        scale: average.scale,
+        new_first: average.new_first,
+        keep_second: average.keep_second,
+        new_second: average.new_second,
+        root: *root,
+        epsilon: *epsilon,
+    };
+    Ok(mmc_ops::cuda::adamw(&all, step)?)
 }
 
 /// One pass over a parameter, its moments and its gradient: the step is bound by memory.
@@ -160,6 +193,18 @@ fn take_step(
             average.chunk(first, second, gradient);
             update.chunk(values, first, second);
         });
+}
+
+/// [`sum_of_squares`] of each tensor; on CUDA without waiting for the device in between.
+///
+/// # Errors
+/// As [`sum_of_squares`], but tensors may lie on one CUDA device.
+pub fn sums_of_squares(tensors: &[Tensor]) -> Result<Vec<f64>, TrainError> {
+    #[cfg(feature = "cuda")]
+    if tensors.first().is_some_and(|tensor| tensor.device().is_cuda()) {
+        return Ok(mmc_ops::cuda::sums_of_squares(tensors)?);
+    }
+    tensors.iter().map(sum_of_squares).collect()
 }
 
 /// The sum of the squares of all elements of a contiguous f32 tensor on the CPU, in f64: chunks of
@@ -186,7 +231,10 @@ fn with_elements<R>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> R) -> Result<R
         (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => {
             Ok(work(&values[start..end]))
         }
-        _ => Err(TrainError::Device { device: format!("{:?}", tensor.device().location()) }),
+        _ => Err(TrainError::Device {
+            device: format!("{:?}", tensor.device().location()),
+            problem: "its tensors cannot be read in place".to_owned(),
+        }),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use mmc_data::{Sample, Split};
 use mmc_models::{Classifier, Pass};
 use mmc_ops::without_gradient;
@@ -128,7 +128,7 @@ impl Represented {
         let Some(pooled) = self.pooled.as_ref().filter(|_| !places.is_empty()) else {
             return Ok(None);
         };
-        let pooled = pooled.index_select(&Tensor::new(places.as_slice(), &Device::Cpu)?, 0)?;
+        let pooled = pooled.index_select(&Tensor::new(places.as_slice(), pooled.device())?, 0)?;
         let cut_texts = items.iter().filter(|&&item| self.is_cut[item]).count();
         let batch = labels(items.iter().map(|&item| &self.split.samples[item]))?;
         Ok(Some(Shard { first_row, batch, pooled: Some(pooled), cut_texts }))

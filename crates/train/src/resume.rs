@@ -30,6 +30,9 @@ pub(crate) struct Counters {
     pub(crate) seconds: f64,
     /// The largest resident memory of any sitting.
     pub(crate) peak_memory_bytes: u64,
+    /// The most memory that tensors took on a CUDA device, of any sitting on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peak_device_memory_bytes: Option<u64>,
     /// Texts of the first epoch that were cut, so far.
     #[serde(default)]
     pub(crate) cut_texts: usize,
@@ -180,12 +183,12 @@ impl State {
         let mut moments = Vec::new();
         for parameter in parameters {
             if let Some(value) = self.parameters.remove(&parameter.name) {
-                parameter.var.set(&value)?;
+                parameter.var.set(&value.to_device(parameter.var.device())?)?;
             }
             if parameter.active
                 && let Some(moment) = self.moments.remove(&parameter.name)
             {
-                moments.push(moment);
+                moments.push(moment.to_device(parameter.var.device())?);
             }
         }
         Ok(moments)

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use candle_core::Device;
 use mmc_data::{Arm, Dataset, ReadOptions, Split, Target};
 use mmc_metrics::Metric;
 use mmc_models::{CheckpointSource, Preset};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// The language of the training texts, where that of the weights is known.
     pub(crate) language: Option<LanguageRecord>,
+    /// What computes it.
+    pub(crate) device: Device,
     /// Index of the positive class of two.
     pub(crate) positive: usize,
     /// The metric by which the best epoch is chosen.
@@ -53,8 +56,22 @@ pub struct Plan {
 /// that the model does not have, a setting that does not fit the data. Other errors: data or
 /// weights that are absent or wrong.
 pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, TrainError> {
+    resolve_on(Device::Cpu, config, flags)
+}
+
+/// [`resolve`] for another device than the CPU. On CUDA a shard is a step's rows, unless its rows
+/// are asked for: a device is not filled by a few.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_on(
+    device: Device,
+    config: PartialSettings,
+    flags: PartialSettings,
+) -> Result<Plan, TrainError> {
     let asked = config.merge(flags);
     let epochs_asked = asked.epochs.is_some();
+    let whole_shards = device.is_cuda() && asked.shard_rows.is_none();
     let preset = mmc_models::preset(named(asked.model.as_deref(), "model")?)?;
     let dataset = mmc_data::dataset(named(asked.dataset.as_deref(), "dataset")?)?;
     let root = dataset.root(asked.data_root.as_deref().map(Path::new));
@@ -74,7 +91,10 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
         }),
         ..PartialSettings::default()
     };
-    let settings = preset_defaults(preset).merge(has).merge(asked).merge(known).resolve()?;
+    let mut settings = preset_defaults(preset).merge(has).merge(asked).merge(known).resolve()?;
+    if whole_shards {
+        settings.shard_rows = settings.items_per_step();
+    }
     check_arm(preset, settings.arm)?;
     check_head(preset, &settings.head)?;
     let metric = mmc_metrics::metric(dataset.primary_metric)?;
@@ -104,6 +124,7 @@ pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, 
         test,
         notes,
         language,
+        device,
         positive,
         metric,
     };

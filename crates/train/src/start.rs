@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::Device;
 use mmc_models::{
     CheckpointSource, Classifier, CreateRequest, FreshHead, LoadRequest, Loaded, Parameter, Trained,
 };
@@ -179,7 +178,7 @@ fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
         head: Some(&plan.settings.head),
         fresh_head: FreshHead::Allowed { seed: plan.settings.seed },
         dropout: plan.settings.dropout,
-        device: &Device::Cpu,
+        device: &plan.device,
     };
     Ok(mmc_models::load_to_train(&request, plan.trained())?)
 }

@@ -5,7 +5,7 @@ use mmc_models::{Classifier, Parameter, Pass};
 use mmc_ops::{Gradients, Objective, Targets};
 use mmc_preprocess::Batch;
 
-use crate::optimizer::{AdamW, sum_of_squares};
+use crate::optimizer::{AdamW, sums_of_squares};
 use crate::{Schedule, TrainError};
 
 /// All that a step needs beside its data.
@@ -133,8 +133,7 @@ impl Stepper<'_> {
     /// The norm over all gradients: squares in f64, parameter by parameter.
     fn norm(&self, step: u64, gradients: &[Tensor], ids: &[String]) -> Result<f64, TrainError> {
         let mut squares = 0.0;
-        for (parameter, gradient) in self.parameters.iter().zip(gradients) {
-            let square = sum_of_squares(gradient)?;
+        for (parameter, square) in self.parameters.iter().zip(sums_of_squares(gradients)?) {
             if !square.is_finite() {
                 let (parameter, ids) = (parameter.name.clone(), ids.to_vec());
                 return Err(TrainError::Gradient { step, parameter, ids, saved: None });

@@ -1,7 +1,7 @@
 //! The two towers of CLIP: pre-norm transformers whose last block computes one token alone, the
 //! one that is projected.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use mmc_ops::{Activation, Norms, embedding, linear};
 use mmc_preprocess::{ImageInput, TextInput};
 
@@ -86,9 +86,9 @@ impl TextTower {
             return Err(ModelError::TooLong { tokens: longest, positions });
         }
         let sequences = text.sequences(0)?;
-        let device = self.tokens.device();
-        let states = embedding(&Tensor::new(text.token_ids.as_slice(), device)?, &self.tokens)?;
-        let places = Tensor::new(sequences.positions(), device)?;
+        let ids = Tensor::new(text.token_ids.as_slice(), &Device::Cpu)?;
+        let states = embedding(&ids, &self.tokens)?;
+        let places = Tensor::new(sequences.positions(), &Device::Cpu)?;
         let states = (states + embedding(&places, &self.positions)?)?; // [tokens, hidden]
         let context = Context { sequences: &sequences, causal: true, pass };
         let state = self.encoder.tokens(states, &self.ends(&text), &context)?; // [batch, hidden]
@@ -167,7 +167,8 @@ impl VisionTower {
     /// The class token and the patches, with their positions: `[tokens, hidden]`.
     fn embed(&self, image: &ImageInput, grid: &PatchGrid) -> Result<Tensor, ModelError> {
         let hidden = self.class_token.dim(0)?;
-        let pixels = grid.cut(&image.pixel_values, self.patch)?; // [patches, 3 · patch²]
+        let pixels = image.pixel_values.to_device(self.patches.device())?;
+        let pixels = grid.cut(&pixels, self.patch)?; // [patches, 3 · patch²]
         let weight = self.patches.reshape((hidden, 3 * self.patch * self.patch))?;
         let patches = linear(&pixels, &weight, None)?;
         let class_token = self.class_token.unsqueeze(0)?; // [1, hidden]

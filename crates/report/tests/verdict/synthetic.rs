@@ -233,6 +233,7 @@ fn cost(arm: Arm, seed: u64) -> Cost {
         seconds_per_step: 0.01 * f64::from(size),
         samples_per_second: 1000.0,
         peak_memory_bytes: u64::from(size) << 26,
+        peak_device_memory_bytes: None,
         parameters: 30_000 * u64::from(size),
         trainable_parameters: 30_000 * u64::from(size),
         flops_per_sample: 1e6 * f64::from(size),

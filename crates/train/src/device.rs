@@ -1,0 +1,175 @@
+//! What computes: the CPU, or a CUDA device.
+
+use std::fmt;
+use std::str::FromStr;
+
+use candle_core::{Device, DeviceLocation};
+
+use crate::TrainError;
+
+/// What computes a run, as it is typed: `cpu`, `cuda:0`, `cuda:1`, …
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ComputeDevice {
+    /// The CPU, with as many threads as rayon has.
+    #[default]
+    Cpu,
+    /// The CUDA device of this number.
+    Cuda(usize),
+}
+
+impl fmt::Display for ComputeDevice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Cuda(index) => write!(formatter, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for ComputeDevice {
+    type Err = TrainError;
+
+    fn from_str(text: &str) -> Result<Self, TrainError> {
+        if text == "cpu" {
+            return Ok(Self::Cpu);
+        }
+        if let Some(Ok(index)) = text.strip_prefix("cuda:").map(str::parse) {
+            return Ok(Self::Cuda(index));
+        }
+        let problem = if text.contains(',') {
+            "a run is computed by one device today; name one, such as `cpu` or `cuda:0`"
+        } else {
+            "expected `cpu` or `cuda:N`, such as `cuda:0`"
+        };
+        Err(device_error(text, problem))
+    }
+}
+
+impl ComputeDevice {
+    /// The device of a run that names none: the first CUDA device of a build for CUDA, else the
+    /// CPU.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`] where a build for CUDA finds no device.
+    pub fn usual() -> Result<Self, TrainError> {
+        if cfg!(feature = "cuda") {
+            return match count()? {
+                0 => Err(device_error(
+                    "cuda:0",
+                    "this build is for CUDA, and the machine has no CUDA device; use `--devices \
+                     cpu`",
+                )),
+                _ => Ok(Self::Cuda(0)),
+            };
+        }
+        Ok(Self::Cpu)
+    }
+
+    /// Makes the device ready.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`] for a CUDA device in a build without CUDA, one that is not there, or
+    /// one that the driver refuses.
+    pub fn open(self) -> Result<Device, TrainError> {
+        let Self::Cuda(index) = self else { return Ok(Device::Cpu) };
+        let count = count()?;
+        if index >= count {
+            let problem = match count {
+                0 => "this machine has no CUDA device; use `--devices cpu`".to_owned(),
+                1 => "this machine has one CUDA device, `cuda:0`".to_owned(),
+                _ => format!(
+                    "this machine has {count} CUDA devices, `cuda:0` to `cuda:{}`",
+                    count - 1
+                ),
+            };
+            return Err(device_error(&self.to_string(), problem));
+        }
+        open(index)
+    }
+}
+
+impl ComputeDevice {
+    /// The most bytes that tensors took at one time on a CUDA device, over the life of this
+    /// process; `None` for the CPU.
+    #[must_use]
+    pub fn memory_bytes(self) -> Option<u64> {
+        match self {
+            Self::Cpu => None,
+            Self::Cuda(index) => peak_of(index),
+        }
+    }
+}
+
+fn device_error(device: &str, problem: impl Into<String>) -> TrainError {
+    TrainError::Device { device: device.to_owned(), problem: problem.into() }
+}
+
+#[cfg(not(feature = "cuda"))]
+const NOT_BUILT: &str = "this build is for the CPU alone; build it with `cargo build --release -p mmc \
+                         --features cuda` (docs/cuda.md), or use `--devices cpu`";
+
+#[cfg(not(feature = "cuda"))]
+fn count() -> Result<usize, TrainError> {
+    Err(device_error("cuda", NOT_BUILT))
+}
+
+#[cfg(feature = "cuda")]
+fn count() -> Result<usize, TrainError> {
+    mmc_ops::cuda::count().map_err(|error| device_error("cuda", error.to_string()))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open(_index: usize) -> Result<Device, TrainError> {
+    Err(device_error("cuda", NOT_BUILT))
+}
+
+#[cfg(feature = "cuda")]
+fn open(index: usize) -> Result<Device, TrainError> {
+    let refused =
+        |error: candle_core::Error| device_error(&format!("cuda:{index}"), error.to_string());
+    mmc_ops::cuda::open(index).map_err(refused)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn peak_of(_index: usize) -> Option<u64> {
+    None
+}
+
+#[cfg(feature = "cuda")]
+fn peak_of(index: usize) -> Option<u64> {
+    mmc_ops::cuda::memory(index).ok().map(|memory| memory.peak_used_bytes)
+}
+
+/// [`ComputeDevice::memory_bytes`] of a device that is open.
+pub(crate) fn peak_device_memory_bytes(device: &Device) -> Option<u64> {
+    match device.location() {
+        DeviceLocation::Cuda { gpu_id } => ComputeDevice::Cuda(gpu_id).memory_bytes(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named_as_they_are_typed() {
+        for device in [ComputeDevice::Cpu, ComputeDevice::Cuda(0), ComputeDevice::Cuda(13)] {
+            assert_eq!(device.to_string().parse::<ComputeDevice>().unwrap(), device);
+        }
+        for wrong in ["gpu", "cuda", "cuda:", "cuda:x", "cpu:0", ""] {
+            let error = wrong.parse::<ComputeDevice>().unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("`cuda:0`"), "{error}");
+        }
+        let error = "cuda:0,cuda:1".parse::<ComputeDevice>().unwrap_err();
+        assert!(error.to_string().contains("one device"), "{error}");
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_build_without_cuda_says_how_to_get_one() {
+        assert_eq!(ComputeDevice::usual().unwrap(), ComputeDevice::Cpu);
+        let error = ComputeDevice::Cuda(0).open().unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains("--features cuda"), "{error}");
+    }
+}
