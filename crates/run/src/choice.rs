@@ -117,6 +117,84 @@ choice! {
     }
 }
 
+choice! {
+    /// The type of matrix products in training; all else is f32.
+    Precision ("precision") {
+        /// 32 bits.
+        #[default]
+        F32 = "f32",
+        /// bfloat16.
+        Bf16 = "bf16",
+        /// IEEE half.
+        F16 = "f16",
+    }
+}
+
+/// What the loss is multiplied by before the backward pass: a number, or one that a run finds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LossScale {
+    /// Halved where gradients overflow, doubled after many steps without.
+    Dynamic,
+    /// Always this.
+    Fixed(f64),
+}
+
+impl fmt::Display for LossScale {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dynamic => formatter.write_str("dynamic"),
+            Self::Fixed(scale) => write!(formatter, "{scale}"),
+        }
+    }
+}
+
+impl FromStr for LossScale {
+    type Err = RunError;
+
+    fn from_str(word: &str) -> Result<Self, RunError> {
+        match word.parse() {
+            _ if word == "dynamic" => Ok(Self::Dynamic),
+            Ok(scale) => Ok(Self::Fixed(scale)),
+            Err(_) => Err(RunError::unknown("loss scale", word, &["dynamic", "a number"])),
+        }
+    }
+}
+
+impl Serialize for LossScale {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Dynamic => serializer.serialize_str("dynamic"),
+            Self::Fixed(scale) => serializer.serialize_f64(*scale),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LossScale {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrNumber;
+        impl serde::de::Visitor<'_> for WordOrNumber {
+            type Value = LossScale;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`dynamic` or a number")
+            }
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<LossScale, E> {
+                word.parse().map_err(E::custom)
+            }
+            fn visit_f64<E: serde::de::Error>(self, scale: f64) -> Result<LossScale, E> {
+                Ok(LossScale::Fixed(scale))
+            }
+            fn visit_i64<E: serde::de::Error>(self, scale: i64) -> Result<LossScale, E> {
+                Ok(LossScale::Fixed(scale as f64))
+            }
+            fn visit_u64<E: serde::de::Error>(self, scale: u64) -> Result<LossScale, E> {
+                Ok(LossScale::Fixed(scale as f64))
+            }
+        }
+        deserializer.deserialize_any(WordOrNumber)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,7 +211,32 @@ mod tests {
         for word in Freeze::WORDS {
             assert_eq!(word.parse::<Freeze>().unwrap().to_string(), *word);
         }
+        for word in Precision::WORDS {
+            assert_eq!(word.parse::<Precision>().unwrap().to_string(), *word);
+        }
+        assert_eq!(Precision::default(), Precision::F32);
         assert_eq!(ClassWeights::default(), ClassWeights::None);
         assert_eq!(Freeze::default(), Freeze::None);
+    }
+
+    #[test]
+    fn a_loss_scale_is_a_word_or_a_number() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct File {
+            loss_scale: LossScale,
+        }
+        for (text, scale) in [
+            ("loss_scale = \"dynamic\"", LossScale::Dynamic),
+            ("loss_scale = 1024", LossScale::Fixed(1024.0)),
+            ("loss_scale = 0.5", LossScale::Fixed(0.5)),
+        ] {
+            let file: File = toml::from_str(text).unwrap();
+            assert_eq!(file, File { loss_scale: scale });
+            let written = toml::to_string(&file).unwrap();
+            assert_eq!(toml::from_str::<File>(&written).unwrap(), file);
+            assert_eq!(scale.to_string().parse::<LossScale>().unwrap(), scale);
+        }
+        let error = "dinamic".parse::<LossScale>().unwrap_err().to_string();
+        assert!(error.contains("`dynamic`"), "{error}");
     }
 }

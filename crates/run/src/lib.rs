@@ -36,7 +36,7 @@ mod settings;
 mod toml_file;
 
 pub use atomic::write_atomically;
-pub use choice::{ClassWeights, Freeze, Keep, Pad, Schedule};
+pub use choice::{ClassWeights, Freeze, Keep, LossScale, Pad, Precision, Schedule};
 pub use config::{DataRecord, LanguageRecord, RunConfig, SplitRecord};
 pub use error::{ConfigProblem, RunError};
 pub use experiment::{

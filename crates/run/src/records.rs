@@ -22,6 +22,13 @@ pub struct StepRecord {
     pub samples_per_second: f64,
     /// Seconds for which the step waited for its data.
     pub loader_wait_seconds: f64,
+    /// What the loss was multiplied by before the backward pass; absent where it is not scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Steps so far, this one too, whose gradients overflowed and that changed nothing; absent
+    /// where the loss is not scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
 }
 
 /// A line of `eval.jsonl`: one evaluation of one split.

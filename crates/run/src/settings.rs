@@ -8,7 +8,7 @@ use mmc_data::{Arm, OnBadItem};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::choice::{ClassWeights, Freeze, Keep, Pad, Schedule};
+use crate::choice::{ClassWeights, Freeze, Keep, LossScale, Pad, Precision, Schedule};
 use crate::{RunError, toml_file};
 
 /// What changing a setting can do.
@@ -124,6 +124,10 @@ settings! {
     lora_alpha: f64 => Option<f64>, Result;
     /// What the learning rate is multiplied by from one layer to the one below.
     layer_decay: f64 => f64, Result;
+    /// Type of matrix products in training, on CUDA: `bf16` or `f16`; absent: f32.
+    precision: Precision => Option<Precision>, Result;
+    /// What the loss is multiplied by before the backward pass: `dynamic` or a number.
+    loss_scale: LossScale => Option<LossScale>, Result;
     /// Part of the target that is spread over all classes.
     label_smoothing: f64 => f64, Result;
     /// How classes weigh in the loss: `none` or `balanced`.
@@ -222,6 +226,12 @@ impl PartialSettings {
             // A change then counts the same at every rank.
             lora_alpha: self.lora_alpha.or(self.lora_rank.map(|rank| 2.0 * rank.max(1) as f64)),
             layer_decay: self.layer_decay.unwrap_or(1.0),
+            precision: self.precision.filter(|&precision| precision != Precision::F32),
+            // Gradients that are no more than 2⁻²⁴ are 0 in f16.
+            loss_scale: self.loss_scale.or(match self.precision {
+                Some(Precision::F16) => Some(LossScale::Dynamic),
+                _ => None,
+            }),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
             class_weights: self.class_weights.unwrap_or_default(),
             early_stopping: self.early_stopping,

@@ -51,6 +51,8 @@ fn step(step: u64) -> StepRecord {
         grad_norm: (step != 3).then_some(1.0 / 3.0),
         samples_per_second: 100.0,
         loader_wait_seconds: 0.0,
+        loss_scale: None,
+        skipped: None,
     }
 }
 

@@ -95,6 +95,8 @@ mod tests {
             grad_norm: None,
             samples_per_second,
             loader_wait_seconds: 0.0,
+            loss_scale: None,
+            skipped: None,
         };
         // Steps of 16 items in 1, 2 and 16 seconds.
         let pace = Pace::of(&[16.0, 8.0, 1.0].map(record), std::iter::repeat(16));

@@ -90,6 +90,24 @@ pub enum TrainError {
         /// The step of the newest saved state, where there is one.
         saved: Option<u64>,
     },
+    /// The gradient of a step with a scaled loss is no number, and a smaller scale would not help.
+    #[error(
+        "step {step}: the gradient of `{parameter}` is not finite with a loss scale of {scale}, and \
+         the scale cannot fall further; the items are {}; {}; `--precision bf16` has no such limit",
+        listed(ids), way_out(*saved)
+    )]
+    LossScale {
+        /// The step, from 1.
+        step: u64,
+        /// The first parameter concerned.
+        parameter: String,
+        /// The scale.
+        scale: f64,
+        /// The items of the step.
+        ids: Vec<String>,
+        /// The step of the newest saved state, where there is one.
+        saved: Option<u64>,
+    },
     /// A parameter that should learn got no gradient.
     #[error(
         "step {step}: no gradient reached `{parameter}`, though the arm uses it; the items are \
@@ -183,6 +201,9 @@ impl TrainError {
             Self::Loss { step, loss, ids, .. } => Self::Loss { step, loss, ids, saved: newest() },
             Self::Gradient { step, parameter, ids, .. } => {
                 Self::Gradient { step, parameter, ids, saved: newest() }
+            }
+            Self::LossScale { step, parameter, scale, ids, .. } => {
+                Self::LossScale { step, parameter, scale, ids, saved: newest() }
             }
             other => other,
         }

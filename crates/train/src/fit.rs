@@ -1,20 +1,20 @@
 //! The loop.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use mmc_data::Split;
-use mmc_models::{CheckpointSource, Loaded, Trained};
+use mmc_models::{Loaded, Trained};
 use mmc_ops::Gradients;
 use mmc_preprocess::{Loader, Processor};
-use mmc_run::{EvalRecord, Keep, RunError, RunFolder, Settings, StepRecord};
+use mmc_run::{EvalRecord, Keep, RunFolder, StepRecord};
 
 use crate::error::listed;
 use crate::feed::Feed;
 use crate::finish::skipped_warning;
+use crate::loss_scale::LossScaler;
 use crate::plan::StepPlan;
 use crate::predict::loader_options;
 use crate::represented::Represented;
@@ -22,7 +22,7 @@ use crate::resume::{Best, Counters};
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
 use crate::{
-    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, device, finish, place, predict,
+    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, device, finish, keep, predict,
     resume, score, start,
 };
 
@@ -123,6 +123,8 @@ impl<'a> Run<'a> {
             clip_norm: plan.settings.clip_norm,
             seed: plan.settings.seed,
             optimizer,
+            precision: plan.precision(),
+            scaler: counters.loss_scaler.or_else(|| plan.settings.loss_scale.map(LossScaler::new)),
         };
         let (steps, started, pace) = (plan.steps(), Instant::now(), Pace::default());
         Ok(Self {
@@ -223,6 +225,7 @@ impl<'a> Run<'a> {
             self.announce(step);
         }
         let (begun, waited) = (Instant::now(), feed.wait_seconds());
+        let loss_scale = self.stepper.scaler.map(|scaler| scaler.scale);
         let outcome = self
             .stepper
             .step(step, feed.step(shards))
@@ -237,9 +240,12 @@ impl<'a> Run<'a> {
             grad_norm,
             samples_per_second: items as f64 / seconds.max(f64::MIN_POSITIVE),
             loader_wait_seconds: feed.wait_seconds() - waited,
+            loss_scale,
+            skipped: self.stepper.scaler.map(|scaler| scaler.skipped),
         };
         self.folder.append_step(&record)?;
         self.counters.step = step;
+        self.counters.loss_scaler = self.stepper.scaler;
         self.count(&outcome, shards)?;
         self.pace.steps += 1;
         self.pace.seconds += seconds;
@@ -340,18 +346,7 @@ impl<'a> Run<'a> {
 
     /// Writes the model as it is now to `checkpoint/`.
     fn keep(&self) -> Result<(), TrainError> {
-        let (plan, model) = (self.plan, self.loaded.model.as_ref());
-        place::replace(&self.folder.state(), &self.folder.checkpoint(), |made| {
-            // Whole before it gets its name: what has that name is taken for a checkpoint.
-            let aside = made.with_file_name(".checkpoint.noted");
-            resume::remove(&aside)?;
-            mmc_models::save(model, self.source, plan.classes(), plan.preset.name, &aside)?;
-            note_inputs(&aside.join("mmc.json"), &plan.settings)?;
-            let given = matches!(plan.source, CheckpointSource::Folder(_));
-            let base = given.then_some(plan.settings.checkpoint.as_str());
-            mmc_models::save_adapter(model, self.source, base, &aside.join("adapter"))?;
-            std::fs::rename(&aside, made).map_err(TrainError::io(made))
-        })
+        keep::keep(self.plan, self.folder, self.loaded.model.as_ref(), self.source)
     }
 
     /// Writes the model of the last step to `checkpoint/`, where that is the one to keep.
@@ -386,22 +381,4 @@ impl<'a> Run<'a> {
         (self.progress)(Progress::Saved { step: self.counters.step });
         Ok(())
     }
-}
-
-/// Adds to a checkpoint's `mmc.json` how inputs were prepared, so that it predicts the same
-/// wherever it is copied.
-fn note_inputs(path: &Path, settings: &Settings) -> Result<(), TrainError> {
-    let fault = |error: serde_json::Error| TrainError::io(path)(error.into());
-    let text = std::fs::read(path).map_err(TrainError::io(path))?;
-    let mut notes: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&text).map_err(fault)?;
-    notes.insert("max_length".to_owned(), settings.max_length.into());
-    notes.insert("pad".to_owned(), settings.pad.to_string().into());
-    notes.insert("shard_rows".to_owned(), settings.shard_rows.into());
-    let text = serde_json::to_string_pretty(&notes).map_err(fault)?;
-    let write = |out: &mut std::io::BufWriter<&std::fs::File>| {
-        out.write_all(format!("{text}\n").as_bytes())
-            .map_err(|source| RunError::Io { path: path.to_owned(), source })
-    };
-    Ok(mmc_run::write_atomically(path, write)?)
 }

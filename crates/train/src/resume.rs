@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::TrainError;
+use crate::loss_scale::LossScaler;
 
 const PARAMETERS: &str = "parameters.safetensors";
 const MOMENTS: &str = "moments.safetensors";
@@ -42,6 +43,9 @@ pub(crate) struct Counters {
     /// Steps without a usable item: the optimiser did not take them.
     #[serde(default)]
     pub(crate) empty_steps: u64,
+    /// The scale of the loss, where it is scaled, and how many steps it made the optimiser skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loss_scaler: Option<LossScaler>,
     /// [`checksum_of_frozen`](crate::variant::checksum_of_frozen) of the model, whose values are not in the state.
     #[serde(default)]
     pub(crate) frozen: Option<String>,

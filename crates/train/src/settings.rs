@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::Device;
-use mmc_data::{Arm, Dataset, ReadOptions, Split, Target};
+use mmc_data::{Arm, Dataset, ReadOptions, Split};
 use mmc_metrics::Metric;
 use mmc_models::{CheckpointSource, Preset};
-use mmc_ops::Objective;
 use mmc_preprocess::{Order, Padding};
 use mmc_run::{
-    ClassWeights, DataRecord, Keep, LanguageRecord, Pad, PartialSettings, RunConfig, Settings,
-    SplitRecord,
+    DataRecord, Keep, LanguageRecord, Pad, PartialSettings, RunConfig, Settings, SplitRecord,
 };
 
 use crate::plan::{Cut, StepPlan};
@@ -131,6 +129,7 @@ pub fn resolve_on(
     plan.settle_selection()?;
     plan.note_variant();
     plan.objective()?;
+    plan.check_precision()?;
     plan.check_length()?;
     Ok(plan)
 }
@@ -213,27 +212,6 @@ impl Plan {
         &self.train.labels
     }
 
-    /// The loss.
-    ///
-    /// # Errors
-    /// Balanced class weights where a class has no training item or items have several answers.
-    pub fn objective(&self) -> Result<Objective, TrainError> {
-        let settings = &self.settings;
-        let soft = self.train.iter().any(|item| matches!(item.target, Some(Target::Soft(_))));
-        let balanced = settings.class_weights == ClassWeights::Balanced;
-        if soft {
-            if balanced || settings.label_smoothing > 0.0 {
-                let problem = "class weights and label smoothing are for items of one class each; \
-                               these have scored answers: leave both settings out";
-                return Err(TrainError::setting("class_weights", problem));
-            }
-            return Ok(Objective::SoftBinary);
-        }
-        let class_weights = if balanced { Some(self.balanced_weights()?) } else { None };
-        let label_smoothing = settings.label_smoothing as f32;
-        Ok(Objective::CrossEntropy { class_weights, label_smoothing })
-    }
-
     /// How texts are padded.
     pub(crate) fn padding(&self) -> Padding {
         match self.settings.pad {
@@ -273,24 +251,6 @@ impl Plan {
             },
             language: self.language.clone(),
         }
-    }
-
-    /// items / (classes × items of the class): mean 1 over the items.
-    fn balanced_weights(&self) -> Result<Vec<f32>, TrainError> {
-        let counts = self.train.class_counts();
-        if let Some(class) = counts.iter().position(|&count| count == 0) {
-            return Err(TrainError::setting(
-                "class_weights",
-                format!(
-                    "{}: no item is of class `{}`, so it has no balanced weight; use \
-                     `--class-weights none` or `--labels` without it",
-                    self.train.path.display(),
-                    self.train.labels[class]
-                ),
-            ));
-        }
-        let (items, classes) = (self.train.len() as f64, counts.len() as f64);
-        Ok(counts.iter().map(|&count| (items / (classes * count as f64)) as f32).collect())
     }
 
     /// Without a labelled selection split there is no best: the last step is kept.

@@ -251,7 +251,8 @@ pub(crate) fn restore(
             let counters = state.counters.clone();
             let moments = state.restore(model.parameters())?;
             progress(Progress::Resumed { step: counters.step });
-            let taken = counters.step - counters.empty_steps.min(counters.step);
+            let skipped = counters.loss_scaler.map_or(0, |scaler| scaler.skipped);
+            let taken = counters.step.saturating_sub(counters.empty_steps + skipped);
             (counters, AdamW::restored(moments, taken, settings))
         }
         None => (Counters::default(), AdamW::new(&active(model), settings)?),

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mmc_data::{Arm, DATASETS, OnBadItem};
 use mmc_models::CATALOG;
-use mmc_run::{ClassWeights, Freeze, Keep, Pad, PartialSettings, Schedule};
+use mmc_run::{ClassWeights, Freeze, Keep, LossScale, Pad, PartialSettings, Precision, Schedule};
 
 /// What may be said about a run; whatever is absent comes from `--config`, else from the preset.
 #[derive(Args, Debug, Default)]
@@ -113,6 +113,13 @@ pub(crate) struct SettingFlags {
     /// Scale gradients down to this norm [default: 1]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) clip_norm: Option<f64>,
+    /// Multiply matrices in this type in training, on CUDA; all else stays f32 [default: f32]
+    #[arg(long, value_name = "TYPE", help_heading = "How", hide = cfg!(not(feature = "cuda")))]
+    #[arg(value_parser = one_of::<Precision>(Precision::WORDS))]
+    pub(crate) precision: Option<Precision>,
+    /// Multiply the loss by X before the backward pass [default: dynamic with f16, else none]
+    #[arg(long, value_name = "X|dynamic", help_heading = "How", hide = cfg!(not(feature = "cuda")))]
+    pub(crate) loss_scale: Option<LossScale>,
     /// Take this share of each target from its class and spread it [default: 0]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) label_smoothing: Option<f64>,
@@ -181,6 +188,8 @@ impl SettingFlags {
             warmup_ratio: self.warmup_ratio,
             schedule: self.schedule,
             clip_norm: self.clip_norm,
+            precision: self.precision,
+            loss_scale: self.loss_scale,
             label_smoothing: self.label_smoothing,
             class_weights: self.class_weights,
             early_stopping: self.early_stopping,

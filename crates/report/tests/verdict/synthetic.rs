@@ -134,6 +134,8 @@ impl Synthetic {
             grad_norm: Some(1.0),
             samples_per_second: 100.0,
             loader_wait_seconds: 0.0,
+            loss_scale: None,
+            skipped: None,
         };
         run.append_step(&record).unwrap();
         let mut scores = BTreeMap::new();

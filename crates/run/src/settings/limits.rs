@@ -1,7 +1,7 @@
 //! Which values settings can have.
 
 use super::Settings;
-use crate::choice::Freeze;
+use crate::choice::{Freeze, LossScale};
 
 /// Tokens of the shortest text that has a token of its own between the two special ones.
 const SHORTEST_TEXT: usize = 3;
@@ -88,6 +88,19 @@ impl Settings {
             check(distinct, "labels", labels.join(","), "two or more different names");
         }
         self.check_variant(check);
+        self.check_precision(check);
+    }
+
+    /// The type of products, and what goes with it.
+    fn check_precision(&self, check: Check<'_>) {
+        let Some(scale) = self.loss_scale else { return };
+        if let LossScale::Fixed(number) = scale {
+            let fits = number > 0.0 && number.is_finite();
+            check(fits, "loss_scale", number.to_string(), "`dynamic` or a number above 0");
+        }
+        let has_precision = self.precision.is_some();
+        let expected = "no value without `precision` `bf16` or `f16`; set that too";
+        check(has_precision, "loss_scale", scale.to_string(), expected);
     }
 
     /// What of the model trains, and how fast.

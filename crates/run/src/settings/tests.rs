@@ -119,3 +119,29 @@ fn variants_of_training_that_contradict_each_other_are_named() {
     assert_eq!((settings.lora_alpha, settings.freeze), (Some(8.0), Freeze::None));
     assert!((settings.layer_decay - 1.0).abs() < f64::EPSILON);
 }
+
+#[test]
+fn half_precision_scales_the_loss_unless_told_otherwise() {
+    let resolved = |asked: PartialSettings| {
+        let settings = asked.resolve().unwrap();
+        (settings.precision, settings.loss_scale)
+    };
+    let with = |precision| PartialSettings { precision: Some(precision), ..asked() };
+    assert_eq!(resolved(asked()), (None, None));
+    assert_eq!(resolved(with(Precision::F32)), (None, None));
+    assert_eq!(resolved(with(Precision::Bf16)), (Some(Precision::Bf16), None));
+    let dynamic = Some(LossScale::Dynamic);
+    assert_eq!(resolved(with(Precision::F16)), (Some(Precision::F16), dynamic));
+    let fixed = Some(LossScale::Fixed(8.0));
+    let told = PartialSettings { loss_scale: fixed, ..with(Precision::F16) };
+    assert_eq!(resolved(told), (Some(Precision::F16), fixed));
+
+    let message = |asked: PartialSettings| asked.resolve().unwrap_err().to_string();
+    let said = message(PartialSettings { loss_scale: fixed, ..asked() });
+    assert!(
+        said.starts_with("`loss_scale` is `8`, expected no value without `precision`"),
+        "{said}"
+    );
+    let none = PartialSettings { loss_scale: Some(LossScale::Fixed(0.0)), ..with(Precision::F16) };
+    assert!(message(none).contains("`loss_scale` is `0`"));
+}
