@@ -7,7 +7,9 @@
 The latter forms answer each line of their input with a line of JSON, as the Rust side does. Weights are
 random, in the published sizes; both sides load the same files. Eager mode, f32, the attention that
 transformers chooses by itself (sdpa), as many threads as the environment allows; AdamW, clipping to
-norm 1, the dropouts of the checkpoint's configuration.
+norm 1, the dropouts of the checkpoint's configuration. With MMC_DEVICE=cuda:0 on a CUDA device, where
+products are in full f32 (no TF32, PyTorch's default), a round ends when the device is done and memory is
+that of its tensors; MMC_PRECISION=bf16 switches autocast on.
 
 A case is MODEL-ROWSxTOKENS[xLAYERS][-epoch]; the picture side has its published size. With `epoch` there
 are several batches whose texts have the lengths of Hateful Memes' (`epoch-0`, …), padded to the longest
@@ -16,6 +18,7 @@ tokens and tokens with padding of each batch.
 """
 
 import json
+import os
 import pathlib
 import resource
 import sys
@@ -26,6 +29,8 @@ import torch
 import transformers
 from safetensors.numpy import load_file, save_file
 
+DEVICE = os.environ.get("MMC_DEVICE", "cpu")
+PRECISION = os.environ.get("MMC_PRECISION", "f32")
 SIDES = {"bert": None, "vilt": 384, "clip": 224, "flava": 224}
 # What ViLT's processor makes of square, 4:3, 3:2 and upright 3:4 pictures: it keeps their shape.
 SIZES_OF_VILT = [(384, 384), (384, 512), (384, 576), (512, 384)]
@@ -160,6 +165,10 @@ def status(name):
             return int(line.split()[1]) * 1024
 
 
+def memory(name):
+    return torch.cuda.max_memory_allocated() if DEVICE != "cpu" else status(name)
+
+
 def cpu():
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
@@ -171,9 +180,11 @@ def answer(work, before):
     for _ in sys.stdin:
         begun, used = time.perf_counter(), cpu()
         loss, flops = work()
+        if DEVICE != "cpu":
+            torch.cuda.synchronize()
         wall, used = time.perf_counter() - begun, cpu() - used
         print(json.dumps({"wall": wall, "cpu": used, "loss": loss, "flops": flops}), flush=True)
-    print(json.dumps({"peak": status("VmHWM:"), "before": before}), flush=True)
+    print(json.dumps({"peak": memory("VmHWM:"), "before": before}), flush=True)
 
 
 def limit():
@@ -190,8 +201,9 @@ def limit():
 
 
 def main(folder, kind, *files):
-    model = load(pathlib.Path(folder))
+    model = load(pathlib.Path(folder)).to(DEVICE)
     batches = [inputs_of(file) for file in files]
+    batches = [({name: tensor.to(DEVICE) for name, tensor in inputs.items()}, labels.to(DEVICE)) for inputs, labels in batches]
     training = kind == "train"
     model.train(training)
     decayed = [p for n, p in model.named_parameters() if p.ndim > 1]
@@ -199,7 +211,8 @@ def main(folder, kind, *files):
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}], lr=2e-5)
 
     def step(inputs, labels):
-        loss = torch.nn.functional.cross_entropy(model(labels=labels, **inputs), labels)
+        with torch.autocast("cuda", torch.bfloat16, enabled=PRECISION == "bf16"):
+            loss = torch.nn.functional.cross_entropy(model(labels=labels, **inputs), labels)
         if training:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -211,7 +224,7 @@ def main(folder, kind, *files):
         with torch.inference_mode(not training):
             return sum(step(*batch) for batch in batches) / len(batches), 0
 
-    answer(work, status("VmRSS:"))
+    answer(work, memory("VmRSS:"))
 
 
 if __name__ == "__main__":

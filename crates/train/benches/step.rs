@@ -13,6 +13,10 @@
 //! `cargo xtask bench`. At the end of the input the last line gives `peak`, the process's high-water
 //! mark, and `before`, what was resident before the first step, both in bytes.
 //!
+//! `MMC_DEVICE=cuda:0` computes on a CUDA device, in a build for it: a batch is then one shard, a round
+//! ends when the device is done, and `peak` and `before` are of its memory. `MMC_PRECISION=bf16` (or
+//! `f16`) rounds the operands of matrix products there.
+//!
 //! With `limit` a round is one large matrix product, as fast as this machine does them.
 #![allow(clippy::print_stdout, reason = "it answers on standard output")]
 
@@ -24,11 +28,13 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use mmc_models::{Classifier, FreshHead, LoadRequest, Parameter, Pass, load};
-use mmc_ops::{Gradients, Objective, Targets, linear, without_gradient};
+use mmc_ops::{
+    Gradients, Objective, Precision, Targets, linear, with_products_in, without_gradient,
+};
 use mmc_preprocess::{Batch, ImageInput, TextInput};
-use mmc_train::{AdamW, AdamWSettings, sum_of_squares};
+use mmc_train::{AdamW, AdamWSettings, ComputeDevice, sums_of_squares};
 
-/// Rows of a forward pass in training: the default of `--shard-rows`.
+/// Rows of a forward pass in training on the CPU: the default of `--shard-rows`.
 const SHARD: usize = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let work = match &arguments[..] {
         [only] if only == "limit" => Work::Product(Product::new()?),
         [folder, kind, batches @ ..] if !batches.is_empty() => {
-            let model = model(Path::new(folder))?;
+            let model = model(Path::new(folder), &place()?.open()?)?;
             Work::Model(Timed::new(model, batches)?, kind == "train")
         }
         // `cargo bench` runs every bench without arguments.
@@ -56,26 +62,60 @@ enum Work {
     Product(Product),
 }
 
+/// What computes.
+fn place() -> Result<ComputeDevice, Box<dyn Error>> {
+    match std::env::var("MMC_DEVICE") {
+        Ok(word) => Ok(word.parse()?),
+        Err(_) => Ok(ComputeDevice::Cpu),
+    }
+}
+
+/// The type of matrix products on a CUDA device.
+fn precision() -> Precision {
+    match std::env::var("MMC_PRECISION").as_deref() {
+        Ok("bf16") => Precision::Bf16,
+        Ok("f16") => Precision::F16,
+        _ => Precision::F32,
+    }
+}
+
+/// Memory in bytes: the CUDA device's high-water mark, or a figure of the process.
+fn memory(name: &str) -> Result<u64, Box<dyn Error>> {
+    match place()?.memory_bytes() {
+        Some(bytes) => Ok(bytes),
+        None => resident(name),
+    }
+}
+
 /// Does a round for each line of the input.
 fn answer(mut work: Work) -> Result<(), Box<dyn Error>> {
-    let before = resident("VmRSS:")?;
+    let before = memory("VmRSS:")?;
     println!("{{\"ready\": true}}");
     for line in std::io::stdin().lock().lines() {
         line?;
         let (begun, cpu) = (Instant::now(), cpu_seconds()?);
-        let (loss, flops) = match &mut work {
-            Work::Model(timed, true) => (timed.train()?, 3.0 * timed.flops),
-            Work::Model(timed, false) => (timed.infer()?, timed.flops),
-            Work::Product(product) => product.multiply()?,
-        };
+        let (loss, flops) = with_products_in(precision(), || round(&mut work))?;
         let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
         println!("{{\"wall\": {wall}, \"cpu\": {cpu}, \"loss\": {loss}, \"flops\": {flops}}}");
     }
-    println!("{{\"peak\": {}, \"before\": {before}}}", resident("VmHWM:")?);
+    println!("{{\"peak\": {}, \"before\": {before}}}", memory("VmHWM:")?);
     Ok(())
 }
 
-fn model(folder: &Path) -> Result<Box<dyn Classifier>, Box<dyn Error>> {
+/// A round: its loss, and the operations of its products.
+fn round(work: &mut Work) -> Result<(f64, f64), Box<dyn Error>> {
+    match work {
+        Work::Model(timed, training) => {
+            let (loss, passes) =
+                if *training { (timed.train()?, 3.0) } else { (timed.infer()?, 1.0) };
+            timed.model.device().synchronize()?;
+            Ok((loss, passes * timed.flops))
+        }
+        Work::Product(product) => product.multiply(),
+    }
+}
+
+fn model(folder: &Path, device: &Device) -> Result<Box<dyn Classifier>, Box<dyn Error>> {
     let labels: Vec<String> = ["no", "yes"].map(str::to_owned).to_vec();
     let loaded = load(&LoadRequest {
         folder,
@@ -84,7 +124,7 @@ fn model(folder: &Path) -> Result<Box<dyn Classifier>, Box<dyn Error>> {
         head: None,
         fresh_head: FreshHead::Allowed { seed: 0 },
         dropout: None,
-        device: &Device::Cpu,
+        device,
     })?;
     Ok(loaded.model)
 }
@@ -140,11 +180,12 @@ impl Timed {
         for file in files {
             let tensors = candle_core::safetensors::load(file, &Device::Cpu)?;
             let labels: Vec<u32> = tensors["labels"].to_vec1()?;
+            let shard = if model.device().is_cpu() { SHARD } else { labels.len() };
             let cut = |first: usize| -> Result<Shard, Box<dyn Error>> {
-                let count = SHARD.min(labels.len() - first);
+                let count = shard.min(labels.len() - first);
                 Ok((batch(&tensors, first, count)?, labels[first..first + count].to_vec()))
             };
-            let shards = (0..labels.len()).step_by(SHARD).map(cut).collect::<Result<_, _>>()?;
+            let shards = (0..labels.len()).step_by(shard).map(cut).collect::<Result<_, _>>()?;
             batches.push(shards);
         }
         let active = active(model.as_ref());
@@ -176,10 +217,7 @@ impl Timed {
             }
             let sums = (0..parameters.len()).filter_map(|index| self.gradients.sum(index));
             let sums: Vec<Tensor> = sums.cloned().collect();
-            let mut squares = 0.0;
-            for gradient in &sums {
-                squares += sum_of_squares(gradient)?;
-            }
+            let squares: f64 = sums_of_squares(&sums)?.iter().sum();
             let rows = rows as f64;
             let scale = (1.0 / (squares.sqrt() / rows + 1e-6)).min(1.0) / rows;
             self.optimizer.step(&parameters, &sums, 2e-5, scale)?;
