@@ -4,7 +4,8 @@
 use crate::distribution::{normal_quantile, normal_two_sided};
 use crate::error::{MetricError, Result, confidence};
 use crate::interval::{Clusters, Interval, unanimous_bound};
-use crate::ranking::{both_classes, count_positives, midranks};
+use crate::order::passed;
+use crate::ranking::{both_classes, count_positives};
 
 /// What each item says about the AUROC of one ranking.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,15 +26,9 @@ impl Placements {
         let positives = count_positives(scores, positive)?;
         both_classes(positives, scores.len())?;
         let (n1, n0) = (positives as f64, (scores.len() - positives) as f64);
-        let all = midranks(scores);
-        let mut values = vec![0.0; scores.len()];
-        for class in [true, false] {
-            let members: Vec<usize> = (0..scores.len()).filter(|&i| positive[i] == class).collect();
-            let own = midranks(&members.iter().map(|&item| scores[item]).collect::<Vec<_>>());
-            for (&item, own) in members.iter().zip(own) {
-                let below = all[item] - own; // items of the other class below, ties half
-                values[item] = if class { below / n0 } else { 1.0 - below / n1 };
-            }
+        let mut values = passed(scores, positive);
+        for (value, positive) in values.iter_mut().zip(positive) {
+            *value = if *positive { *value / n0 } else { 1.0 - *value / n1 };
         }
         let sum: f64 = values.iter().zip(positive).filter(|(_, p)| **p).map(|(v, _)| v).sum();
         Ok(Self { auroc: sum / n1, values, positive: positive.to_vec(), positives })

@@ -37,9 +37,11 @@ pub mod interval;
 mod items;
 pub mod labels;
 mod metric;
+mod order;
 pub mod paired;
 pub mod probability;
 pub mod ranking;
+mod resample;
 pub mod two_way;
 
 pub use compare::{Comparison, Contrast, Decision, compare};
