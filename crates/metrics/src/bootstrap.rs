@@ -81,7 +81,7 @@ pub fn bootstrap(
             statistic(&rows)
         })?;
     let without = |rows: &[usize]| statistic(rows).ok();
-    let acceleration = acceleration(&leave_one_out(&clusters, without));
+    let acceleration = acceleration(leave_one_out(&clusters, without).as_deref());
     Ok(summary(replicates, estimate, acceleration, resampling.level, redrawn))
 }
 
@@ -117,9 +117,9 @@ pub fn bootstrap_metric(
             values.push(counted.score(&counts).ok());
             clusters.members(cluster).iter().for_each(|&item| counts[item] = 1);
         }
-        values.into_iter().collect()
+        values.into_iter().collect::<Option<Vec<f64>>>()
     };
-    let acceleration = acceleration(&jackknife);
+    let acceleration = acceleration(jackknife.as_deref());
     Ok(summary(replicates, estimate, acceleration, resampling.level, redrawn))
 }
 
@@ -206,8 +206,8 @@ fn leave_one_out(
 }
 
 /// Σu³ / (6 (Σu²)^1.5), u the mean of the leave-one-cluster-out values minus each.
-fn acceleration(jackknife: &Option<Vec<f64>>) -> Option<f64> {
-    let values = jackknife.as_ref()?;
+fn acceleration(jackknife: Option<&[f64]>) -> Option<f64> {
+    let values = jackknife?;
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let power = |exponent| values.iter().map(|value| (mean - value).powi(exponent)).sum::<f64>();
     let square = power(2);

@@ -1,13 +1,20 @@
-//! Numbers in order. Finite numbers become integers of the same order, which sort fastest; ties
-//! are broken by place, so that no algorithm and no number of threads can change an order.
+//! Numbers in order. Finite numbers become integers of the same order, which are sorted digit by
+//! digit; equal ones keep their places, so no algorithm and no number of threads can change an order.
 
 use rayon::prelude::*;
 
 /// Below this many numbers a second thread costs more than it brings.
 const WORTH_THREADS: usize = 1 << 14;
 
+/// Below this many numbers a sort by comparison is faster.
+const WORTH_DIGITS: usize = 1 << 10;
+
 /// Positives that one task looks at. Part of the result: sums of fractions are added task by task.
 const CHUNK: usize = 1 << 15;
+
+/// Bits of a digit, and the digits of a key.
+const DIGIT: u32 = 11;
+const DIGITS: usize = 6;
 
 /// An integer that orders as the finite `value` does; −0 equals 0.
 fn key(value: f64) -> u64 {
@@ -15,29 +22,51 @@ fn key(value: f64) -> u64 {
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
+/// Sorts by `key`, stably: by its lowest digit, then by the next, … A digit that all share is left
+/// out.
+fn sort<T: Copy>(mut items: Vec<T>, key: impl Fn(&T) -> u64) -> Vec<T> {
+    if items.len() < WORTH_DIGITS {
+        items.sort_by_key(key);
+        return items;
+    }
+    let digit =
+        |item: &T, pass: usize| (key(item) >> (DIGIT * pass as u32)) as usize & ((1 << DIGIT) - 1);
+    let mut counts = vec![[0_usize; 1 << DIGIT]; DIGITS];
+    for item in &items {
+        for (pass, counts) in counts.iter_mut().enumerate() {
+            counts[digit(item, pass)] += 1;
+        }
+    }
+    let mut other = items.clone();
+    for (pass, counts) in counts.iter_mut().enumerate() {
+        if counts.contains(&items.len()) {
+            continue;
+        }
+        let mut before = 0;
+        for count in counts.iter_mut() {
+            before += std::mem::replace(count, before);
+        }
+        for item in &items {
+            let next = &mut counts[digit(item, pass)];
+            other[*next] = *item;
+            *next += 1;
+        }
+        std::mem::swap(&mut items, &mut other);
+    }
+    items
+}
+
+/// A key and the place it came from.
+type Placed = (u64, usize);
+
+/// Keys of finite values with their places, ascending, ties by place.
+fn placed(values: impl Iterator<Item = (usize, f64)>) -> Vec<Placed> {
+    sort(values.map(|(place, value)| (key(value), place)).collect(), |placed| placed.0)
+}
+
 /// Indices of finite `values` by ascending value, ties in input order.
 pub(crate) fn ascending(values: &[f64]) -> Vec<usize> {
-    sorted(values.iter().copied().enumerate(), values.len()).into_iter().map(index).collect()
-}
-
-/// Keys with their places, ascending: the upper half is the key, the lower one the place.
-fn sorted(values: impl Iterator<Item = (usize, f64)>, count: usize) -> Vec<u128> {
-    let mut placed = Vec::with_capacity(count);
-    placed.extend(values.map(|(place, value)| u128::from(key(value)) << 64 | place as u128));
-    if placed.len() < WORTH_THREADS {
-        placed.sort_unstable()
-    } else {
-        placed.par_sort_unstable()
-    }
-    placed
-}
-
-fn index(placed: u128) -> usize {
-    placed as u64 as usize
-}
-
-fn value_key(placed: u128) -> u64 {
-    (placed >> 64) as u64
+    placed(values.iter().copied().enumerate()).into_iter().map(|(_, place)| place).collect()
 }
 
 /// The scores of two classes, each ascending.
@@ -61,12 +90,8 @@ impl Split {
         }
         positives.truncate(hits);
         negatives.truncate(rest);
-        if scores.len() < WORTH_THREADS {
-            positives.sort_unstable();
-            negatives.sort_unstable();
-        } else {
-            rayon::join(|| positives.par_sort_unstable(), || negatives.par_sort_unstable());
-        }
+        let (positives, negatives) =
+            both(scores.len(), || sort(positives, |key| *key), || sort(negatives, |key| *key));
         Self { positives, negatives }
     }
 
@@ -146,31 +171,34 @@ impl Counter {
     }
 }
 
+/// Does both, in two threads where there are items enough.
+fn both<A: Send, B: Send>(
+    items: usize,
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if items < WORTH_THREADS { (first(), second()) } else { rayon::join(first, second) }
+}
+
 /// For each score, `[items]`, the number of scores of the other class below it, ties counting half.
 pub(crate) fn passed(scores: &[f64], positive: &[bool]) -> Vec<f64> {
     let of = |class: bool| {
-        let members =
-            scores.iter().copied().enumerate().filter(|(item, _)| positive[*item] == class);
-        sorted(members, scores.len())
+        let items = scores.iter().copied().enumerate();
+        placed(items.filter(|(item, _)| positive[*item] == class))
     };
-    let (positives, negatives) = if scores.len() < WORTH_THREADS {
-        (of(true), of(false))
-    } else {
-        rayon::join(|| of(true), || of(false))
-    };
+    let (positives, negatives) = both(scores.len(), || of(true), || of(false));
     let mut passed = vec![0.0; scores.len()];
     for (own, other) in [(&positives, &negatives), (&negatives, &positives)] {
         let (mut below, mut not_above) = (0, 0);
-        for &placed in own {
-            let key = value_key(placed);
-            while below < other.len() && value_key(other[below]) < key {
+        for &(key, item) in own {
+            while below < other.len() && other[below].0 < key {
                 below += 1;
             }
             not_above = not_above.max(below);
-            while not_above < other.len() && value_key(other[not_above]) <= key {
+            while not_above < other.len() && other[not_above].0 <= key {
                 not_above += 1;
             }
-            passed[index(placed)] = 0.5 * (below + not_above) as f64;
+            passed[item] = 0.5 * (below + not_above) as f64;
         }
     }
     passed
@@ -185,10 +213,10 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(scores: &[f64], positive: &[bool]) -> Self {
-        let placed = sorted(scores.iter().copied().enumerate(), scores.len());
+        let placed = placed(scores.iter().copied().enumerate());
         let place = |at: usize| {
-            let item = index(placed[at]);
-            let last = placed.get(at + 1).is_none_or(|n| value_key(*n) > value_key(placed[at]));
+            let (key, item) = placed[at];
+            let last = placed.get(at + 1).is_none_or(|next| next.0 > key);
             item << 2 | usize::from(positive[item]) << 1 | usize::from(last)
         };
         Self { places: (0..placed.len()).map(place).collect() }

@@ -1,5 +1,6 @@
 //! mmc beside what its users would otherwise type, in turns, in one run.
 
+mod metrics;
 mod peer;
 mod spread;
 mod steps;
@@ -49,7 +50,7 @@ struct Suite {
 }
 
 /// All suites, in the order of the page.
-const SUITES: &[Suite] = &[steps::SUITE];
+const SUITES: &[Suite] = &[steps::SUITE, metrics::SUITE];
 
 fn suites_help() -> String {
     let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
