@@ -17,6 +17,7 @@ mod plan;
 mod predict;
 mod progress;
 mod report;
+mod scored;
 mod train;
 mod vectors;
 
