@@ -51,7 +51,8 @@ fn files_of_other_classes_are_refused_by_name() {
 #[test]
 fn items_that_a_file_lacks_are_counted_and_none_in_common_is_an_error() {
     let place = damaged("c,yes,yes,0.1,0.9\n", "");
-    let said = place.mmc("compare --baseline good.csv --candidate bad.csv").done();
+    let said =
+        place.mmc("compare --baseline good.csv --candidate bad.csv --metric accuracy").done();
     assert!(said.contains("`bad.csv` lacks 1 items of the other files"), "{said}");
     let renamed = GOOD.replace("\na,", "\nA,").replace("\nb,", "\nB,");
     place.write("bad.csv", renamed.replace("\nc,", "\nC,").replace("\nd,", "\nD,"));
