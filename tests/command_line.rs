@@ -17,6 +17,10 @@ mod language;
 mod place;
 #[path = "command_line/plan.rs"]
 mod plan;
+#[path = "command_line/power.rs"]
+mod power;
+#[path = "command_line/prediction_files.rs"]
+mod prediction_files;
 #[path = "command_line/resumed.rs"]
 mod resumed;
 #[path = "command_line/round_trip.rs"]

@@ -14,9 +14,11 @@ mod inputs;
 mod output;
 mod partial;
 mod plan;
+mod power;
 mod predict;
 mod progress;
 mod report;
+mod scored;
 mod train;
 mod vectors;
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Predict(typed) => predict::run(&typed),
         Command::Embed(typed) => embed::run(&typed),
         Command::Compare(typed) => compare::run(&typed),
+        Command::Power(typed) => power::run(&typed),
         Command::Report(typed) => report::run(&typed),
         Command::Fetch(typed) => fetch::run(&typed),
         Command::Data(typed) => data::run(&typed.command),

@@ -67,7 +67,7 @@ pub use cost::{ArmCost, Quantity};
 pub use error::ReportError;
 pub use read::{FailedRun, Results, RunResult, read_results};
 pub use score::{ArmScore, Chance};
-pub use verdict::{Answer, LedgerEntry, MarginRange, Verdict, verdict};
+pub use verdict::{Answer, LedgerEntry, MarginRange, Verdict, judge, verdict};
 
 /// Writes `report.md`, `runs.csv` and `verdict.json` into `folder`, each whole or not at all.
 ///

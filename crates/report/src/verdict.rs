@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mmc_data::Arm;
-use mmc_metrics::{Metric, holm, metric};
+use mmc_metrics::{Items, Metric, holm, metric};
 use mmc_run::{DataRecord, ExperimentRecord};
 use serde::{Serialize, Serializer};
 
@@ -207,15 +207,17 @@ fn gains(
     primary: &Metric,
     margin: f64,
 ) -> Vec<Gain> {
-    let models = &results.record.grid.multimodal_models;
-    let lower_level = 1.0 - ALPHA / models.len() as f64;
-    let rule = Rule { metric: primary, margin, lower_level, paired_seeds: false };
+    let rule = Rule::of_family(primary, margin, results.record.grid.multimodal_models.len());
     let nobody = ArmRuns::gather(results, "no text model", Arm::Text);
-    let mut gains: Vec<Gain> = arms
+    let gains = arms
         .iter()
         .filter(|arm| arm.arm == Arm::Both)
-        .map(|arm| rule.apply(text.unwrap_or(&nobody), arm))
-        .collect();
+        .map(|arm| rule.apply(text.unwrap_or(&nobody), arm));
+    corrected(gains.collect())
+}
+
+/// Adds Holm's p-values.
+fn corrected(mut gains: Vec<Gain>) -> Vec<Gain> {
     let p_values: Vec<f64> =
         gains.iter().filter_map(|gain| Some(gain.comparison.as_ref()?.p_value)).collect();
     // A model without a comparison stays in the family: its p counts as 1.
@@ -227,6 +229,24 @@ fn gains(
         gain.holm_p = Some(p);
     }
     gains
+}
+
+/// The answer that scored files give by themselves, by the rule of [`verdict()`]: `baseline` are the
+/// text model's, one a seed, `candidates` those of each multimodal model on the same items.
+#[must_use]
+pub fn judge(
+    metric: &Metric,
+    margin: f64,
+    baseline: &[Items],
+    candidates: &[&[Items]],
+) -> (Answer, Vec<Gain>) {
+    let rule = Rule::of_family(metric, margin, candidates.len());
+    let gain = |(number, candidate): (usize, &&[Items])| {
+        let names = ("baseline".to_owned(), format!("candidate {}", number + 1));
+        rule.gain(names, rule.compare(baseline, candidate))
+    };
+    let gains = corrected(candidates.iter().enumerate().map(gain).collect());
+    (answer(&gains), gains)
 }
 
 fn answer(gains: &[Gain]) -> Answer {

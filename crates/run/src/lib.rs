@@ -44,6 +44,6 @@ pub use experiment::{
 };
 pub use folder::RunFolder;
 pub use lock::RunLock;
-pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired};
+pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired, paired_of};
 pub use records::{Cost, EvalRecord, StepRecord};
 pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};

@@ -167,7 +167,9 @@ fn pairing_counts_what_each_file_lacks_and_refuses_two_truths() {
     let mut other = two;
     other.rows[0].label = Some("hateful".to_owned());
     let error = paired(&[one, other]).unwrap_err().to_string();
-    assert!(error.contains("item `x y` has the label `none` in one file and `hateful`"), "{error}");
+    let expected = "file 2: row 1, item `x y`, has the label `hateful`, but no label in file 1, row 3; \
+                    compare files of one split";
+    assert_eq!(error, expected);
 }
 
 proptest::proptest! {
