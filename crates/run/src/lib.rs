@@ -25,6 +25,7 @@
 mod atomic;
 mod choice;
 mod config;
+mod diagnosis;
 mod error;
 mod experiment;
 mod folder;
@@ -38,6 +39,10 @@ mod toml_file;
 pub use atomic::write_atomically;
 pub use choice::{ClassWeights, Freeze, Keep, Pad, Schedule};
 pub use config::{DataRecord, LanguageRecord, RunConfig, SplitRecord};
+pub use diagnosis::{
+    AdditivePart, ByModality, DIAGNOSIS_METHOD, DiagnosedItem, Diagnosis, DiagnosisSource,
+    LogitRows, folder_fingerprint,
+};
 pub use error::{ConfigProblem, RunError};
 pub use experiment::{
     DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, RunId,

@@ -30,6 +30,37 @@ pub struct Prediction {
     pub group: Option<String>,
 }
 
+impl Prediction {
+    /// What logits, one a class, say of an item whose label is not known: probabilities are their
+    /// softmax in f64, the class is that of the highest, the first of equals.
+    #[must_use]
+    pub fn of_logits(id: String, classes: &[String], logits: Vec<f32>) -> Self {
+        let mut best = 0;
+        for class in 1..logits.len() {
+            if logits[class] > logits[best] {
+                best = class;
+            }
+        }
+        Self {
+            id,
+            label: None,
+            prediction: classes.get(best).cloned().unwrap_or_default(),
+            probabilities: softmax(&logits),
+            logits: Some(logits),
+            group: None,
+        }
+    }
+}
+
+/// `exp(x − max) / Σ exp(x − max)` in f64.
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> =
+        logits.iter().map(|&logit| (f64::from(logit) - f64::from(highest)).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
 /// The rows of a predictions file, in its order, with its classes in theirs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {

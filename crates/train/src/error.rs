@@ -139,6 +139,17 @@ pub enum TrainError {
         /// How many classes there are.
         classes: usize,
     },
+    /// So many items share an input that it cannot be exchanged with those of others.
+    #[error(
+        "{}: its items cannot all be given another's text or picture: {source}; give a split in \
+         which no group holds more than half of the items", path.display()
+    )]
+    NoPartners {
+        /// The split's file.
+        path: PathBuf,
+        /// What is in the way.
+        source: MetricError,
+    },
     /// A device on which this part does not work.
     #[error("training on `{device}` is not in place; use `--devices cpu`")]
     Device {

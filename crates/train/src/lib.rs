@@ -37,12 +37,15 @@
 //! `mmc-models`), scores (`mmc-metrics`), the run's files (`mmc-run`), printing.
 
 mod cost;
+mod diagnose;
 mod error;
 mod feed;
 mod finish;
 mod fit;
+mod intervention;
 mod language;
 mod optimizer;
+mod pair_grid;
 mod place;
 mod plan;
 mod predict;
@@ -57,8 +60,10 @@ mod step;
 mod variant;
 
 pub use cost::peak_memory_bytes;
+pub use diagnose::{Diagnosing, diagnose};
 pub use error::TrainError;
 pub use fit::train;
+pub use intervention::{Intervention, Modality, partners};
 pub use optimizer::{AdamW, AdamWSettings, sum_of_squares};
 pub use plan::{Cut, StepPlan};
 pub use predict::{Embeddings, PredictOptions, Predicted, cut_texts_warning, embed, predict};

@@ -204,3 +204,15 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn softmax_is_stable_and_sums_to_one() {
+    // e^0, e^-1, e^-2 over their sum.
+    let expected = [0.665_240_955_774_821_8, 0.244_728_471_054_797_65, 0.090_030_573_170_380_46];
+    for offset in [0.0, 1000.0, -1000.0] {
+        let probabilities = softmax(&[offset, offset - 1.0, offset - 2.0]);
+        for (found, expected) in probabilities.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-15, "{found}");
+        }
+    }
+}
