@@ -9,6 +9,8 @@
 
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
+#[path = "command_line/diagnose.rs"]
+mod diagnose;
 #[path = "command_line/help.rs"]
 mod help;
 #[path = "command_line/language.rs"]

@@ -15,6 +15,7 @@ fn every_help_page_is_as_reviewed() {
         "embed --help",
         "compare --help",
         "power --help",
+        "diagnose --help",
         "report --help",
         "fetch --help",
         "data --help",

@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, reason = "comments on flags are the help, printed as they are")]
 
 mod columns;
+mod diagnose;
 mod examples;
 mod settings;
 
@@ -14,10 +15,11 @@ use clap::{Args, Parser, Subcommand};
 use mmc_data::DATASETS;
 
 pub(crate) use columns::ColumnFlags;
+pub(crate) use diagnose::DiagnoseArgs;
 use examples::{
-    AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_EMBED,
-    AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC, AFTER_PLAN, AFTER_POWER, AFTER_PREDICT, AFTER_REPORT,
-    AFTER_TRAIN,
+    AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_DIAGNOSE,
+    AFTER_EMBED, AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC, AFTER_PLAN, AFTER_POWER, AFTER_PREDICT,
+    AFTER_REPORT, AFTER_TRAIN,
 };
 pub(crate) use settings::SettingFlags;
 
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     /// Say what an experiment of a size can decide, before it is run
     #[command(after_help = AFTER_POWER, allow_negative_numbers = true)]
     Power(PowerArgs),
+    /// Say what a model of text and picture uses, and where its gain comes from
+    #[command(after_help = AFTER_DIAGNOSE)]
+    Diagnose(Box<DiagnoseArgs>),
     /// Write the report and the verdict of an experiment's results folder
     #[command(after_help = AFTER_REPORT)]
     Report(ReportArgs),

@@ -6,6 +6,8 @@ mod cli;
 mod clusters;
 mod compare;
 mod data;
+mod diagnose;
+mod diagnosis_words;
 mod embed;
 mod evaluate;
 mod failure;
@@ -19,6 +21,7 @@ mod predict;
 mod progress;
 mod report;
 mod scored;
+mod split;
 mod train;
 mod vectors;
 
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Embed(typed) => embed::run(&typed),
         Command::Compare(typed) => compare::run(&typed),
         Command::Power(typed) => power::run(&typed),
+        Command::Diagnose(typed) => diagnose::run(&typed),
         Command::Report(typed) => report::run(&typed),
         Command::Fetch(typed) => fetch::run(&typed),
         Command::Data(typed) => data::run(&typed.command),

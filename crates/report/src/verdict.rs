@@ -12,6 +12,8 @@ use crate::alarm::alarms;
 use crate::arm::ArmRuns;
 use crate::compare::{ALPHA, Gain, Rule};
 use crate::cost::{ArmCost, costs};
+use crate::diagnoses::diagnoses;
+use crate::diagnosis::ModelDiagnosis;
 use crate::score::{ArmScore, scores};
 use crate::{ReportError, Results};
 
@@ -73,6 +75,8 @@ pub struct Verdict {
     pub by_margin: Vec<MarginRange>,
     /// Where each multimodal model's gain comes from.
     pub ledger: Vec<LedgerEntry>,
+    /// What each multimodal model uses, and where its gain comes from, part by part.
+    pub diagnoses: Vec<ModelDiagnosis>,
     /// Every arm's cost.
     pub costs: Vec<ArmCost>,
     /// The answer to whether any arm is above chance; `None` where that cannot be said.
@@ -137,6 +141,9 @@ pub fn verdict(results: &Results, margin: f64) -> Result<Verdict, ReportError> {
     let chance: Vec<bool> =
         scores.iter().filter_map(|score| Some(score.chance.as_ref()?.is_above())).collect();
     let any_above_chance = (!chance.is_empty()).then(|| chance.contains(&true));
+    let diagnoses = diagnoses(&arms, text, primary, margin);
+    let mut alarms = alarms(results, &arms, &scores);
+    alarms.extend(diagnoses.alarms);
     Ok(Verdict {
         verdict: answer,
         reasons: reasons(answer, &gains, any_above_chance),
@@ -150,9 +157,10 @@ pub fn verdict(results: &Results, margin: f64) -> Result<Verdict, ReportError> {
         text_model: text.map(|text| text.model.to_owned()),
         by_margin: by_margin(&gains),
         ledger: ledger(results, &arms, text, primary, margin),
+        diagnoses: diagnoses.found,
         costs: costs(&arms, text),
         any_above_chance,
-        alarms: alarms(results, &arms, &scores),
+        alarms,
         help: if answer == Answer::Undecided { help(&gains, margin) } else { Vec::new() },
         advice: advice(
             &arms,

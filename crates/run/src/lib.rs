@@ -29,6 +29,7 @@ mod diagnosis;
 mod error;
 mod experiment;
 mod folder;
+mod gallery;
 mod json;
 mod lock;
 mod predictions;
@@ -48,6 +49,7 @@ pub use experiment::{
     DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, RunId,
 };
 pub use folder::RunFolder;
+pub use gallery::{GalleryClass, GalleryItem, PictureEffect};
 pub use lock::RunLock;
 pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired, paired_of};
 pub use records::{Cost, EvalRecord, StepRecord};

@@ -79,6 +79,20 @@ suffices` if it is shown to lie below the margin, else `undecided`. Items and se
 itself: where the items alone blur the gain, no number of seeds will do, and the other way round.
 Plan for a gain that would matter, never for one that was observed: that answers nothing.";
 
+pub(super) const AFTER_DIAGNOSE: &str = "\
+Examples:
+  What one checkpoint uses, and what it gains from text and picture only together:
+    mmc diagnose --checkpoint runs/vilt/checkpoint --dataset hateful_memes --split test_unseen
+
+  The whole ledger over seeds: backbone + picture by itself + interaction = gain over BERT:
+    mmc diagnose --checkpoint runs/vilt-*/checkpoint --text-arm runs/vilt_text-*/checkpoint \\
+                 --text-model runs/bert-*/checkpoint --dataset hateful_memes --split test_unseen
+
+  A finished run; its diagnosis.json is what `mmc report` reads:
+    mmc diagnose --run results/hateful_memes/runs/vilt-both-0
+
+A model that reads the text alone cannot be diagnosed: train one with --arm both.";
+
 pub(super) const AFTER_REPORT: &str = "\
 Example:
   mmc report results/hateful_memes
