@@ -16,6 +16,7 @@ mod checkpoints;
 mod ci;
 mod conclusion;
 mod demo;
+mod diagnose;
 mod experiment;
 mod failure;
 mod grid;
