@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("mmc-report", &["mmc-data", "mmc-metrics", "mmc-run"]),
-    ("xtask", &["mmc-data", "mmc-report", "mmc-run"]),
+    ("xtask", &["mmc-data", "mmc-metrics", "mmc-random", "mmc-report", "mmc-run"]),
 ];
 
 /// Packages that must build without a tensor library, so that they can be used anywhere.

@@ -9,6 +9,8 @@
 
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
+#[path = "command_line/diagnose.rs"]
+mod diagnose;
 #[path = "command_line/help.rs"]
 mod help;
 #[path = "command_line/language.rs"]
@@ -17,6 +19,10 @@ mod language;
 mod place;
 #[path = "command_line/plan.rs"]
 mod plan;
+#[path = "command_line/power.rs"]
+mod power;
+#[path = "command_line/prediction_files.rs"]
+mod prediction_files;
 #[path = "command_line/resumed.rs"]
 mod resumed;
 #[path = "command_line/round_trip.rs"]

@@ -16,8 +16,8 @@ use candle_core::{Device, Tensor, Var};
 use candle_nn::{Optimizer, ParamsAdamW};
 use mmc_data::{Arm, ReadOptions, Sample, dataset};
 use mmc_models::{
-    CATALOG, Classifier, CreateRequest, FreshHead, LoadRequest, Loaded, LoraSettings, ModelError,
-    Parameter, Pass, Preset, Trained, create, load, load_to_train, save,
+    CATALOG, Classifier, CreateRequest, Encoded, FreshHead, LoadRequest, Loaded, LoraSettings,
+    ModelError, Parameter, Pass, Preset, Trained, create, load, load_to_train, save,
 };
 use mmc_ops::{Gradients, Objective, Targets};
 use mmc_preprocess::{Batch, Padding, Processor, collate};
@@ -198,6 +198,46 @@ fn padding_and_batch_mates_change_no_logit() {
             })
             .collect();
         assert!(largest_difference(&together, &alone) <= ROUNDING, "{name}: batch-mates");
+    }
+}
+
+/// A text that is encoded once meets a picture that is encoded once as in a whole forward, its own
+/// or another's; and only models that are shown both are cut there.
+#[test]
+fn pairs_meet_as_in_a_forward() {
+    for fixture in fixtures() {
+        let (model, name) = (fixture.model(), fixture.name());
+        let Some(pairing) = model.pairing() else {
+            assert_ne!(fixture.arm, Arm::Both, "{name}");
+            continue;
+        };
+        assert_eq!(fixture.arm, Arm::Both, "{name}");
+        let (first, second) =
+            (fixture.batch_of(0..3, Padding::Longest), fixture.batch_of(3..8, Padding::Longest));
+        let both = |encode: &dyn Fn(&Batch) -> Result<Encoded, ModelError>| {
+            Encoded::cat(&[encode(&first).unwrap(), encode(&second).unwrap()]).unwrap()
+        };
+        let texts = both(&|batch| pairing.encode_texts(batch));
+        let images = both(&|batch| pairing.encode_images(batch));
+        assert_eq!((texts.rows(), images.rows()), (8, 8), "{name}");
+        for shift in [0, 3] {
+            let pairs: Vec<(usize, usize)> = (0..8).map(|row| (row, (row + shift) % 8)).collect();
+            let found = values(&pairing.classify_pairs(&texts, &images, &pairs).unwrap().0);
+            let examples: Vec<_> = pairs
+                .iter()
+                .map(|&(text, image)| {
+                    let image = fixture.samples[image].image.clone();
+                    let sample = Sample { image, ..fixture.samples[text].clone() };
+                    fixture.processor.prepare(&sample).unwrap()
+                })
+                .collect();
+            let batch = collate(&examples, Padding::Longest, fixture.processor.pad_id()).unwrap();
+            let expected = logits(&*model, &batch, &Pass::evaluate());
+            assert!(largest_difference(&found, &expected) <= ROUNDING, "{name}: shift {shift}");
+        }
+        assert!(pairing.classify_pairs(&texts, &images, &[(0, 8)]).is_err(), "{name}");
+        let pair = pairing.pair_flops(10.0, 17.0);
+        assert!(pair > 0.0 && pair < model.flops(10.0, 17.0), "{name}");
     }
 }
 

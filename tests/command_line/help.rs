@@ -14,6 +14,8 @@ fn every_help_page_is_as_reviewed() {
         "predict --help",
         "embed --help",
         "compare --help",
+        "power --help",
+        "diagnose --help",
         "report --help",
         "fetch --help",
         "data --help",

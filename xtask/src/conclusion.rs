@@ -3,19 +3,27 @@
 use std::fs;
 use std::path::Path;
 
-use mmc_report::{read_results, verdict, write};
+use mmc_report::{gallery, read_results, verdict, write};
+use mmc_run::ResultsFolder;
 
 use crate::failure::Failure;
 
 /// Writes the report, prints its scores, and ends with the verdict as the last line.
 pub(crate) fn conclude(out: &Path) -> Result<(), Failure> {
-    let results = read_results(out)?;
+    let mut results = read_results(out)?;
     if results.runs.is_empty() {
         for failed in &results.failed {
             say!("{} {}", failed.id, failed.why);
         }
         let out = out.display();
         return Err(Failure::work(format!("{out}: no run is complete, so there is no verdict")));
+    }
+    match gallery(&results) {
+        Ok(items) => {
+            ResultsFolder::new(out).write_gallery(&items)?;
+            results.gallery = items;
+        }
+        Err(error) => say!("no gallery: {error}"),
     }
     let verdict = verdict(&results, results.record.margin)?;
     write(&results, &verdict, out)?;

@@ -12,6 +12,7 @@ use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, PartialSettings, R
 
 use crate::conclusion::conclude;
 use crate::demo::{self, Found};
+use crate::diagnose;
 use crate::failure::{Failure, workspace};
 use crate::grid::{self, Launch, Run, State, time};
 
@@ -94,16 +95,19 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         for (run, state) in &runs {
             say!("{:<24} {}", run.id.to_string(), state.plan());
         }
+        say!("then every run with text and picture is diagnosed, unless that is up to date");
         return Ok(());
     }
     if matches!(mode, Mode::Study { tiny: false }) {
         mmc = build(&root, "release")?;
     }
     results.write_record(&record(options, &experiment, &mode, grid))?;
-    let failed = grid::execute(&runs, &launch(options, &mode, &mmc));
+    let launch = launch(options, &mode, &mmc);
+    let failed = grid::execute(&runs, &launch);
     say!("{} runs in {}", runs.len(), time(started.elapsed().as_secs_f64()));
+    let undiagnosed = diagnose::execute(&runs, &launch);
     conclude(&out)?;
-    if failed == 0 { Ok(()) } else { Err(Failure::said()) }
+    if failed + undiagnosed == 0 { Ok(()) } else { Err(Failure::said()) }
 }
 
 fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {

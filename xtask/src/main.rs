@@ -16,11 +16,13 @@ mod checkpoints;
 mod ci;
 mod conclusion;
 mod demo;
+mod diagnose;
 mod experiment;
 mod failure;
 mod grid;
 mod readme;
 mod references;
+mod simulate;
 mod size;
 mod source;
 mod tidy;
@@ -52,6 +54,9 @@ enum Task {
     /// Time steps of training and inference beside PyTorch, in turns
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Options),
+    /// Measure how often the verdict is right, on simulated experiments, and write docs/verdict.md
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(simulate::Options),
     /// Train the checkpoints in data/checkpoints anew
     #[command(after_help = CHECKPOINTS)]
     Checkpoints,
@@ -111,6 +116,7 @@ fn main() -> ExitCode {
         Task::Experiment(options) => experiment::run(&options),
         Task::References { name } => references::remake(name.as_deref()),
         Task::Bench(options) => bench::run(&options),
+        Task::Simulate(options) => simulate::run(&options),
         Task::Checkpoints => checkpoints::remake(),
         Task::Readme => readme::refresh(),
         Task::Tidy => tidy::check(),

@@ -46,6 +46,7 @@ mod rows;
 mod sample;
 mod scan;
 mod table;
+mod thumbnail;
 
 pub use dataset::{DATASETS, Dataset, OnBadItem, ReadOptions, SplitInfo, StudySplits, dataset};
 pub use error::DataError;
@@ -53,3 +54,4 @@ pub use inputs::{Inputs, Samples, read_inputs};
 pub use language::{TextLanguage, text_language};
 pub use picture::decode;
 pub use sample::{Arm, ImageSource, Sample, Split, SplitName, Target};
+pub use thumbnail::thumbnail;

@@ -1,10 +1,12 @@
-//! Time of AUROC, of the evaluation of a file and of a comparison over seeds.
+//! Time of rankings, of resamples, of the evaluation of a file and of a comparison over seeds.
 //!
 //! `cargo bench -p mmc-metrics`
 #![allow(clippy::expect_used, reason = "a bench stops at the first surprise")]
 
 use divan::{Bencher, black_box};
-use mmc_metrics::{Contrast, Items, auroc, compare, evaluate, metric};
+use mmc_metrics::bootstrap::{Resampling, bootstrap_metric};
+use mmc_metrics::delong::Placements;
+use mmc_metrics::{Contrast, Items, auroc, average_precision, compare, evaluate, metric};
 use mmc_random::{Purpose, generator, standard_normal};
 
 fn main() {
@@ -47,11 +49,33 @@ impl File {
     }
 }
 
-#[divan::bench(args = [1_000, 10_000, 100_000])]
+#[divan::bench(args = [1_000, 100_000, 1_000_000])]
 fn auroc_of(bencher: Bencher, n: usize) {
     let (labels, scores) = scores(n, 0);
     let positive: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
     bencher.bench(|| auroc(black_box(&scores), black_box(&positive)));
+}
+
+#[divan::bench(args = [1_000, 100_000, 1_000_000])]
+fn average_precision_of(bencher: Bencher, n: usize) {
+    let (labels, scores) = scores(n, 0);
+    let positive: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
+    bencher.bench(|| average_precision(black_box(&scores), black_box(&positive)));
+}
+
+#[divan::bench(args = [1_000, 100_000, 1_000_000])]
+fn placements_of(bencher: Bencher, n: usize) {
+    let (labels, scores) = scores(n, 0);
+    let positive: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
+    bencher.bench(|| Placements::new(black_box(&scores), black_box(&positive)));
+}
+
+#[divan::bench(args = ["auroc", "average_precision", "f1_macro"], sample_count = 5)]
+fn hundred_resamples_of_100_000(bencher: Bencher, name: &str) {
+    let file = File::new(100_000, 0);
+    let metric = metric(name).expect("a metric of the table");
+    let resampling = Resampling { replicates: 100, ..Resampling::default() };
+    bencher.bench(|| bootstrap_metric(metric, black_box(&file.items()), &resampling));
 }
 
 #[divan::bench(args = [1_000, 10_000], sample_count = 10)]

@@ -2,21 +2,18 @@
 //!
 //! Replicate r draws from a generator keyed by (seed, r), so neither threads nor order matter.
 
-use mmc_random::{Purpose, below, generator};
-
 use crate::distribution::{normal_cdf, normal_quantile};
 use crate::error::{MetricError, Result, confidence, same_length};
 use crate::interval::{Clusters, Interval};
 use crate::items::Items;
-use crate::labels::Confusion;
-use crate::metric::{Basis, Metric};
-use crate::ranking::{Descending, name};
+use crate::metric::Metric;
+use crate::resample::{Counted, Resampler};
 
 /// Replicates while exploring; take 10,000 for a paper.
 pub const REPLICATES: usize = 2_000;
 
-/// The share of resamples that may be redrawn because the statistic was undefined on them.
-const REDRAWN_AT_MOST: f64 = 0.05;
+/// What the jackknife of a metric may cost at most, in items looked at.
+const JACKKNIFE: usize = 200_000_000;
 
 /// How to resample.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,143 +61,92 @@ pub fn bootstrap(
     items: usize,
     clusters: Option<&[usize]>,
     resampling: &Resampling,
-    statistic: impl Fn(&[usize]) -> Result<f64>,
+    statistic: impl Fn(&[usize]) -> Result<f64> + Sync,
 ) -> Result<Bootstrap> {
-    confidence("level", resampling.level)?;
+    check(resampling)?;
     if items == 0 {
         return Err(MetricError::Empty);
-    }
-    if resampling.replicates < 2 {
-        let found = resampling.replicates;
-        return Err(MetricError::TooFew { what: "replicates", found, expected: 2 });
     }
     if let Some(clusters) = clusters {
         same_length("clusters", items, clusters.len())?;
     }
     let clusters = Clusters::new(items, clusters);
     let estimate = statistic(&(0..items).collect::<Vec<_>>())?;
-    let mut redraws = Redraws::new("statistic", resampling.replicates);
-    let mut replicates = Vec::with_capacity(resampling.replicates);
-    for replicate in 0..resampling.replicates {
-        replicates.push(redraws.until_defined(|attempt| {
-            let drawn = draw(&clusters, resampling.seed, attempt, replicate);
+    let resampler = Resampler::new(&clusters, resampling.seed);
+    let (replicates, redrawn) =
+        resampler.replicates("statistic", resampling.replicates, |replicate, attempt| {
+            let drawn = resampler.draw(attempt, replicate);
             let rows: Vec<usize> =
                 drawn.iter().flat_map(|&g| clusters.members(g).iter().copied()).collect();
             statistic(&rows)
-        })?);
+        })?;
+    let without = |rows: &[usize]| statistic(rows).ok();
+    let acceleration = acceleration(leave_one_out(&clusters, without).as_deref());
+    Ok(summary(replicates, estimate, acceleration, resampling.level, redrawn))
+}
+
+/// Resamples the items of one file, whole clusters where it has them, and scores `metric` on each
+/// resample. The order of the items is found once: a resample is a count of each item, so none is
+/// sorted again. `bca` is `None` also where the jackknife over clusters would look at more than
+/// 200,000,000 items.
+///
+/// # Errors
+/// As [`Items::check`] and [`bootstrap`].
+pub fn bootstrap_metric(
+    metric: &Metric,
+    items: &Items,
+    resampling: &Resampling,
+) -> Result<Bootstrap> {
+    check(resampling)?;
+    items.check()?;
+    let clusters = items.clusters();
+    let counted = Counted::new(metric, items)?;
+    let estimate = (metric.score)(items)?;
+    let resampler = Resampler::new(&clusters, resampling.seed);
+    let (replicates, redrawn) =
+        resampler.replicates(metric.name, resampling.replicates, |replicate, attempt| {
+            resampler.with_counts(attempt, replicate, |counts| counted.score(counts))
+        })?;
+    let jackknife = if clusters.count().saturating_mul(items.len()) > JACKKNIFE {
+        None
+    } else {
+        let mut counts = vec![1; items.len()];
+        let mut values = Vec::with_capacity(clusters.count());
+        for cluster in 0..clusters.count() {
+            clusters.members(cluster).iter().for_each(|&item| counts[item] = 0);
+            values.push(counted.score(&counts).ok());
+            clusters.members(cluster).iter().for_each(|&item| counts[item] = 1);
+        }
+        values.into_iter().collect::<Option<Vec<f64>>>()
+    };
+    let acceleration = acceleration(jackknife.as_deref());
+    Ok(summary(replicates, estimate, acceleration, resampling.level, redrawn))
+}
+
+fn check(resampling: &Resampling) -> Result<()> {
+    confidence("level", resampling.level)?;
+    if resampling.replicates < 2 {
+        let found = resampling.replicates;
+        return Err(MetricError::TooFew { what: "replicates", found, expected: 2 });
     }
-    let acceleration = jackknife_acceleration(&clusters, &statistic);
+    Ok(())
+}
+
+fn summary(
+    mut replicates: Vec<f64>,
+    estimate: f64,
+    acceleration: Option<f64>,
+    level: f64,
+    redrawn: usize,
+) -> Bootstrap {
     replicates.sort_by(f64::total_cmp);
-    Ok(Bootstrap {
+    Bootstrap {
         estimate,
-        percentile: percentile(&replicates, resampling.level),
-        bca: acceleration.and_then(|a| bca(&replicates, estimate, a, resampling.level)),
+        percentile: percentile(&replicates, level),
+        bca: acceleration.and_then(|a| bca(&replicates, estimate, a, level)),
         acceleration,
         standard_error: sample_covariance(&replicates, &replicates).sqrt(),
-        redrawn: redraws.redrawn,
-    })
-}
-
-/// Counts redrawn resamples and gives up when they are too many.
-pub(crate) struct Redraws {
-    metric: &'static str,
-    replicates: usize,
-    pub(crate) redrawn: usize,
-}
-
-impl Redraws {
-    pub(crate) fn new(metric: &'static str, replicates: usize) -> Self {
-        Self { metric, replicates, redrawn: 0 }
-    }
-
-    /// Calls `resample` with attempts 0, 1, … until it is defined.
-    pub(crate) fn until_defined<T>(
-        &mut self,
-        mut resample: impl FnMut(u64) -> Result<T>,
-    ) -> Result<T> {
-        let mut attempt = 0;
-        loop {
-            match resample(attempt) {
-                Err(MetricError::Undefined { .. }) => {
-                    self.redrawn += 1;
-                    attempt += 1;
-                    if self.redrawn as f64 > REDRAWN_AT_MOST * self.replicates as f64 {
-                        return Err(MetricError::Degenerate {
-                            metric: self.metric.to_owned(),
-                            redrawn: self.redrawn,
-                            replicates: self.replicates,
-                        });
-                    }
-                }
-                other => return other,
-            }
-        }
-    }
-}
-
-/// The clusters of one resample.
-fn draw(clusters: &Clusters, seed: u64, attempt: u64, replicate: usize) -> Vec<usize> {
-    let mut random = generator(seed, Purpose::Bootstrap, attempt, replicate as u64);
-    (0..clusters.count()).map(|_| below(clusters.count(), &mut random)).collect()
-}
-
-/// How often each item is in one resample, `[items]`.
-pub(crate) fn draw_counts(clusters: &Clusters, items: usize, key: (u64, u64, usize)) -> Vec<u32> {
-    let mut counts = vec![0; items];
-    for cluster in draw(clusters, key.0, key.1, key.2) {
-        for &item in clusters.members(cluster) {
-            counts[item] += 1;
-        }
-    }
-    counts
-}
-
-/// A metric of one file, ready to be computed for any counts of its items.
-pub(crate) enum Counted<'a> {
-    Confusion(&'a Items<'a>, fn(&Confusion, usize) -> f64),
-    Mean(Vec<f64>),
-    AveragePrecision(Vec<(usize, Descending, Vec<bool>)>),
-}
-
-impl<'a> Counted<'a> {
-    /// Prepares `metric`; `None` for AUROC, whose variance needs no resampling.
-    pub(crate) fn new(metric: &Metric, items: &'a Items<'a>) -> Result<Option<Self>> {
-        Ok(match metric.basis {
-            Basis::Confusion(score) => Some(Self::Confusion(items, score)),
-            Basis::Mean(values) => Some(Self::Mean(values(items)?)),
-            Basis::Auroc => None,
-            Basis::AveragePrecision => {
-                let ranked =
-                    |class| (class, Descending::new(&items.ranking(class)), items.of_class(class));
-                Some(Self::AveragePrecision(
-                    items.ranked_classes().into_iter().map(ranked).collect(),
-                ))
-            }
-        })
-    }
-
-    pub(crate) fn score(&self, counts: &[u32]) -> Result<f64> {
-        match self {
-            Self::Confusion(items, score) => {
-                let weight = |item: usize| u64::from(counts[item]);
-                let confusion =
-                    Confusion::count(items.predictions, items.labels, items.classes, weight);
-                Ok(score(&confusion, items.positive))
-            }
-            Self::Mean(values) => {
-                let total: f64 = counts.iter().map(|&count| f64::from(count)).sum();
-                let sum: f64 = values.iter().zip(counts).map(|(v, &c)| v * f64::from(c)).sum();
-                Ok(sum / total)
-            }
-            Self::AveragePrecision(classes) => {
-                let mut sum = 0.0;
-                for (class, order, positive) in classes {
-                    let score = order.average_precision(positive, |item| counts[item]);
-                    sum += score.map_err(|error| name(error, *class))?;
-                }
-                Ok(sum / classes.len() as f64)
-            }
-        }
+        redrawn,
     }
 }
 
@@ -244,19 +190,24 @@ fn bca(sorted: &[f64], estimate: f64, acceleration: f64, level: f64) -> Option<I
     Some(Interval { low: end(tail), high: end(1.0 - tail) })
 }
 
-/// Σu³ / (6 (Σu²)^1.5), u the mean of the leave-one-cluster-out values minus each.
-fn jackknife_acceleration(
+/// The statistic without each cluster; `None` where it is undefined without one.
+fn leave_one_out(
     clusters: &Clusters,
-    statistic: &impl Fn(&[usize]) -> Result<f64>,
-) -> Option<f64> {
+    statistic: impl Fn(&[usize]) -> Option<f64>,
+) -> Option<Vec<f64>> {
     let without = |left_out: usize| -> Option<f64> {
         let rows: Vec<usize> = (0..clusters.count())
             .filter(|&cluster| cluster != left_out)
             .flat_map(|cluster| clusters.members(cluster).iter().copied())
             .collect();
-        if rows.is_empty() { None } else { statistic(&rows).ok() }
+        if rows.is_empty() { None } else { statistic(&rows) }
     };
-    let values: Vec<f64> = (0..clusters.count()).map(without).collect::<Option<_>>()?;
+    (0..clusters.count()).map(without).collect()
+}
+
+/// Σu³ / (6 (Σu²)^1.5), u the mean of the leave-one-cluster-out values minus each.
+fn acceleration(jackknife: Option<&[f64]>) -> Option<f64> {
+    let values = jackknife?;
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let power = |exponent| values.iter().map(|value| (mean - value).powi(exponent)).sum::<f64>();
     let square = power(2);

@@ -1,6 +1,7 @@
 //! Whether confidence means what it says.
 
 use crate::error::{MetricError, Result, same_length};
+use crate::order::ascending;
 
 /// How items are put into bins by confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +69,8 @@ pub fn calibration(
 
 fn fill(confidence: &[f64], right: &[bool], bins: usize, binning: Binning) -> Vec<Bin> {
     let n = confidence.len();
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&a, &b| (confidence[a] + 0.0).total_cmp(&(confidence[b] + 0.0)));
     let mut sums = vec![(0_usize, 0.0, 0_usize); bins];
-    for (rank, &item) in order.iter().enumerate() {
+    for (rank, &item) in ascending(confidence).iter().enumerate() {
         let bin = match binning {
             Binning::EqualWidth => width_bin(confidence[item], bins),
             Binning::EqualMass => (rank * bins) / n,

@@ -1,11 +1,12 @@
 //! How the scores of several files vary and vary together with the items.
 
-use crate::bootstrap::{Counted, REPLICATES, Redraws, draw_counts, sample_covariance};
+use crate::bootstrap::{REPLICATES, sample_covariance};
 use crate::delong::Placements;
 use crate::error::Result;
 use crate::interval::Clusters;
 use crate::items::Items;
 use crate::metric::{Basis, Metric};
+use crate::resample::{Counted, Resampler};
 
 /// The covariance of one metric over files of the same items.
 pub(crate) struct ItemCovariance {
@@ -115,23 +116,19 @@ fn resampled(
     clusters: &Clusters,
     seed: u64,
 ) -> Result<(Vec<Vec<f64>>, usize)> {
-    let mut counted = Vec::with_capacity(files.len());
-    for file in files {
-        counted.extend(Counted::new(metric, file)?);
-    }
-    let mut redraws = Redraws::new(metric.name, REPLICATES);
-    let mut replicates = vec![Vec::with_capacity(REPLICATES); files.len()];
-    for replicate in 0..REPLICATES {
-        let scores = redraws.until_defined(|attempt| {
-            let counts = draw_counts(clusters, files[0].len(), (seed, attempt, replicate));
-            counted.iter().map(|file| file.score(&counts)).collect::<Result<Vec<f64>>>()
+    let counted: Vec<Counted> =
+        files.iter().map(|file| Counted::new(metric, file)).collect::<Result<_>>()?;
+    let resampler = Resampler::new(clusters, seed);
+    let (replicates, redrawn) =
+        resampler.replicates(metric.name, REPLICATES, |replicate, attempt| {
+            resampler.with_counts(attempt, replicate, |counts| {
+                counted.iter().map(|file| file.score(counts)).collect::<Result<Vec<f64>>>()
+            })
         })?;
-        for (values, score) in replicates.iter_mut().zip(scores) {
-            values.push(score);
-        }
-    }
-    let cell = |i: usize, j: usize| Ok(sample_covariance(&replicates[i], &replicates[j]));
-    Ok((try_matrix(files.len(), cell)?, redraws.redrawn))
+    let of_file = |file: usize| -> Vec<f64> { replicates.iter().map(|row| row[file]).collect() };
+    let columns: Vec<Vec<f64>> = (0..files.len()).map(of_file).collect();
+    let cell = |i: usize, j: usize| Ok(sample_covariance(&columns[i], &columns[j]));
+    Ok((try_matrix(files.len(), cell)?, redrawn))
 }
 
 /// The matrix of all cells; a symmetric cell gives the same bits on both sides.

@@ -2,9 +2,10 @@
 //! in the fast form of Sun and Xu (2014); for clustered items after Obuchowski (1997).
 
 use crate::distribution::{normal_quantile, normal_two_sided};
-use crate::error::{MetricError, Result, confidence};
+use crate::error::{MetricError, Result, confidence, same_length};
 use crate::interval::{Clusters, Interval, unanimous_bound};
-use crate::ranking::{both_classes, count_positives, midranks};
+use crate::order::passed;
+use crate::ranking::{both_classes, count_positives};
 
 /// What each item says about the AUROC of one ranking.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,15 +26,9 @@ impl Placements {
         let positives = count_positives(scores, positive)?;
         both_classes(positives, scores.len())?;
         let (n1, n0) = (positives as f64, (scores.len() - positives) as f64);
-        let all = midranks(scores);
-        let mut values = vec![0.0; scores.len()];
-        for class in [true, false] {
-            let members: Vec<usize> = (0..scores.len()).filter(|&i| positive[i] == class).collect();
-            let own = midranks(&members.iter().map(|&item| scores[item]).collect::<Vec<_>>());
-            for (&item, own) in members.iter().zip(own) {
-                let below = all[item] - own; // items of the other class below, ties half
-                values[item] = if class { below / n0 } else { 1.0 - below / n1 };
-            }
+        let mut values = passed(scores, positive);
+        for (value, positive) in values.iter_mut().zip(positive) {
+            *value = if *positive { *value / n0 } else { 1.0 - *value / n1 };
         }
         let sum: f64 = values.iter().zip(positive).filter(|(_, p)| **p).map(|(v, _)| v).sum();
         Ok(Self { auroc: sum / n1, values, positive: positive.to_vec(), positives })
@@ -152,7 +147,35 @@ pub fn delong_paired(scores_a: &[f64], scores_b: &[f64], positive: &[bool]) -> R
     let a = Placements::new(scores_a, positive)?;
     let b = Placements::new(scores_b, positive)?;
     let cross = a.covariance(&b)?;
-    let covariance = [[a.covariance(&a)?, cross], [cross, b.covariance(&b)?]];
+    paired([&a, &b], [[a.covariance(&a)?, cross], [cross, b.covariance(&b)?]])
+}
+
+/// The same for items in `clusters` `[items]`, which share pictures (Obuchowski 1997, in the
+/// linearised form: `G/(G−1) Σ_g U_g V_g` over the G clusters).
+///
+/// # Errors
+/// As [`delong_paired`]; clusters of another length, fewer than two clusters.
+pub fn delong_paired_clustered(
+    scores_a: &[f64],
+    scores_b: &[f64],
+    positive: &[bool],
+    clusters: &[usize],
+) -> Result<DeLong> {
+    let a = Placements::new(scores_a, positive)?;
+    let b = Placements::new(scores_b, positive)?;
+    same_length("clusters", positive.len(), clusters.len())?;
+    let groups = Clusters::new(clusters.len(), Some(clusters));
+    if groups.count() < 2 {
+        return Err(MetricError::TooFew { what: "clusters", found: groups.count(), expected: 2 });
+    }
+    let influence = [a.influence(), b.influence()];
+    let cell = |i: usize, j: usize| groups.covariance(&influence[i], &influence[j]);
+    let cross = cell(0, 1);
+    paired([&a, &b], [[cell(0, 0), cross], [cross, cell(1, 1)]])
+}
+
+fn paired([a, b]: [&Placements; 2], covariance: [[f64; 2]; 2]) -> Result<DeLong> {
+    let cross = covariance[0][1];
     let difference = b.auroc - a.auroc;
     let variance = (covariance[0][0] + covariance[1][1] - 2.0 * cross).max(0.0);
     let identical = variance <= 1e-20;

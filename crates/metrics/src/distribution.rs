@@ -59,6 +59,13 @@ pub fn t_two_sided(t: f64, df: f64) -> f64 {
     beta_from_logs(0.5 * df, 0.5, log_x, log_y)
 }
 
+/// `P(T ≤ t)` of Student's distribution with `df` degrees of freedom, `df` > 0.
+#[must_use]
+pub fn t_cdf(t: f64, df: f64) -> f64 {
+    let tail = 0.5 * t_two_sided(t, df);
+    if t < 0.0 { tail } else { 1.0 - tail }
+}
+
 /// The `probability` quantile of Student's distribution with `df` degrees of freedom, `df` > 0.
 #[must_use]
 pub fn t_quantile(probability: f64, df: f64) -> f64 {
@@ -188,7 +195,7 @@ fn continued_fraction(a: f64, b: f64, x: f64) -> f64 {
 }
 
 /// Halves `[low, high]` to its last digit; `left` says that the answer lies right of a point.
-fn bisect(mut low: f64, mut high: f64, left: impl Fn(f64) -> bool) -> f64 {
+pub(crate) fn bisect(mut low: f64, mut high: f64, left: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..200 {
         let middle = 0.5 * (low + high);
         if middle <= low || middle >= high {

@@ -20,9 +20,6 @@ pub struct Emap {
 pub fn emap(grid: &[Vec<Vec<f64>>]) -> Result<Emap> {
     let n = grid.len();
     let classes = grid.first().and_then(|row| row.first()).map_or(0, Vec::len);
-    if classes == 0 {
-        return Err(MetricError::Empty);
-    }
     for (index, row) in grid.iter().enumerate() {
         same_length("grid", n, row.len())?;
         for cell in row {
@@ -31,10 +28,29 @@ pub fn emap(grid: &[Vec<Vec<f64>>]) -> Result<Emap> {
                 .map_err(|_inner| MetricError::NotFinite { what: "grid", index })?;
         }
     }
-    let mut logits = vec![vec![0.0; classes]; n];
+    emap_of(n, classes, |text, picture, class| grid[text][picture][class])
+}
+
+/// As [`emap`], of the logits that `logit` gives for (text, picture, class), where the grid lies in
+/// some other form.
+///
+/// # Errors
+/// No items or no classes; a logit that is not finite.
+pub fn emap_of(
+    items: usize,
+    classes: usize,
+    logit: impl Fn(usize, usize, usize) -> f64,
+) -> Result<Emap> {
+    if items == 0 || classes == 0 {
+        return Err(MetricError::Empty);
+    }
+    let mut logits = vec![vec![0.0; classes]; items];
     let mut interaction_share = Vec::with_capacity(classes);
     for class in 0..classes {
-        let (additive, share) = project(n, |text, picture| grid[text][picture][class]);
+        let (additive, share) = project(items, |text, picture| logit(text, picture, class));
+        if let Some(index) = additive.iter().position(|value| !value.is_finite()) {
+            return Err(MetricError::NotFinite { what: "grid", index });
+        }
         for (item, value) in additive.into_iter().enumerate() {
             logits[item][class] = value;
         }

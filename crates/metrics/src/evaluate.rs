@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use rayon::prelude::*;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bootstrap::{Counted, REPLICATES, Redraws, draw_counts, percentile};
+use crate::bootstrap::{REPLICATES, percentile};
 use crate::covariance::auroc_variance;
 use crate::delong::logit_interval;
 use crate::error::{MetricError, Result};
 use crate::interval::{Clusters, Interval, unanimous_bound, wilson_of_mean};
 use crate::items::Items;
 use crate::metric::{Basis, METRICS, Metric};
+use crate::resample::{Counted, Redraws, Resampler};
 
 /// The level of the intervals of an [`Evaluation`].
 pub const LEVEL: f64 = 0.95;
@@ -115,35 +117,51 @@ fn resample(
     metrics: &[(&'static Metric, f64)],
     seed: u64,
 ) -> Result<Vec<Found>> {
-    let mut counted = Vec::new();
-    for &(metric, value) in metrics {
-        let Some(score) = Counted::new(metric, items)? else { continue };
-        let redraws = Redraws::new(metric.name, REPLICATES);
-        counted.push((metric, value, score, Ok((redraws, Vec::with_capacity(REPLICATES)))));
+    let mut counted = Vec::with_capacity(metrics.len());
+    for &(metric, _) in metrics {
+        counted.push((metric.name, Counted::new(metric, items)?, Redraws::new(REPLICATES)));
     }
-    for replicate in 0..REPLICATES {
-        let first = draw_counts(clusters, items.len(), (seed, 0, replicate));
-        for (_, _, score, state) in &mut counted {
-            let Ok((redraws, values)) = state else { continue };
-            let value = redraws.until_defined(|attempt| match attempt {
-                0 => score.score(&first),
-                _ => score.score(&draw_counts(clusters, items.len(), (seed, attempt, replicate))),
-            });
-            match value {
-                Ok(value) => values.push(value),
-                Err(error @ MetricError::Degenerate { .. }) => *state = Err(error.to_string()),
-                Err(error) => return Err(error),
+    let resampler = Resampler::new(clusters, seed);
+    let rows: Vec<Vec<Result<f64>>> = (0..REPLICATES)
+        .into_par_iter()
+        .map(|replicate| {
+            let score = |(name, score, redraws): &(&str, Counted, Redraws), counts: &[u32]| {
+                redraws.until_defined(name, |attempt| match attempt {
+                    0 => score.score(counts),
+                    _ => resampler.with_counts(attempt, replicate, |counts| score.score(counts)),
+                })
+            };
+            resampler.with_counts(0, replicate, |counts| {
+                counted.iter().map(|metric| score(metric, counts)).collect()
+            })
+        })
+        .collect();
+    let mut columns: Vec<Result<Vec<f64>>> =
+        vec![Ok(Vec::with_capacity(REPLICATES)); metrics.len()];
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row) {
+            match (&mut *column, value) {
+                (Ok(values), Ok(value)) => values.push(value),
+                (Ok(_), Err(error)) => *column = Err(error),
+                (Err(_), _) => {}
             }
         }
     }
-    let finish = |(metric, value, _, state): (_, _, _, Result<(Redraws, Vec<f64>), String>)| {
-        let interval = state.and_then(|(_, mut values)| {
-            values.sort_by(f64::total_cmp);
-            widened(metric, value, percentile(&values, LEVEL), clusters)
-        });
-        (metric, interval)
-    };
-    Ok(counted.into_iter().map(finish).collect())
+    let mut found = Vec::with_capacity(metrics.len());
+    for ((&(metric, value), (name, _, redraws)), column) in
+        metrics.iter().zip(&counted).zip(columns)
+    {
+        let interval = match redraws.check(name).and(column) {
+            Ok(mut values) => {
+                values.sort_by(f64::total_cmp);
+                widened(metric, value, percentile(&values, LEVEL), clusters)
+            }
+            Err(error @ MetricError::Degenerate { .. }) => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        found.push((metric, interval));
+    }
+    Ok(found)
 }
 
 /// An interval without width claims certainty that a sample cannot give: the exact binomial bound

@@ -112,42 +112,57 @@ pub(crate) fn wilson_of_mean(values: &[f64], clusters: &Clusters, level: f64) ->
 /// Items that belong together, numbered from 0 in the order of their first item.
 #[derive(Clone, Debug)]
 pub(crate) struct Clusters {
-    of_item: Vec<usize>,
-    members: Vec<Vec<usize>>,
+    /// Where each cluster's members begin, and the number of items: `[clusters + 1]`.
+    starts: Vec<usize>,
+    /// The items, cluster by cluster, each in input order: `[items]`.
+    members: Vec<usize>,
 }
 
 impl Clusters {
     /// Groups `items` items by `names`; without names each item is its own cluster.
     pub(crate) fn new(items: usize, names: Option<&[usize]>) -> Self {
         let Some(names) = names else {
-            let members = (0..items).map(|item| vec![item]).collect();
-            return Self { of_item: (0..items).collect(), members };
+            return Self { starts: (0..=items).collect(), members: (0..items).collect() };
         };
         let mut numbers = std::collections::BTreeMap::new();
-        let mut members: Vec<Vec<usize>> = Vec::new();
-        let mut of_item = Vec::with_capacity(items);
-        for (item, name) in names.iter().enumerate() {
-            let number = *numbers.entry(name).or_insert_with(|| {
-                members.push(Vec::new());
-                members.len() - 1
-            });
-            members[number].push(item);
-            of_item.push(number);
+        let of_item: Vec<usize> = names
+            .iter()
+            .map(|name| {
+                let next = numbers.len();
+                *numbers.entry(name).or_insert(next)
+            })
+            .collect();
+        let mut starts = vec![0; numbers.len() + 1];
+        for &cluster in &of_item {
+            starts[cluster + 1] += 1;
         }
-        Self { of_item, members }
+        for cluster in 0..numbers.len() {
+            starts[cluster + 1] += starts[cluster];
+        }
+        let mut free = starts.clone();
+        let mut members = vec![0; names.len()];
+        for (item, &cluster) in of_item.iter().enumerate() {
+            members[free[cluster]] = item;
+            free[cluster] += 1;
+        }
+        Self { starts, members }
     }
 
     pub(crate) fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    pub(crate) fn items(&self) -> usize {
         self.members.len()
     }
 
     pub(crate) fn members(&self, cluster: usize) -> &[usize] {
-        &self.members[cluster]
+        &self.members[self.starts[cluster]..self.starts[cluster + 1]]
     }
 
     /// Whether some cluster has more than one item.
     pub(crate) fn shared(&self) -> bool {
-        self.members.len() < self.of_item.len()
+        self.count() < self.items()
     }
 
     /// The sandwich estimate of the covariance of two estimates from the influence of each item on
@@ -160,7 +175,11 @@ impl Clusters {
         let sum = |influence: &[f64], members: &[usize]| -> f64 {
             members.iter().map(|&item| influence[item]).sum()
         };
-        let products: f64 = self.members.iter().map(|m| sum(a, m) * sum(b, m)).sum();
+        let product = |cluster: usize| {
+            let members = self.members(cluster);
+            sum(a, members) * sum(b, members)
+        };
+        let products: f64 = (0..self.count()).map(product).sum();
         clusters / (clusters - 1.0) * products
     }
 }

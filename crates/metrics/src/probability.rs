@@ -3,6 +3,15 @@
 use crate::error::{MetricError, Result, same_length};
 use crate::items::{check_classes, check_probabilities, check_rows};
 
+/// The probabilities `exp(z − max z) / Σ` of a row of finite logits, `[classes]`.
+#[must_use]
+pub fn softmax(logits: &[f64]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
 /// −ln of the probability of each item's class, `[items]`, probabilities clipped to
 /// `[ε, 1 − ε]` with ε the machine epsilon of f64, as scikit-learn does. `probabilities` is
 /// `[items][classes]`.

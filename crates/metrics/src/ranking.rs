@@ -2,6 +2,7 @@
 
 use crate::error::{MetricError, Result, finite, same_length};
 use crate::items::{check_classes, check_rows};
+use crate::order::Split;
 
 /// How several classes' or pairs' scores become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub enum Average {
 }
 
 /// The probability that a positive item scores above a negative one, ties counting half: the
-/// statistic of Mann and Whitney, from midranks in O(n log n). Constant scores give 0.5.
+/// statistic of Mann and Whitney, counted exactly in O(n log n). Constant scores give 0.5.
 /// `scores` and `positive` are `[items]`.
 ///
 /// # Errors
@@ -21,10 +22,8 @@ pub enum Average {
 pub fn auroc(scores: &[f64], positive: &[bool]) -> Result<f64> {
     let positives = count_positives(scores, positive)?;
     both_classes(positives, scores.len())?;
-    let (n1, n0) = (positives as f64, (scores.len() - positives) as f64);
-    let ranks = midranks(scores);
-    let sum: f64 = ranks.iter().zip(positive).filter(|(_, p)| **p).map(|(rank, _)| rank).sum();
-    Ok((sum - n1 * (n1 + 1.0) / 2.0) / (n1 * n0))
+    let pairs = positives as f64 * (scores.len() - positives) as f64;
+    Ok(Split::new(scores, positive).wins() as f64 / (2.0 * pairs))
 }
 
 /// Average precision: `Σ (R_n − R_{n−1}) P_n` over distinct thresholds from the highest down; tied
@@ -37,7 +36,7 @@ pub fn average_precision(scores: &[f64], positive: &[bool]) -> Result<f64> {
     if count_positives(scores, positive)? == 0 {
         return Err(MetricError::undefined("average_precision", "no positive item"));
     }
-    Descending::new(scores).average_precision(positive, |_| 1)
+    Ok(Split::new(scores, positive).average_precision())
 }
 
 /// AUROC of each class against the rest on its own probability, averaged.
@@ -113,67 +112,6 @@ pub fn average_precision_one_vs_rest(
     Ok(sum / classes as f64)
 }
 
-/// Items from the highest score down, tied ones together: sorted once, scored for any weights.
-#[derive(Clone, Debug)]
-pub(crate) struct Descending {
-    order: Vec<usize>,
-    last_of_tie: Vec<bool>,
-}
-
-impl Descending {
-    pub(crate) fn new(scores: &[f64]) -> Self {
-        let mut order = ascending(scores);
-        order.reverse();
-        let last_of_tie = (0..order.len())
-            .map(|place| {
-                order.get(place + 1).is_none_or(|&next| scores[next] < scores[order[place]])
-            })
-            .collect();
-        Self { order, last_of_tie }
-    }
-
-    /// Average precision with item i counted `weight(i)` times; undefined without a positive.
-    pub(crate) fn average_precision(
-        &self,
-        positive: &[bool],
-        weight: impl Fn(usize) -> u32,
-    ) -> Result<f64> {
-        let (mut hits, mut seen, mut new_hits, mut sum) = (0_u64, 0_u64, 0_u64, 0.0);
-        for (&item, last) in self.order.iter().zip(&self.last_of_tie) {
-            let count = u64::from(weight(item));
-            seen += count;
-            new_hits += if positive[item] { count } else { 0 };
-            if *last && new_hits > 0 {
-                hits += new_hits;
-                sum += new_hits as f64 * hits as f64 / seen as f64;
-                new_hits = 0;
-            }
-        }
-        if hits == 0 {
-            return Err(MetricError::undefined("average_precision", "no positive item"));
-        }
-        Ok(sum / hits as f64)
-    }
-}
-
-/// Ranks from 1, tied values sharing the mean of theirs.
-pub(crate) fn midranks(values: &[f64]) -> Vec<f64> {
-    let order = ascending(values);
-    let mut ranks = vec![0.0; values.len()];
-    let mut start = 0;
-    while start < order.len() {
-        let mut end = start + 1;
-        while end < order.len() && values[order[end]] <= values[order[start]] {
-            end += 1;
-        }
-        for &item in &order[start..end] {
-            ranks[item] = 0.5 * (start + 1 + end) as f64;
-        }
-        start = end;
-    }
-    ranks
-}
-
 /// Checks an order's inputs and counts its positives.
 pub(crate) fn count_positives(scores: &[f64], positive: &[bool]) -> Result<usize> {
     if scores.is_empty() {
@@ -204,14 +142,6 @@ pub(crate) fn name(error: MetricError, class: usize) -> MetricError {
         }
         other => other,
     }
-}
-
-/// Indices by ascending value, ties in input order; −0 equals 0.
-fn ascending(values: &[f64]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    // Adding 0 turns −0 into 0, so that the total order ties them.
-    order.sort_by(|&a, &b| (values[a] + 0.0).total_cmp(&(values[b] + 0.0)));
-    order
 }
 
 fn check_multiclass(probabilities: &[Vec<f64>], labels: &[usize], classes: usize) -> Result<()> {

@@ -18,6 +18,8 @@ use crate::failure::Failure;
 /// A model with the processor that belongs to it.
 pub(crate) struct Checkpoint {
     folder: PathBuf,
+    /// The preset that the model is of.
+    pub(crate) preset: String,
     /// The model.
     pub(crate) model: Box<dyn Classifier>,
     /// Makes its inputs.
@@ -140,6 +142,7 @@ impl Checkpoint {
         };
         Ok(Self {
             folder: folder.to_owned(),
+            preset: loaded.preset,
             model: loaded.model,
             processor: Arc::new(processor.with_max_length(tokens)),
             labels: loaded.labels,

@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, reason = "comments on flags are the help, printed as they are")]
 
 mod columns;
+mod diagnose;
 mod examples;
 mod settings;
 
@@ -15,9 +16,11 @@ use mmc_data::DATASETS;
 use mmc_train::ComputeDevice;
 
 pub(crate) use columns::ColumnFlags;
+pub(crate) use diagnose::DiagnoseArgs;
 use examples::{
-    AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_EMBED,
-    AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC, AFTER_PLAN, AFTER_PREDICT, AFTER_REPORT, AFTER_TRAIN,
+    AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_DIAGNOSE,
+    AFTER_EMBED, AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC, AFTER_PLAN, AFTER_POWER, AFTER_PREDICT,
+    AFTER_REPORT, AFTER_TRAIN,
 };
 pub(crate) use settings::SettingFlags;
 
@@ -57,6 +60,12 @@ pub(crate) enum Command {
     /// Test whether one model beats another, from their prediction files
     #[command(after_help = AFTER_COMPARE)]
     Compare(CompareArgs),
+    /// Say what an experiment of a size can decide, before it is run
+    #[command(after_help = AFTER_POWER, allow_negative_numbers = true)]
+    Power(PowerArgs),
+    /// Say what a model of text and picture uses, and where its gain comes from
+    #[command(after_help = AFTER_DIAGNOSE)]
+    Diagnose(Box<DiagnoseArgs>),
     /// Write the report and the verdict of an experiment's results folder
     #[command(after_help = AFTER_REPORT)]
     Report(ReportArgs),
@@ -222,6 +231,50 @@ pub(crate) struct CompareArgs {
     pub(crate) paired_seeds: bool,
     /// The positive class of a binary task [default: the second class]
     #[arg(long, value_name = "NAME")]
+    pub(crate) positive: Option<String>,
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mmc power`: the size of an experiment, and what is known of its spread.
+#[derive(Args, Debug)]
+pub(crate) struct PowerArgs {
+    /// Test items
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1_000_000_000))]
+    pub(crate) items: u64,
+    /// Seeds of each model
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000))]
+    pub(crate) seeds: u64,
+    /// The smallest gain that matters, in units of the metric
+    #[arg(long, value_name = "X")]
+    pub(crate) margin: f64,
+    /// The true gain to plan for [default: twice the margin]
+    #[arg(long, value_name = "X")]
+    pub(crate) gain: Option<f64>,
+    /// Multimodal models that are tested together against the text model
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) models: u64,
+    /// The accuracy that the models will have about [default: 0.7]
+    #[arg(long, value_name = "X", help_heading = "What is known", conflicts_with = "pilot")]
+    pub(crate) accuracy: Option<f64>,
+    /// The share of items on which just one of a text and a multimodal run is right
+    #[arg(long, value_name = "X", help_heading = "What is known", conflicts_with = "pilot")]
+    pub(crate) discordant: Option<f64>,
+    /// The standard deviation of a model's score over seeds [default: 0.01, or the pilot's]
+    #[arg(long, value_name = "X", help_heading = "What is known")]
+    pub(crate) seed_sd: Option<f64>,
+    /// Prediction files of one model, one a seed, that the spread is estimated from
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "What is known")]
+    pub(crate) pilot: Vec<PathBuf>,
+    /// Prediction files of the other model on the same items, one a seed
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "pilot", help_heading = "What is known")]
+    pub(crate) pilot_candidate: Vec<PathBuf>,
+    /// The score [default: auroc for pilots of two classes, else accuracy]
+    #[arg(long, value_name = "METRIC", help_heading = "What is known")]
+    pub(crate) metric: Option<String>,
+    /// The positive class of a binary pilot [default: the second class]
+    #[arg(long, value_name = "NAME", requires = "pilot", help_heading = "What is known")]
     pub(crate) positive: Option<String>,
     /// Print one JSON object and nothing else
     #[arg(long)]

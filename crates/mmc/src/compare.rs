@@ -1,15 +1,15 @@
 //! `mmc compare`: two sides' prediction files to a difference, its interval and a decision.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mmc_metrics::compare::Method;
 use mmc_metrics::{Comparison, Contrast, Decision, Items, Metric, compare, metric};
-use mmc_run::{Predictions, ScoredRows, paired};
+use mmc_run::ScoredRows;
 
 use crate::cli::CompareArgs;
-use crate::clusters::{self, Cluster};
 use crate::failure::Failure;
 use crate::output::{print, print_json, table};
+use crate::scored;
 
 /// The level of the interval.
 const LEVEL: f64 = 0.95;
@@ -23,22 +23,14 @@ pub(crate) fn run(typed: &CompareArgs) -> Result<(), Failure> {
         )));
     }
     let asked = typed.metric.as_deref().map(metric).transpose()?;
-    let cluster: Cluster = typed.cluster.as_deref().into();
     let paths: Vec<&PathBuf> = typed.baseline.iter().chain(&typed.candidate).collect();
-    let mut files = Vec::with_capacity(paths.len());
-    for path in &paths {
-        let mut file = Predictions::read_with_positive(path, typed.positive.as_deref())?;
-        clusters::apply(cluster, &mut file, path)?;
-        files.push(file);
-    }
-    let paired = paired(&files)?;
-    let scored = paired.files.iter().map(Predictions::scored).collect::<Result<Vec<_>, _>>()?;
-    let positive = positive(&scored[0], typed.positive.as_deref())?;
+    let files = scored::read(paths, typed.positive.as_deref(), typed.cluster.as_deref().into())?;
+    let positive = positive(&files.rows[0], typed.positive.as_deref())?;
     let metric = match asked {
         Some(metric) => metric,
-        None => metric(if scored[0].classes.len() == 2 { "auroc" } else { "accuracy" })?,
+        None => metric(if files.rows[0].classes.len() == 2 { "auroc" } else { "accuracy" })?,
     };
-    let sides: Vec<Items<'_>> = scored.iter().map(|rows| items(rows, positive)).collect();
+    let sides: Vec<Items<'_>> = files.rows.iter().map(|rows| items(rows, positive)).collect();
     let (baseline, candidate) = sides.split_at(typed.baseline.len());
     let mut comparison = compare(&Contrast {
         metric,
@@ -49,8 +41,9 @@ pub(crate) fn run(typed: &CompareArgs) -> Result<(), Failure> {
         lower_level: LEVEL,
         upper_level: LEVEL,
         seed: 0,
-    })?;
-    comparison.notes.extend(missing(&paths, &paired.missing));
+    })
+    .map_err(|error| files.at_fault(error))?;
+    comparison.notes.extend(files.missing());
     if typed.json { print_json(&comparison) } else { print(&words(&comparison, metric)) }
 }
 
@@ -80,20 +73,6 @@ pub(crate) fn positive(rows: &ScoredRows, named: Option<&str>) -> Result<usize, 
         let known: Vec<String> = rows.classes.iter().map(|class| format!("`{class}`")).collect();
         Failure::usage(format!("`--positive` is `{name}`, expected {}", known.join(" or ")))
     })
-}
-
-/// What is said of files that lack items which others have.
-fn missing(paths: &[&PathBuf], missing: &[usize]) -> Vec<String> {
-    let lacking = paths.iter().zip(missing).filter(|(_, count)| **count > 0);
-    lacking
-        .map(|(path, count)| {
-            format!("{} lacks {count} items of the other files: left out", shown(path))
-        })
-        .collect()
-}
-
-fn shown(path: &Path) -> String {
-    format!("`{}`", path.display())
 }
 
 /// The comparison in plain words.

@@ -1,19 +1,17 @@
 //! `mmc evaluate`: a checkpoint on a split, or a file of predictions, to scores.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use mmc_data::{ReadOptions, dataset};
+use mmc_data::dataset;
 use mmc_metrics::{Evaluation, METRICS, evaluate};
 use mmc_run::Predictions;
-use mmc_train::predict;
 
 use crate::checkpoint::{Checkpoint, For};
 use crate::cli::EvaluateArgs;
 use crate::compare::{items, positive};
 use crate::failure::Failure;
 use crate::output::{check_out, print, print_json, table};
-use crate::progress;
+use crate::split;
 
 /// Scores what was named and prints it.
 pub(crate) fn run(typed: &EvaluateArgs) -> Result<(), Failure> {
@@ -54,38 +52,22 @@ fn unscored(rows: usize, out: &Path, as_json: bool) -> Result<(), Failure> {
 /// The predictions of a checkpoint on a split, which must have labels unless they are what is
 /// asked for.
 fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure> {
-    let (Some(name), Some(split)) = (&typed.dataset, &typed.split) else {
+    let (Some(name), Some(split_name)) = (&typed.dataset, &typed.split) else {
         return Err(Failure::usage("`--checkpoint` needs `--dataset` and `--split`"));
     };
     let dataset = dataset(name)?;
-    let split_name = dataset.split_name(split)?;
+    dataset.split_name(split_name)?;
     let checkpoint = Checkpoint::open(folder, None, For::Classes, typed.devices.device()?)?;
-    let options = ReadOptions {
-        arm: checkpoint.arm(),
-        // A table's classes are what the model was trained on; other sets know their own.
-        labels: dataset.classes.is_none().then(|| checkpoint.labels.clone()),
-        ..typed.columns.read_options()
-    };
     let root = dataset.root(typed.data_root.as_deref());
-    let split = Arc::new(dataset.read(&root, split_name.as_str(), &options)?);
-    for note in &split.notes {
-        tracing::warn!("{note}");
-    }
+    let split =
+        split::read_for(&checkpoint, dataset, &root, split_name, typed.columns.read_options())?;
     if !split.is_labelled() && typed.out.is_none() {
         return Err(Failure::work(format!(
             "{}: it has no labels, so it cannot be scored; `--out FILE` writes its predictions",
             split.path.display()
         )));
     }
-    let checkpoint = checkpoint.with_labels(&split.labels)?;
-    let bar = progress::rows(split.len(), split_name.as_str());
-    let tell = &mut |done| bar.set_position(done as u64);
-    let model = checkpoint.model.as_ref();
-    let found = predict(model, &checkpoint.processor, &split, &checkpoint.options(), tell);
-    bar.finish_and_clear();
-    let found = found?;
-    checkpoint.warn_of_cut_texts(split_name.as_str(), found.cut_texts, split.len());
-    Ok(found.predictions)
+    split::predicted(checkpoint, &split)
 }
 
 /// The scores as a table, then the confusion matrix.

@@ -6,6 +6,8 @@ mod cli;
 mod clusters;
 mod compare;
 mod data;
+mod diagnose;
+mod diagnosis_words;
 mod embed;
 mod evaluate;
 mod failure;
@@ -14,9 +16,12 @@ mod inputs;
 mod output;
 mod partial;
 mod plan;
+mod power;
 mod predict;
 mod progress;
 mod report;
+mod scored;
+mod split;
 mod train;
 mod vectors;
 
@@ -35,6 +40,8 @@ fn main() -> ExitCode {
         Command::Predict(typed) => predict::run(&typed),
         Command::Embed(typed) => embed::run(&typed),
         Command::Compare(typed) => compare::run(&typed),
+        Command::Power(typed) => power::run(&typed),
+        Command::Diagnose(typed) => diagnose::run(&typed),
         Command::Report(typed) => report::run(&typed),
         Command::Fetch(typed) => fetch::run(&typed),
         Command::Data(typed) => data::run(&typed.command),

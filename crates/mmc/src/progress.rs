@@ -50,7 +50,7 @@ pub(crate) fn bar(items: u64, what: &str) -> ProgressBar {
 /// A bar over rows that are read once, with its pace and the time left.
 pub(crate) fn rows(items: usize, what: &str) -> ProgressBar {
     let bar = bar(items as u64, what);
-    let template = "{prefix} [{bar:30}] {pos}/{len} rows  {per_sec}, {eta} left";
+    let template = "{prefix} [{bar:30}] {pos}/{len}  {per_sec}, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
@@ -92,6 +92,38 @@ impl Transfers {
 }
 
 impl Drop for Transfers {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The parts of a long computation one after the other, a bar each.
+#[derive(Default)]
+pub(crate) struct Parts {
+    current: Option<(String, ProgressBar)>,
+}
+
+impl Parts {
+    /// Passes on how far a part is.
+    pub(crate) fn tell(&mut self, what: &str, done: usize, of: usize) {
+        if self.current.as_ref().is_some_and(|(shown, _)| shown != what) {
+            self.end();
+        }
+        let (_, bar) = self.current.get_or_insert_with(|| (what.to_owned(), rows(of, what)));
+        bar.set_position(done as u64);
+        if done >= of {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some((_, bar)) = self.current.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Parts {
     fn drop(&mut self) {
         self.end();
     }

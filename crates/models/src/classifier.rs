@@ -5,8 +5,8 @@ use mmc_data::Arm;
 use mmc_ops::Dropout;
 use mmc_preprocess::Batch;
 
-use crate::ModelError;
 use crate::lora::LowRank;
+use crate::{ModelError, Pairing};
 
 /// A model with a head for `classes()` classes.
 ///
@@ -58,6 +58,11 @@ pub trait Classifier: Send + Sync {
 
     /// Tokens that a picture of this size becomes; 0 where the model sees no pictures.
     fn image_tokens(&self, height: usize, width: usize) -> usize;
+
+    /// The model cut where text and picture meet; `None` where it is not shown both.
+    fn pairing(&self) -> Option<&dyn Pairing> {
+        None
+    }
 }
 
 /// `[batch, classes]`, f32: one number a class, in the order of the data set's classes.

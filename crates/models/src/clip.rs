@@ -8,6 +8,7 @@
 
 pub(crate) mod alone;
 pub(crate) mod head;
+mod pairs;
 mod tiny;
 mod towers;
 
@@ -24,7 +25,7 @@ use crate::depth::Stack;
 use crate::layers::Sizes;
 use crate::parameters::{Kind, Parameters};
 use crate::text::text_of;
-use crate::{Classifier, Logits, ModelError, Parameter, Pass};
+use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass};
 
 /// The factor of contrastive logits, which no classifier uses, and the tower that an arm lacks.
 pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
@@ -285,5 +286,9 @@ impl Classifier for Clip {
             }
             _ => 0,
         }
+    }
+
+    fn pairing(&self) -> Option<&dyn Pairing> {
+        (self.arm == Arm::Both).then_some(self)
     }
 }

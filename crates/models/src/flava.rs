@@ -8,7 +8,6 @@
 
 use candle_core::{Device, Tensor};
 use mmc_data::Arm;
-use mmc_ops::Sequences;
 use mmc_preprocess::Batch;
 
 use self::config::{FlavaConfig, ImageConfig, TextConfig};
@@ -22,9 +21,10 @@ use crate::parameters::{Kind, Parameters};
 use crate::patches::{PatchEmbeddings, PatchGrid};
 use crate::pre_norm;
 use crate::text::{TextEmbeddings, text_of};
-use crate::{Classifier, Logits, ModelError, Parameter, Pass};
+use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass};
 
 pub(crate) mod config;
+mod pairs;
 mod tiny;
 
 pub(crate) use self::tiny::blueprint;
@@ -156,28 +156,40 @@ impl Flava {
             parameters: std::mem::take(&mut parameters.list),
         })
     }
-}
 
-impl Classifier for Flava {
-    fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
-        let rows = batch.rows();
+    /// What the multimodal encoder reads of the texts.
+    fn text_part(&self, batch: &Batch, pass: &Pass) -> Result<Part, ModelError> {
+        self.text.forward(batch, self.arm, 1, pass)
+    }
+
+    /// What the multimodal encoder reads of the pictures.
+    fn image_part(&self, batch: &Batch, pass: &Pass) -> Result<Part, ModelError> {
+        // Behind all that a text could have.
+        let first = 1 + self.config.text.positions as u32;
+        self.image.forward(batch, self.arm, first, pass)
+    }
+
+    /// The multimodal encoder's own token `[batch, hidden]` behind the picture and the text.
+    fn fuse(&self, rows: usize, mut parts: Vec<Part>, pass: &Pass) -> Result<Tensor, ModelError> {
         let own_token = self.own_token.squeeze(0)?; // [1, hidden]
-        let mut parts = vec![Part {
-            states: picked(&own_token, &vec![0; rows])?,
-            sequences: Sequences::single(rows),
-        }];
-        if self.arm.uses_image() {
-            // Behind all that a text could have.
-            let first = 1 + self.config.text.positions as u32;
-            parts.push(self.image.forward(batch, self.arm, first, pass)?);
-        }
-        if self.arm.uses_text() {
-            parts.push(self.text.forward(batch, self.arm, 1, pass)?);
-        }
+        parts.insert(0, Part::of_vectors(picked(&own_token, &vec![0; rows])?)?);
         let Part { states, sequences } = Part::join(&parts)?;
         let context = Context { sequences: &sequences, causal: false, pass };
         let states = self.encoder.first_tokens(states, &context)?; // [batch, hidden]
         self.norm.forward(&states)
+    }
+}
+
+impl Classifier for Flava {
+    fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
+        let mut parts = Vec::new();
+        if self.arm.uses_image() {
+            parts.push(self.image_part(batch, pass)?);
+        }
+        if self.arm.uses_text() {
+            parts.push(self.text_part(batch, pass)?);
+        }
+        self.fuse(batch.rows(), parts, pass)
     }
 
     fn classify(&self, pooled: &Tensor, pass: &Pass) -> Result<Logits, ModelError> {
@@ -227,6 +239,10 @@ impl Classifier for Flava {
     fn image_tokens(&self, height: usize, width: usize) -> usize {
         let patch = self.config.image.patch;
         if self.arm.uses_image() { 1 + (height / patch) * (width / patch) } else { 0 }
+    }
+
+    fn pairing(&self) -> Option<&dyn Pairing> {
+        (self.arm == Arm::Both).then_some(self)
     }
 }
 

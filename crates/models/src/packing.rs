@@ -57,6 +57,42 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// One vector a row, `[rows, width]`.
+    pub(crate) fn of_vectors(states: Tensor) -> Result<Self, ModelError> {
+        let sequences = Sequences::single(states.dims2()?.0);
+        Ok(Self { states, sequences })
+    }
+
+    /// The rows of several parts, one behind the other.
+    pub(crate) fn stack(parts: &[&Self]) -> Result<Self, ModelError> {
+        let (mut lengths, mut numbers, mut states) = (Vec::new(), Vec::new(), Vec::new());
+        for part in parts {
+            lengths.extend(part.sequences.lengths());
+            numbers.extend_from_slice(part.sequences.positions());
+            states.push(&part.states);
+        }
+        if states.is_empty() {
+            return Err(ModelError::Input {
+                problem: "there is nothing to put together".to_owned(),
+            });
+        }
+        let sequences = Sequences::with_positions(&lengths, numbers)?;
+        Ok(Self { states: Tensor::cat(&states, 0)?, sequences })
+    }
+
+    /// Some rows, which may be named more than once, each below the number of rows.
+    pub(crate) fn rows_at(&self, rows: &[usize]) -> Result<Self, ModelError> {
+        let (mut lengths, mut numbers, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for &row in rows {
+            let range = self.sequences.range(row);
+            lengths.push(range.len());
+            numbers.extend_from_slice(&self.sequences.positions()[range.clone()]);
+            places.extend(range.map(|token| token as u32));
+        }
+        let sequences = Sequences::with_positions(&lengths, numbers)?;
+        Ok(Self { states: picked(&self.states, &places)?, sequences })
+    }
+
     /// Parts of the same rows: each row's sequences one behind the other.
     pub(crate) fn join(parts: &[Self]) -> Result<Self, ModelError> {
         let [first, ..] = parts else {
@@ -107,6 +143,14 @@ mod tests {
         assert_eq!(states, [1.0, 2.0, 4.0, 3.0, 5.0, 6.0]);
         assert_eq!(joined.sequences.starts(), [0, 3, 6]);
         assert_eq!(joined.sequences.positions(), [0, 1, 40, 0, 40, 41]);
+        let again = joined.rows_at(&[1, 0, 1]).unwrap();
+        let states: Vec<f32> = again.states.flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!(states, [3.0, 5.0, 6.0, 1.0, 2.0, 4.0, 3.0, 5.0, 6.0]);
+        assert_eq!(again.sequences.starts(), [0, 3, 6, 9]);
+        let stacked = Part::stack(&[&joined, &again]).unwrap();
+        assert_eq!(stacked.sequences.starts(), [0, 3, 6, 9, 12, 15]);
+        assert_eq!(stacked.sequences.positions()[6..], *again.sequences.positions());
+        assert!(Part::stack(&[]).is_err());
         assert!(Part::join(&[]).is_err());
         let (one, two) = (part(&[1.0], &[1], vec![0]), part(&[1.0, 2.0], &[1, 1], vec![0, 0]));
         assert!(matches!(Part::join(&[one, two]), Err(ModelError::Input { .. })));

@@ -5,6 +5,8 @@
 //! pooled output by rounding alone. Pre-norm blocks: `x ← x + f(norm(x))`. The pooler reads the
 //! text's `[CLS]`, so the last block computes that token alone.
 
+mod pairs;
+
 use candle_core::{Device, Tensor};
 use mmc_data::Arm;
 use mmc_ops::gelu;
@@ -20,7 +22,7 @@ use crate::parameters::{Kind, Parameters};
 use crate::patches::{PatchEmbeddings, PatchGrid};
 use crate::pre_norm;
 use crate::text::{TextEmbeddings, encoder_sizes, text_of};
-use crate::{Classifier, Logits, ModelError, Parameter, Pass};
+use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass};
 
 /// What the text arm leaves out: all that reads the picture. The modality table stays, since its
 /// row 0 marks the text.
@@ -157,17 +159,18 @@ impl Vilt {
         })
     }
 
-    /// The states of each row: its text, with the picture behind it where the arm shows it.
-    fn embed(&self, batch: &Batch, pass: &Pass) -> Result<Part, ModelError> {
+    /// What the encoder reads of the texts.
+    fn text_part(&self, batch: &Batch, pass: &Pass) -> Result<Part, ModelError> {
         let text = PackedText::of(text_of(batch, self.arm)?)?;
         let sequences = text.sequences(0)?;
         let states = self.text_norm.forward(&self.text.forward(&text)?)?;
         let states = self.text_dropout.forward(states, pass, &sequences)?;
         let states = states.broadcast_add(&self.modality(0)?)?;
-        let text = Part { states, sequences };
-        if !self.arm.uses_image() {
-            return Ok(text);
-        }
+        Ok(Part { states, sequences })
+    }
+
+    /// What the encoder reads of the pictures.
+    fn image_part(&self, batch: &Batch, pass: &Pass) -> Result<Part, ModelError> {
         let image =
             batch.image.as_ref().ok_or(ModelError::NoInput { input: "picture", arm: self.arm })?;
         let grid = PatchGrid::of(image, self.config.patch)?;
@@ -175,7 +178,20 @@ impl Vilt {
         let patches = self.patches.forward(image, &grid)?; // [tokens, hidden]
         let patches = self.patch_dropout.forward(patches, pass, &sequences)?;
         let states = patches.broadcast_add(&self.modality(1)?)?;
-        Part::join(&[text, Part { states, sequences }])
+        Ok(Part { states, sequences })
+    }
+
+    /// The pooled state of each row's first token.
+    fn pool(&self, Part { states, sequences }: Part, pass: &Pass) -> Result<Tensor, ModelError> {
+        let context = Context { sequences: &sequences, causal: false, pass };
+        let states = self.encoder.first_tokens(states, &context)?; // [batch, hidden]
+        self.pooler.forward(&self.norm.forward(&states)?)
+    }
+
+    /// Operations of the head, 2 a multiply-add.
+    fn head_flops(&self) -> f64 {
+        let hidden = self.config.sizes.hidden as f64;
+        2.0 * hidden * (hidden + 2.0 * hidden + 2.0 * self.classes as f64)
     }
 
     fn modality(&self, row: usize) -> Result<Tensor, ModelError> {
@@ -185,10 +201,11 @@ impl Vilt {
 
 impl Classifier for Vilt {
     fn encode(&self, batch: &Batch, pass: &Pass) -> Result<Tensor, ModelError> {
-        let Part { states, sequences } = self.embed(batch, pass)?;
-        let context = Context { sequences: &sequences, causal: false, pass };
-        let states = self.encoder.first_tokens(states, &context)?; // [batch, hidden]
-        self.pooler.forward(&self.norm.forward(&states)?)
+        let text = self.text_part(batch, pass)?;
+        if !self.arm.uses_image() {
+            return self.pool(text, pass);
+        }
+        self.pool(Part::join(&[text, self.image_part(batch, pass)?])?, pass)
     }
 
     fn classify(&self, pooled: &Tensor, _pass: &Pass) -> Result<Logits, ModelError> {
@@ -220,8 +237,7 @@ impl Classifier for Vilt {
         let image_tokens = if self.arm.uses_image() { image_tokens } else { 0.0 };
         let patch = (3 * self.config.patch * self.config.patch) as f64;
         let projection = 2.0 * patch * hidden * (image_tokens - 1.0).max(0.0);
-        let head = 2.0 * hidden * (hidden + 2.0 * hidden + 2.0 * self.classes as f64);
-        self.config.sizes.flops(text_tokens + image_tokens) + projection + head
+        self.config.sizes.flops(text_tokens + image_tokens) + projection + self.head_flops()
     }
 
     fn image_tokens(&self, height: usize, width: usize) -> usize {
@@ -230,6 +246,10 @@ impl Classifier for Vilt {
         } else {
             0
         }
+    }
+
+    fn pairing(&self) -> Option<&dyn Pairing> {
+        (self.arm == Arm::Both).then_some(self)
     }
 }
 

@@ -90,7 +90,13 @@ pub(crate) struct Rule<'a> {
     pub(crate) paired_seeds: bool,
 }
 
-impl Rule<'_> {
+impl<'a> Rule<'a> {
+    /// The rule of a verdict on `models` multimodal models: L at level 1 − α/m, U at 1 − α.
+    pub(crate) fn of_family(metric: &'a Metric, margin: f64, models: usize) -> Self {
+        let lower_level = 1.0 - ALPHA / models as f64;
+        Self { metric, margin, lower_level, paired_seeds: false }
+    }
+
     pub(crate) fn apply(&self, baseline: &ArmRuns, candidate: &ArmRuns) -> Gain {
         let absent = [baseline, candidate].iter().find_map(|side| {
             if side.runs.is_empty() {
@@ -127,7 +133,11 @@ impl Rule<'_> {
         .map_err(|error| error.to_string())
     }
 
-    fn gain(&self, names: (String, String), outcome: Result<Comparison, String>) -> Gain {
+    pub(crate) fn gain(
+        &self,
+        names: (String, String),
+        outcome: Result<Comparison, String>,
+    ) -> Gain {
         let (baseline, candidate) = names;
         let (comparison, absent) = match outcome {
             Ok(comparison) => (Some(comparison), None),

@@ -10,6 +10,15 @@ pub enum ReportError {
     /// A file of the results cannot be read, or one of the report cannot be written.
     #[error(transparent)]
     File(#[from] RunError),
+    /// The data of the experiment cannot be read.
+    #[error(transparent)]
+    Data(#[from] mmc_data::DataError),
+    /// The data is not that of the experiment.
+    #[error("{}: not the split that the runs were tested on; put that one back", path.display())]
+    OtherData {
+        /// The split's file.
+        path: std::path::PathBuf,
+    },
     /// The metric or the margin of the experiment cannot be used.
     #[error("the experiment's {what}: {source}")]
     Setting {

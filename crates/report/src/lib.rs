@@ -46,12 +46,19 @@ mod arm;
 mod caption;
 mod compare;
 mod cost;
+mod diagnoses;
+mod diagnosis;
+mod diagnosis_page;
 mod error;
 mod export;
 mod figure;
+mod gallery;
+mod gallery_page;
+mod ledger;
 mod markdown;
 mod page;
 mod read;
+mod reading;
 mod score;
 mod verdict;
 
@@ -64,10 +71,14 @@ use mmc_run::{RunError, write_atomically};
 pub use advice::Advice;
 pub use compare::{ALPHA, Finding, Gain};
 pub use cost::{ArmCost, Quantity};
+pub use diagnosis::{DiagnosisFiles, DiagnosisTerms, ModelDiagnosis, ScoreDrop, diagnosis};
 pub use error::ReportError;
+pub use gallery::gallery;
+pub use ledger::{LedgerPart, LedgerParts};
 pub use read::{FailedRun, Results, RunResult, read_results};
+pub use reading::CAUTIONS;
 pub use score::{ArmScore, Chance};
-pub use verdict::{Answer, LedgerEntry, MarginRange, Verdict, verdict};
+pub use verdict::{Answer, LedgerEntry, MarginRange, Verdict, judge, verdict};
 
 /// Writes `report.md`, `runs.csv` and `verdict.json` into `folder`, each whole or not at all.
 ///

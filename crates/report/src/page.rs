@@ -2,9 +2,11 @@
 
 use crate::caption::{demo_words, of_scored, of_split, scored, test_split};
 use crate::compare::Gain;
+use crate::diagnosis_page;
 use crate::figure::{
     interval, margin_words, number, probability, quantity, signed, signed_interval,
 };
+use crate::gallery_page;
 use crate::markdown::{Block, Table};
 use crate::verdict::Answer;
 use crate::{Results, Verdict};
@@ -18,6 +20,7 @@ pub(crate) fn page(results: &Results, verdict: &Verdict) -> Vec<Block> {
     blocks.extend(page.scores());
     blocks.extend(page.gains());
     blocks.extend(page.ledger());
+    blocks.extend(gallery_page::blocks(results));
     blocks.extend(page.costs());
     blocks.extend(page.warnings());
     blocks.extend(page.runs());
@@ -173,6 +176,10 @@ impl Page<'_> {
     }
 
     fn ledger(&self) -> Vec<Block> {
+        if !self.verdict.diagnoses.is_empty() {
+            let table = |caption: &str, header: &[&str], rows| self.table(caption, header, rows);
+            return diagnosis_page::blocks(self.verdict, &self.of_test, &table);
+        }
         if self.verdict.ledger.is_empty() {
             return Vec::new();
         }
@@ -198,6 +205,7 @@ impl Page<'_> {
         vec![
             Block::Heading(2, "Where the gain comes from".to_owned()),
             self.table(&caption, &header, rows),
+            diagnosis_page::absent(),
         ]
     }
 

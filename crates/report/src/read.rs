@@ -7,8 +7,8 @@ use std::path::Path;
 
 use mmc_metrics::Evaluation;
 use mmc_run::{
-    Cost, ExperimentRecord, Predictions, ResultsFolder, RunConfig, RunFolder, RunId, SplitRecord,
-    paired,
+    Cost, Diagnosis, ExperimentRecord, GalleryItem, Predictions, ResultsFolder, RunConfig,
+    RunFolder, RunId, SplitRecord, paired,
 };
 
 use crate::ReportError;
@@ -22,6 +22,8 @@ pub struct Results {
     pub runs: Vec<RunResult>,
     /// The planned runs of which there is no result.
     pub failed: Vec<FailedRun>,
+    /// Items on which the picture decided, where they were put together.
+    pub gallery: Vec<GalleryItem>,
     /// What a reader must know about how these results were read.
     pub notes: Vec<String>,
 }
@@ -39,6 +41,8 @@ pub struct RunResult {
     pub scores: BTreeMap<String, Evaluation>,
     /// Its predictions of the test split, cut to the items that all runs predicted.
     pub test: Option<Predictions>,
+    /// What its model says of the test split when its inputs are changed, where that was computed.
+    pub diagnosis: Option<Diagnosis>,
     /// Mean training loss over the last tenth of its steps.
     pub final_loss: Option<f64>,
 }
@@ -98,8 +102,13 @@ pub fn read_results(root: &Path) -> Result<Results, ReportError> {
     let mut notes = strangers(&folder, &record);
     set_apart_other_data(&mut runs, &mut failed);
     notes.extend(pair(&mut runs, &mut failed));
+    notes.extend(read_diagnoses(&folder, &mut runs));
     notes.extend(differing_settings(&runs));
-    Ok(Results { record, runs, failed, notes })
+    let gallery = folder.gallery().unwrap_or_else(|error| {
+        notes.push(format!("the gallery cannot be read: {error}"));
+        Vec::new()
+    });
+    Ok(Results { record, runs, failed, gallery, notes })
 }
 
 fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
@@ -122,11 +131,24 @@ fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
             cost: folder.cost()?,
             scores: folder.scores()?,
             test: test.transpose()?,
+            diagnosis: None, // read where its faults can be told
             final_loss: (!tail.is_empty()).then_some(loss),
             config,
         })
     };
     read().map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// Adds the diagnoses of the runs that have one; what is said of those that cannot be read.
+fn read_diagnoses(results: &ResultsFolder, runs: &mut [RunResult]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for run in runs {
+        match results.run(&run.id).and_then(|folder| folder.diagnosis()) {
+            Ok(found) => run.diagnosis = found,
+            Err(error) => notes.push(format!("{}: its diagnosis cannot be read: {error}", run.id)),
+        }
+    }
+    notes
 }
 
 /// The last line that a run printed, where its output was kept.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mmc_data::Arm;
-use mmc_metrics::{Metric, holm, metric};
+use mmc_metrics::{Items, Metric, holm, metric};
 use mmc_run::{DataRecord, ExperimentRecord};
 use serde::{Serialize, Serializer};
 
@@ -12,6 +12,8 @@ use crate::alarm::alarms;
 use crate::arm::ArmRuns;
 use crate::compare::{ALPHA, Gain, Rule};
 use crate::cost::{ArmCost, costs};
+use crate::diagnoses::diagnoses;
+use crate::diagnosis::ModelDiagnosis;
 use crate::score::{ArmScore, scores};
 use crate::{ReportError, Results};
 
@@ -73,6 +75,8 @@ pub struct Verdict {
     pub by_margin: Vec<MarginRange>,
     /// Where each multimodal model's gain comes from.
     pub ledger: Vec<LedgerEntry>,
+    /// What each multimodal model uses, and where its gain comes from, part by part.
+    pub diagnoses: Vec<ModelDiagnosis>,
     /// Every arm's cost.
     pub costs: Vec<ArmCost>,
     /// The answer to whether any arm is above chance; `None` where that cannot be said.
@@ -137,6 +141,9 @@ pub fn verdict(results: &Results, margin: f64) -> Result<Verdict, ReportError> {
     let chance: Vec<bool> =
         scores.iter().filter_map(|score| Some(score.chance.as_ref()?.is_above())).collect();
     let any_above_chance = (!chance.is_empty()).then(|| chance.contains(&true));
+    let diagnoses = diagnoses(&arms, text, primary, margin);
+    let mut alarms = alarms(results, &arms, &scores);
+    alarms.extend(diagnoses.alarms);
     Ok(Verdict {
         verdict: answer,
         reasons: reasons(answer, &gains, any_above_chance),
@@ -150,9 +157,10 @@ pub fn verdict(results: &Results, margin: f64) -> Result<Verdict, ReportError> {
         text_model: text.map(|text| text.model.to_owned()),
         by_margin: by_margin(&gains),
         ledger: ledger(results, &arms, text, primary, margin),
+        diagnoses: diagnoses.found,
         costs: costs(&arms, text),
         any_above_chance,
-        alarms: alarms(results, &arms, &scores),
+        alarms,
         help: if answer == Answer::Undecided { help(&gains, margin) } else { Vec::new() },
         advice: advice(
             &arms,
@@ -207,15 +215,17 @@ fn gains(
     primary: &Metric,
     margin: f64,
 ) -> Vec<Gain> {
-    let models = &results.record.grid.multimodal_models;
-    let lower_level = 1.0 - ALPHA / models.len() as f64;
-    let rule = Rule { metric: primary, margin, lower_level, paired_seeds: false };
+    let rule = Rule::of_family(primary, margin, results.record.grid.multimodal_models.len());
     let nobody = ArmRuns::gather(results, "no text model", Arm::Text);
-    let mut gains: Vec<Gain> = arms
+    let gains = arms
         .iter()
         .filter(|arm| arm.arm == Arm::Both)
-        .map(|arm| rule.apply(text.unwrap_or(&nobody), arm))
-        .collect();
+        .map(|arm| rule.apply(text.unwrap_or(&nobody), arm));
+    corrected(gains.collect())
+}
+
+/// Adds Holm's p-values.
+fn corrected(mut gains: Vec<Gain>) -> Vec<Gain> {
     let p_values: Vec<f64> =
         gains.iter().filter_map(|gain| Some(gain.comparison.as_ref()?.p_value)).collect();
     // A model without a comparison stays in the family: its p counts as 1.
@@ -227,6 +237,24 @@ fn gains(
         gain.holm_p = Some(p);
     }
     gains
+}
+
+/// The answer that scored files give by themselves, by the rule of [`verdict()`]: `baseline` are the
+/// text model's, one a seed, `candidates` those of each multimodal model on the same items.
+#[must_use]
+pub fn judge(
+    metric: &Metric,
+    margin: f64,
+    baseline: &[Items],
+    candidates: &[&[Items]],
+) -> (Answer, Vec<Gain>) {
+    let rule = Rule::of_family(metric, margin, candidates.len());
+    let gain = |(number, candidate): (usize, &&[Items])| {
+        let names = ("baseline".to_owned(), format!("candidate {}", number + 1));
+        rule.gain(names, rule.compare(baseline, candidate))
+    };
+    let gains = corrected(candidates.iter().enumerate().map(gain).collect());
+    (answer(&gains), gains)
 }
 
 fn answer(gains: &[Gain]) -> Answer {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use mmc_data::Arm;
 use serde::{Deserialize, Serialize};
 
+use crate::json::{read_lines, write_lines};
 use crate::settings::{PartialSettings, SETTINGS};
-use crate::{RunError, RunFolder, toml_file, write_atomically};
+use crate::{GalleryItem, RunError, RunFolder, toml_file, write_atomically};
 
 /// One run of a grid; written MODEL-ARM-SEED.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,6 +251,28 @@ impl ResultsFolder {
         let path = self.record_path();
         let text = toml::to_string(record).map_err(|error| RunError::file(&path, error))?;
         write_atomically(&path, |out| out.write_all(text.as_bytes()).map_err(RunError::io(&path)))
+    }
+
+    /// `gallery.jsonl`: items on which the picture decided.
+    #[must_use]
+    pub fn gallery_path(&self) -> PathBuf {
+        self.root.join("gallery.jsonl")
+    }
+
+    /// Writes `gallery.jsonl`.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn write_gallery(&self, items: &[GalleryItem]) -> Result<(), RunError> {
+        write_lines(&self.gallery_path(), items)
+    }
+
+    /// Reads `gallery.jsonl`; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`RunError::Line`] for a line that is no item of a gallery.
+    pub fn gallery(&self) -> Result<Vec<GalleryItem>, RunError> {
+        Ok(read_lines(&self.gallery_path())?.0)
     }
 
     /// Reads `experiment.toml`.

@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::RunConfig;
-use crate::json::{append, read_json, read_lines, truncate, write_json};
+use crate::json::{append, read_json, read_lines, truncate, write_json, write_json_line};
 use crate::lock::RunLock;
-use crate::{Cost, EvalRecord, Predictions, RunError, StepRecord, write_atomically};
+use crate::{Cost, Diagnosis, EvalRecord, Predictions, RunError, StepRecord, write_atomically};
 
 /// All that a run's folder may hold.
 const ENTRIES: &[&str] = &[
@@ -23,6 +23,7 @@ const ENTRIES: &[&str] = &[
     "predictions",
     "scores.json",
     "cost.json",
+    "diagnosis.json",
     "checkpoint",
     "state",
     "log.txt",
@@ -277,6 +278,37 @@ impl RunFolder {
     /// [`RunError`] naming the file.
     pub fn predictions(&self, split: &str) -> Result<Predictions, RunError> {
         Predictions::read(&self.predictions_path(split, "parquet"))
+    }
+
+    /// `diagnosis.json`: what the model says of the test split when its inputs are changed, where
+    /// that was asked for.
+    #[must_use]
+    pub fn diagnosis_path(&self) -> PathBuf {
+        self.root.join("diagnosis.json")
+    }
+
+    /// Writes `diagnosis.json`.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn write_diagnosis(&self, diagnosis: &Diagnosis) -> Result<(), RunError> {
+        write_json_line(&self.diagnosis_path(), diagnosis)
+    }
+
+    /// Reads `diagnosis.json`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn diagnosis(&self) -> Result<Option<Diagnosis>, RunError> {
+        let path = self.diagnosis_path();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let found: Diagnosis = read_json(&path)?;
+        match found.problem() {
+            Some(problem) => Err(RunError::file(&path, problem)),
+            None => Ok(Some(found)),
+        }
     }
 
     /// Adds a line to `train.jsonl`.

@@ -18,6 +18,14 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Run
     })
 }
 
+/// Writes a value as JSON of one line, whole or not at all: for what is large and for programs.
+pub(crate) fn write_json_line<T: Serialize>(path: &Path, value: &T) -> Result<(), RunError> {
+    write_atomically(path, |out| {
+        serde_json::to_writer(&mut *out, value).map_err(|error| RunError::file(path, error))?;
+        out.write_all(b"\n").map_err(RunError::io(path))
+    })
+}
+
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     let text = fs::read_to_string(path).map_err(RunError::io(path))?;
     serde_json::from_str(&text).map_err(|error| {
@@ -70,8 +78,16 @@ pub(crate) fn truncate<T: Serialize + DeserializeOwned>(
     if !torn && records.iter().all(&keep) {
         return Ok(());
     }
+    write_lines(path, records.iter().filter(|record| keep(record)))
+}
+
+/// Writes records, a line each, whole or not at all.
+pub(crate) fn write_lines<'a, T: Serialize + 'a>(
+    path: &Path,
+    records: impl IntoIterator<Item = &'a T>,
+) -> Result<(), RunError> {
     write_atomically(path, |out| {
-        for record in records.iter().filter(|record| keep(record)) {
+        for record in records {
             serde_json::to_writer(&mut *out, record)
                 .map_err(|error| RunError::file(path, error))?;
             out.write_all(b"\n").map_err(RunError::io(path))?;

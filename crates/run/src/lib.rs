@@ -25,9 +25,11 @@
 mod atomic;
 mod choice;
 mod config;
+mod diagnosis;
 mod error;
 mod experiment;
 mod folder;
+mod gallery;
 mod json;
 mod lock;
 mod predictions;
@@ -38,12 +40,17 @@ mod toml_file;
 pub use atomic::write_atomically;
 pub use choice::{ClassWeights, Freeze, Keep, LossScale, Pad, Precision, Schedule};
 pub use config::{DataRecord, LanguageRecord, RunConfig, SplitRecord};
+pub use diagnosis::{
+    AdditivePart, ByModality, DIAGNOSIS_METHOD, DiagnosedItem, Diagnosis, DiagnosisSource,
+    LogitRows, folder_fingerprint,
+};
 pub use error::{ConfigProblem, RunError};
 pub use experiment::{
     DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, RunId,
 };
 pub use folder::RunFolder;
+pub use gallery::{GalleryClass, GalleryItem, PictureEffect};
 pub use lock::RunLock;
-pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired};
+pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired, paired_of};
 pub use records::{Cost, EvalRecord, StepRecord};
 pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};

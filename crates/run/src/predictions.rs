@@ -2,6 +2,7 @@
 
 mod csv;
 mod jsonl;
+mod paired;
 mod parquet;
 mod row;
 mod write;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::RunError;
+pub use paired::{Paired, paired, paired_of};
 
 /// One predicted item.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,37 @@ pub struct Prediction {
     pub logits: Option<Vec<f32>>,
     /// What ties items together that share a picture.
     pub group: Option<String>,
+}
+
+impl Prediction {
+    /// What logits, one a class, say of an item whose label is not known: probabilities are their
+    /// softmax in f64, the class is that of the highest, the first of equals.
+    #[must_use]
+    pub fn of_logits(id: String, classes: &[String], logits: Vec<f32>) -> Self {
+        let mut best = 0;
+        for class in 1..logits.len() {
+            if logits[class] > logits[best] {
+                best = class;
+            }
+        }
+        Self {
+            id,
+            label: None,
+            prediction: classes.get(best).cloned().unwrap_or_default(),
+            probabilities: softmax(&logits),
+            logits: Some(logits),
+            group: None,
+        }
+    }
+}
+
+/// `exp(x − max) / Σ exp(x − max)` in f64.
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> =
+        logits.iter().map(|&logit| (f64::from(logit) - f64::from(highest)).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
 }
 
 /// The rows of a predictions file, in its order, with its classes in theirs.
@@ -52,15 +85,6 @@ pub struct ScoredRows {
     pub logits: Option<Vec<Vec<f64>>>,
     /// `[rows]`: the cluster of each row, where any row has a group. A row without one is its own.
     pub clusters: Option<Vec<usize>>,
-}
-
-/// Files of predictions cut to the items that all of them have, in one order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Paired {
-    /// One for each file given: the same ids in the same order, classes in the first's order.
-    pub files: Vec<Predictions>,
-    /// One for each file given: how many of the ids found in any file it lacks.
-    pub missing: Vec<usize>,
 }
 
 /// The formats of predictions files, by their extensions.
@@ -128,9 +152,11 @@ impl Predictions {
     pub fn scored(&self) -> Result<ScoredRows, RunError> {
         let unlabelled = self.rows.iter().filter(|row| row.label.is_none()).count();
         if unlabelled > 0 {
+            let first = self.rows.iter().position(|row| row.label.is_none()).unwrap_or(0);
             let problem = format!(
-                "{unlabelled} of {} rows have no label, so they cannot be scored",
-                self.rows.len()
+                "{unlabelled} of {} rows have no label, row {} the first, so they cannot be scored",
+                self.rows.len(),
+                first + 1
             );
             return Err(RunError::Pairing { problem });
         }
@@ -210,52 +236,6 @@ impl Predictions {
         });
         Ok(Self { classes: classes.to_vec(), rows: rows.collect() })
     }
-}
-
-/// Cuts files to the ids that all of them have, in the order of the first, with the classes in
-/// the first's order. What each file lacks is counted, for the caller to judge.
-///
-/// # Errors
-/// [`RunError::Pairing`] where classes differ, no id is common, or two files disagree about an
-/// item's label.
-pub fn paired(files: &[Predictions]) -> Result<Paired, RunError> {
-    let Some(first) = files.first() else {
-        return Err(RunError::Pairing { problem: "no files to compare".to_owned() });
-    };
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for row in files.iter().flat_map(|file| &file.rows) {
-        *seen.entry(row.id.as_str()).or_default() += 1;
-    }
-    let missing = files.iter().map(|file| seen.len() - file.rows.len()).collect();
-    let common: Vec<&Prediction> =
-        first.rows.iter().filter(|row| seen.get(row.id.as_str()) == Some(&files.len())).collect();
-    if common.is_empty() {
-        let problem = "the files have no item in common; were they made from one split?".to_owned();
-        return Err(RunError::Pairing { problem });
-    }
-    let mut cut = Vec::with_capacity(files.len());
-    for file in files {
-        let file = file.aligned_to(&first.classes)?;
-        let by_id: BTreeMap<&str, &Prediction> =
-            file.rows.iter().map(|row| (row.id.as_str(), row)).collect();
-        let mut rows = Vec::with_capacity(common.len());
-        for row in &common {
-            let Some(&theirs) = by_id.get(row.id.as_str()) else { continue };
-            if theirs.label != row.label {
-                let say = |label: &Option<String>| label.clone().unwrap_or("none".to_owned());
-                let problem = format!(
-                    "item `{}` has the label `{}` in one file and `{}` in another",
-                    row.id,
-                    say(&row.label),
-                    say(&theirs.label)
-                );
-                return Err(RunError::Pairing { problem });
-            }
-            rows.push(theirs.clone());
-        }
-        cut.push(Predictions { classes: first.classes.clone(), rows });
-    }
-    Ok(Paired { files: cut, missing })
 }
 
 /// Rows of a file that are in memory at a time.

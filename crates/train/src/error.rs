@@ -157,6 +157,17 @@ pub enum TrainError {
         /// How many classes there are.
         classes: usize,
     },
+    /// So many items share an input that it cannot be exchanged with those of others.
+    #[error(
+        "{}: its items cannot all be given another's text or picture: {source}; give a split in \
+         which no group holds more than half of the items", path.display()
+    )]
+    NoPartners {
+        /// The split's file.
+        path: PathBuf,
+        /// What is in the way.
+        source: MetricError,
+    },
     /// A device that cannot compute the run.
     #[error("`{device}`: {problem}")]
     Device {

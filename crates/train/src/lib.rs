@@ -38,15 +38,18 @@
 
 mod cost;
 mod device;
+mod diagnose;
 mod error;
 mod feed;
 mod finish;
 mod fit;
+mod intervention;
 mod keep;
 mod language;
 mod loss_scale;
 mod objective;
 mod optimizer;
+mod pair_grid;
 mod place;
 mod plan;
 mod predict;
@@ -62,8 +65,10 @@ mod variant;
 
 pub use cost::peak_memory_bytes;
 pub use device::ComputeDevice;
+pub use diagnose::{Diagnosing, diagnose};
 pub use error::TrainError;
 pub use fit::train;
+pub use intervention::{Intervention, Modality, partners};
 pub use optimizer::{AdamW, AdamWSettings, sum_of_squares, sums_of_squares};
 pub use plan::{Cut, StepPlan};
 pub use predict::{Embeddings, PredictOptions, Predicted, cut_texts_warning, embed, predict};

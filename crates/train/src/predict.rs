@@ -9,7 +9,7 @@ use mmc_ops::without_gradient;
 use mmc_preprocess::{Batch, Loader, LoaderOptions, Padding, Processor, Targets};
 use mmc_run::{Prediction, Predictions};
 
-use crate::TrainError;
+use crate::{Intervention, TrainError};
 
 /// How a split is taken through a model. Make one with [`PredictOptions::new`] and change what
 /// differs.
@@ -26,14 +26,23 @@ pub struct PredictOptions {
     /// What to do with an item that cannot be prepared. With [`OnBadItem::Skip`] the result has
     /// fewer rows than the split.
     pub on_bad_item: OnBadItem,
+    /// What is done to the inputs first.
+    pub intervention: Intervention,
 }
 
 impl PredictOptions {
-    /// Eight rows a forward, padded to the longest, prepared by two threads; bad items are errors.
+    /// Eight rows a forward, padded to the longest, prepared by two threads; bad items are errors,
+    /// and nothing is done to the inputs.
     #[must_use]
     pub fn new(classes: Vec<String>) -> Self {
-        let (padding, on_bad_item) = (Padding::Longest, OnBadItem::Error);
-        Self { classes, rows: 8, padding, workers: 2, on_bad_item }
+        Self {
+            classes,
+            rows: 8,
+            padding: Padding::Longest,
+            workers: 2,
+            on_bad_item: OnBadItem::Error,
+            intervention: Intervention::None,
+        }
     }
 
     pub(crate) fn loader(&self) -> LoaderOptions {
@@ -71,7 +80,8 @@ pub struct Embeddings {
 ///
 /// # Errors
 /// What reading and preparing an item or the forward returns; logits that are not finite, with
-/// the item's id.
+/// the item's id; an intervention on what the model is not shown, or that leaves an item without a
+/// partner.
 pub fn predict(
     model: &dyn Classifier,
     processor: &Arc<Processor>,
@@ -153,7 +163,8 @@ fn batches(
 ) -> Result<Loader, TrainError> {
     let all: Vec<usize> = (0..split.len()).collect();
     let plan = all.chunks(options.rows.max(1)).map(<[usize]>::to_vec).collect();
-    Ok(Loader::new(Arc::clone(split), Arc::clone(processor), plan, options.loader())?)
+    let prepare = options.intervention.prepare(split, processor)?;
+    Ok(Loader::from_prepare(prepare, processor.pad_id(), plan, options.loader())?)
 }
 
 pub(crate) fn loader_options(
@@ -176,12 +187,6 @@ pub(crate) fn prediction(
     if logits.len() != classes.len() || logits.iter().any(|logit| !logit.is_finite()) {
         return Err(TrainError::Logits { id, found: logits.len(), classes: classes.len() });
     }
-    let mut best = 0;
-    for class in 1..logits.len() {
-        if logits[class] > logits[best] {
-            best = class;
-        }
-    }
     let label = match &batch.targets {
         Some(Targets::Classes(labels)) => name(labels[row] as usize),
         Some(Targets::Soft(scores)) => scores[row]
@@ -190,23 +195,8 @@ pub(crate) fn prediction(
             .and_then(|(class, _)| name(*class as usize)),
         None => None,
     };
-    Ok(Prediction {
-        id,
-        label,
-        prediction: name(best).unwrap_or_default(),
-        probabilities: softmax(&logits),
-        logits: Some(logits),
-        group: batch.groups[row].clone(),
-    })
-}
-
-/// `exp(x − max) / Σ exp(x − max)` in f64.
-fn softmax(logits: &[f32]) -> Vec<f64> {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> =
-        logits.iter().map(|&logit| (f64::from(logit) - f64::from(highest)).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
+    let group = batch.groups[row].clone();
+    Ok(Prediction { label, group, ..Prediction::of_logits(id, classes, logits) })
 }
 
 #[cfg(test)]
@@ -220,19 +210,6 @@ mod tests {
 
     fn classes() -> Vec<String> {
         ["no", "yes", "maybe"].map(str::to_owned).to_vec()
-    }
-
-    #[test]
-    fn softmax_is_stable_and_sums_to_one() {
-        // e^0, e^-1, e^-2 over their sum.
-        let expected =
-            [0.665_240_955_774_821_8, 0.244_728_471_054_797_65, 0.090_030_573_170_380_46];
-        for offset in [0.0, 1000.0, -1000.0] {
-            let probabilities = softmax(&[offset, offset - 1.0, offset - 2.0]);
-            for (found, expected) in probabilities.iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-15, "{found}");
-            }
-        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use mmc_run::{
 };
 
 use crate::plan::{Cut, StepPlan};
-use crate::{PredictOptions, Schedule, TrainError, language};
+use crate::{Intervention, PredictOptions, Schedule, TrainError, language};
 
 /// A checked run: settings that fit together, the data they name, the weights they start from.
 #[derive(Debug)]
@@ -228,6 +228,7 @@ impl Plan {
             padding: self.padding(),
             workers: self.settings.workers,
             on_bad_item: self.settings.on_bad_item,
+            intervention: Intervention::None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod epoch;
 mod growth;
+mod metrics;
 mod peer;
 mod spread;
 mod start;
@@ -54,7 +55,7 @@ struct Suite {
 
 /// All suites, in the order of the page.
 const SUITES: &[Suite] =
-    &[steps::SUITE, epoch::SUITE, growth::SUITE, start::SUITE, tokenizer::SUITE];
+    &[steps::SUITE, epoch::SUITE, growth::SUITE, start::SUITE, tokenizer::SUITE, metrics::SUITE];
 
 fn suites_help() -> String {
     let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();

@@ -64,6 +64,35 @@ Examples:
 The decision: `candidate` if the difference is significant and at least the margin, `baseline` if
 it is shown to lie below the margin, else `undecided`.";
 
+pub(super) const AFTER_POWER: &str = "\
+Examples:
+  Can 1,000 test items and 3 seeds tell whether pictures are worth two points of accuracy?
+    mmc power --items 1000 --seeds 3 --margin 0.02 --accuracy 0.7
+
+  The same from runs that are there, in AUC-ROC:
+    mmc power --items 2000 --seeds 5 --margin 0.02 \\
+              --pilot runs/bert-*/predictions/dev_unseen.parquet \\
+              --pilot-candidate runs/vilt-*/predictions/dev_unseen.parquet
+
+A verdict is `multimodal` if the gain is significant and its estimate at least the margin, `text
+suffices` if it is shown to lie below the margin, else `undecided`. Items and seeds limit it each by
+itself: where the items alone blur the gain, no number of seeds will do, and the other way round.
+Plan for a gain that would matter, never for one that was observed: that answers nothing.";
+
+pub(super) const AFTER_DIAGNOSE: &str = "\
+Examples:
+  What one checkpoint uses, and what it gains from text and picture only together:
+    mmc diagnose --checkpoint runs/vilt/checkpoint --dataset hateful_memes --split test_unseen
+
+  The whole ledger over seeds: backbone + picture by itself + interaction = gain over BERT:
+    mmc diagnose --checkpoint runs/vilt-*/checkpoint --text-arm runs/vilt_text-*/checkpoint \\
+                 --text-model runs/bert-*/checkpoint --dataset hateful_memes --split test_unseen
+
+  A finished run; its diagnosis.json is what `mmc report` reads:
+    mmc diagnose --run results/hateful_memes/runs/vilt-both-0
+
+A model that reads the text alone cannot be diagnosed: train one with --arm both.";
+
 pub(super) const AFTER_REPORT: &str = "\
 Example:
   mmc report results/hateful_memes

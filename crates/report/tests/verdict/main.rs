@@ -1,7 +1,9 @@
 //! Every branch of the verdict, on results whose truth is known.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod diagnoses;
+mod gallery;
 mod simulation;
 mod synthetic;
 

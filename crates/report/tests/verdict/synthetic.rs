@@ -100,13 +100,14 @@ impl Synthetic {
                 cost: cost(truth.arm, id.seed),
                 scores: BTreeMap::new(),
                 test: Some(self.predictions(&id, "test_unseen", self.items, truth.test)),
+                diagnosis: None,
                 final_loss: Some(0.3),
                 id,
             }
         };
         let record = self.record();
         let runs = record.grid.runs().into_iter().map(run).collect();
-        Results { record, runs, failed: vec![], notes: vec![] }
+        Results { record, runs, failed: vec![], gallery: vec![], notes: vec![] }
     }
 
     /// Writes the folder as an experiment would.

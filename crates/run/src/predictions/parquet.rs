@@ -69,7 +69,10 @@ fn named(column: &ArrayRef, row: usize) -> Result<Vec<(String, f64)>, String> {
     names
         .zip(columns.columns())
         .map(|(name, values)| {
-            let value = float(values, row, &format!("probabilities.{name}"))?;
+            let value = float(values, row, &name).map_err(|why| {
+                // Built where it is needed: a file has as many of these as values.
+                why.replacen(&format!("`{name}`"), &format!("`probabilities.{name}`"), 1)
+            })?;
             Ok((name, value))
         })
         .collect()

@@ -1,6 +1,6 @@
 //! From rows as files give them to checked [`Predictions`].
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::{Prediction, Predictions};
@@ -54,19 +54,27 @@ pub(super) fn checked(
     positive: Option<&str>,
 ) -> Result<Predictions, RunError> {
     let classes = classes(&rows, path, positive)?;
-    let mut first_lines: BTreeMap<String, usize> = BTreeMap::new();
+    check_ids(&rows, path)?;
     let mut predictions = Vec::with_capacity(rows.len());
     for row in rows {
         let line = row.line;
-        if let Some(first) = first_lines.insert(row.id.clone(), line) {
-            let problem = format!("`id` is `{}`, as in row {first}; ids must differ", row.id);
-            return Err(RunError::line(path, line, problem));
-        }
         let row =
             one(row, &classes, positive).map_err(|problem| RunError::line(path, line, problem))?;
         predictions.push(row);
     }
     Ok(Predictions { classes, rows: predictions })
+}
+
+/// Errs at the first id that was there before.
+fn check_ids(rows: &[RawRow], path: &Path) -> Result<(), RunError> {
+    let mut first_lines: HashMap<&str, usize> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        if let Some(first) = first_lines.insert(&row.id, row.line) {
+            let problem = format!("`id` is `{}`, as in row {first}; ids must differ", row.id);
+            return Err(RunError::line(path, row.line, problem));
+        }
+    }
+    Ok(())
 }
 
 /// The classes of a file: the names of its first row's probabilities, or, where there is one

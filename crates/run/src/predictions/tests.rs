@@ -167,7 +167,9 @@ fn pairing_counts_what_each_file_lacks_and_refuses_two_truths() {
     let mut other = two;
     other.rows[0].label = Some("hateful".to_owned());
     let error = paired(&[one, other]).unwrap_err().to_string();
-    assert!(error.contains("item `x y` has the label `none` in one file and `hateful`"), "{error}");
+    let expected = "file 2: row 1, item `x y`, has the label `hateful`, but no label in file 1, row 3; \
+                    compare files of one split";
+    assert_eq!(error, expected);
 }
 
 proptest::proptest! {
@@ -199,6 +201,18 @@ proptest::proptest! {
             let path = folder.path().join("rows").with_extension(extension);
             predictions.write(&path).unwrap();
             proptest::prop_assert_eq!(&Predictions::read(&path).unwrap(), &predictions);
+        }
+    }
+}
+
+#[test]
+fn softmax_is_stable_and_sums_to_one() {
+    // e^0, e^-1, e^-2 over their sum.
+    let expected = [0.665_240_955_774_821_8, 0.244_728_471_054_797_65, 0.090_030_573_170_380_46];
+    for offset in [0.0, 1000.0, -1000.0] {
+        let probabilities = softmax(&[offset, offset - 1.0, offset - 2.0]);
+        for (found, expected) in probabilities.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-15, "{found}");
         }
     }
 }

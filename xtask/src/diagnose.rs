@@ -1,0 +1,73 @@
+//! The diagnosis of every run with text and picture: `mmc diagnose --run` as a child process, which
+//! keeps what is up to date.
+
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use mmc_data::Arm;
+use mmc_run::RunFolder;
+
+use crate::failure::Failure;
+use crate::grid::{Launch, Run, State, time};
+
+/// Lines of what a failed diagnosis said that are shown.
+const TAIL: usize = 6;
+
+/// Diagnoses the complete runs with text and picture, as many at a time as runs are trained, with a
+/// line where one fails. How many failed is returned: the report goes on without them and says so.
+pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
+    let complete = |run: &&Run| {
+        run.id.arm == Arm::Both
+            && RunFolder::open(&run.folder).is_ok_and(|folder| folder.is_complete())
+    };
+    let todo: Vec<&Run> = runs.iter().map(|(run, _)| run).filter(complete).collect();
+    if todo.is_empty() {
+        return 0;
+    }
+    let started = Instant::now();
+    let (next, failed) = (Mutex::new(todo.iter()), Mutex::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..launch.jobs.clamp(1, todo.len()) {
+            scope.spawn(|| {
+                loop {
+                    let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some(run) = taken else { return };
+                    if let Err(failure) = one(run, launch) {
+                        *failed.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                        say!("{}: NOT DIAGNOSED: {failure}", run.id);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let seconds = time(started.elapsed().as_secs_f64());
+    say!("{} runs with text and picture diagnosed in {seconds}", todo.len() - failed);
+    failed
+}
+
+/// Diagnoses a run; its words go to the run's `log.txt`.
+fn one(run: &Run, launch: &Launch<'_>) -> Result<(), Failure> {
+    let path = run.folder.join("log.txt");
+    let log = File::options().create(true).append(true).open(&path)?;
+    let before = log.metadata()?.len();
+    let status = Command::new(launch.mmc)
+        .arg("diagnose")
+        .arg("--run")
+        .arg(&run.folder)
+        .env("RAYON_NUM_THREADS", launch.threads.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .status()?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = fs::read(&path)?;
+    let said = String::from_utf8_lossy(said.get(before as usize..).unwrap_or_default());
+    let lines: Vec<&str> = said.lines().collect();
+    let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n    ");
+    Err(Failure::work(format!("{status}; the end of {}:\n    {tail}", path.display())))
+}
