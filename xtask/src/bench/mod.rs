@@ -4,6 +4,7 @@ mod epoch;
 mod growth;
 mod metrics;
 mod peer;
+mod profile;
 mod spread;
 mod start;
 mod steps;
