@@ -2,7 +2,7 @@
 //! piece of work, as `xtask/peer/metrics.py` does with scikit-learn.
 //!
 //! `beside FOLDER WORK`: FOLDER holds `scores.f64` and `positive.u8`, raw and in item order; WORK is
-//! auroc, average_precision, or bootstrap_auroc or bootstrap_average_precision of REPLICATES.
+//! `auroc`, `average_precision`, `bootstrap_auroc` or `bootstrap_average_precision`.
 #![allow(clippy::print_stdout, reason = "its answers are read from there")]
 
 use std::error::Error;

@@ -7,7 +7,7 @@ use crate::error::{MetricError, Result, confidence, same_length};
 use crate::interval::{Clusters, Interval};
 use crate::items::Items;
 use crate::metric::Metric;
-use crate::resample::{Counted, Resampler};
+use crate::resample::{Counted, Resampler, replicates};
 
 /// Replicates while exploring; take 10,000 for a paper.
 pub const REPLICATES: usize = 2_000;
@@ -73,8 +73,8 @@ pub fn bootstrap(
     let clusters = Clusters::new(items, clusters);
     let estimate = statistic(&(0..items).collect::<Vec<_>>())?;
     let resampler = Resampler::new(&clusters, resampling.seed);
-    let (replicates, redrawn) =
-        resampler.replicates("statistic", resampling.replicates, |replicate, attempt| {
+    let (scores, redrawn) =
+        replicates("statistic", resampling.replicates, |replicate, attempt| {
             let drawn = resampler.draw(attempt, replicate);
             let rows: Vec<usize> =
                 drawn.iter().flat_map(|&g| clusters.members(g).iter().copied()).collect();
@@ -82,7 +82,7 @@ pub fn bootstrap(
         })?;
     let without = |rows: &[usize]| statistic(rows).ok();
     let acceleration = acceleration(leave_one_out(&clusters, without).as_deref());
-    Ok(summary(replicates, estimate, acceleration, resampling.level, redrawn))
+    Ok(summary(scores, estimate, acceleration, resampling.level, redrawn))
 }
 
 /// Resamples the items of one file, whole clusters where it has them, and scores `metric` on each
@@ -103,8 +103,8 @@ pub fn bootstrap_metric(
     let counted = Counted::new(metric, items)?;
     let estimate = (metric.score)(items)?;
     let resampler = Resampler::new(&clusters, resampling.seed);
-    let (replicates, redrawn) =
-        resampler.replicates(metric.name, resampling.replicates, |replicate, attempt| {
+    let (scores, redrawn) =
+        replicates(metric.name, resampling.replicates, |replicate, attempt| {
             resampler.with_counts(attempt, replicate, |counts| counted.score(counts))
         })?;
     let jackknife = if clusters.count().saturating_mul(items.len()) > JACKKNIFE {
@@ -120,7 +120,7 @@ pub fn bootstrap_metric(
         values.into_iter().collect::<Option<Vec<f64>>>()
     };
     let acceleration = acceleration(jackknife.as_deref());
-    Ok(summary(replicates, estimate, acceleration, resampling.level, redrawn))
+    Ok(summary(scores, estimate, acceleration, resampling.level, redrawn))
 }
 
 fn check(resampling: &Resampling) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::interval::Clusters;
 use crate::items::Items;
 use crate::metric::{Basis, Metric};
-use crate::resample::{Counted, Resampler};
+use crate::resample::{Counted, Resampler, replicates};
 
 /// The covariance of one metric over files of the same items.
 pub(crate) struct ItemCovariance {
@@ -119,13 +119,12 @@ fn resampled(
     let counted: Vec<Counted> =
         files.iter().map(|file| Counted::new(metric, file)).collect::<Result<_>>()?;
     let resampler = Resampler::new(clusters, seed);
-    let (replicates, redrawn) =
-        resampler.replicates(metric.name, REPLICATES, |replicate, attempt| {
-            resampler.with_counts(attempt, replicate, |counts| {
-                counted.iter().map(|file| file.score(counts)).collect::<Result<Vec<f64>>>()
-            })
-        })?;
-    let of_file = |file: usize| -> Vec<f64> { replicates.iter().map(|row| row[file]).collect() };
+    let (scores, redrawn) = replicates(metric.name, REPLICATES, |replicate, attempt| {
+        resampler.with_counts(attempt, replicate, |counts| {
+            counted.iter().map(|file| file.score(counts)).collect::<Result<Vec<f64>>>()
+        })
+    })?;
+    let of_file = |file: usize| -> Vec<f64> { scores.iter().map(|row| row[file]).collect() };
     let columns: Vec<Vec<f64>> = (0..files.len()).map(of_file).collect();
     let cell = |i: usize, j: usize| Ok(sample_covariance(&columns[i], &columns[j]));
     Ok((try_matrix(files.len(), cell)?, redrawn))

@@ -30,7 +30,7 @@ impl Looks {
         if shares.is_empty() {
             return Err(MetricError::TooFew { what: "looks", found: 0, expected: 1 });
         }
-        if let Some(&value) = shares.iter().find(|share| !(**share > 0.0)) {
+        if let Some(&value) = shares.iter().find(|share| share.is_nan() || **share <= 0.0) {
             let expected = "a number above 0";
             return Err(MetricError::Setting { what: "share of a look", value, expected });
         }

@@ -145,7 +145,7 @@ impl Split {
             }
             let hits = hits_in_all - at; // this score's and all above
             let others = seen_of_others - below.advance(&self.negatives, |other| other < key);
-            sum += (next - at) as f64 * hits as f64 / (hits + others) as f64;
+            sum += real(next - at) * real(hits) / real(hits + others);
             at = next;
         }
         sum
@@ -261,7 +261,13 @@ impl Order {
 
 /// What a group of tied items adds to average precision: its hits times the precision with them.
 fn gain(new_hits: u64, hits: u64, seen: u64) -> f64 {
-    if new_hits == 0 { 0.0 } else { new_hits as f64 * (hits + new_hits) as f64 / seen as f64 }
+    let [new_hits, hits, seen] = [new_hits, hits, seen].map(|count| real(count as usize));
+    if new_hits > 0.0 { new_hits * (hits + new_hits) / seen } else { 0.0 }
+}
+
+/// A count as a number: from a signed one, which is one instruction where an unsigned one is five.
+fn real(count: usize) -> f64 {
+    count as isize as f64
 }
 
 /// Weighted pairs of a positive and a negative.

@@ -59,27 +59,26 @@ impl<'a> Resampler<'a> {
         }
         score(&counts)
     }
+}
 
-    /// `value(replicate, attempt)` of `count` replicates, `[count]`, at attempts 0, 1, … until it is
-    /// defined, and how many were redrawn.
-    ///
-    /// # Errors
-    /// An error of `value` other than [`MetricError::Undefined`], that of the first replicate; or
-    /// [`MetricError::Degenerate`] for more than 5 % redrawn.
-    pub(crate) fn replicates<T: Send>(
-        &self,
-        metric: &str,
-        count: usize,
-        value: impl Fn(usize, u64) -> Result<T> + Sync,
-    ) -> Result<(Vec<T>, usize)> {
-        let redraws = Redraws::new(count);
-        let outcomes: Vec<Result<T>> = (0..count)
-            .into_par_iter()
-            .map(|replicate| redraws.until_defined(metric, |attempt| value(replicate, attempt)))
-            .collect();
-        redraws.check(metric)?;
-        Ok((outcomes.into_iter().collect::<Result<_>>()?, redraws.count()))
-    }
+/// `value(replicate, attempt)` of `count` replicates, `[count]`, at attempts 0, 1, … until it is
+/// defined, and how many were redrawn.
+///
+/// # Errors
+/// An error of `value` other than [`MetricError::Undefined`], that of the first replicate; or
+/// [`MetricError::Degenerate`] for more than 5 % redrawn.
+pub(crate) fn replicates<T: Send>(
+    metric: &str,
+    count: usize,
+    value: impl Fn(usize, u64) -> Result<T> + Sync,
+) -> Result<(Vec<T>, usize)> {
+    let redraws = Redraws::new(count);
+    let outcomes: Vec<Result<T>> = (0..count)
+        .into_par_iter()
+        .map(|replicate| redraws.until_defined(metric, |attempt| value(replicate, attempt)))
+        .collect();
+    redraws.check(metric)?;
+    Ok((outcomes.into_iter().collect::<Result<_>>()?, redraws.count()))
 }
 
 /// Counts redrawn resamples and gives up when they are too many.

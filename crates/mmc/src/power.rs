@@ -173,17 +173,16 @@ fn assumed(typed: &PowerArgs) -> Result<Source, Failure> {
     if typed.accuracy.is_none() && typed.discordant.is_none() {
         assumptions.push(format!("an accuracy of {ACCURACY} (--accuracy)"));
     }
-    let discordant = match typed.discordant {
-        Some(share) => share,
-        None => {
-            let share = assumed_discordant(accuracy)?;
-            assumptions.push(format!(
-                "on {:.0} % of the items just one of a text and a multimodal run is right \
-                 (--discordant)",
-                100.0 * share
-            ));
-            share
-        }
+    let discordant = if let Some(share) = typed.discordant {
+        share
+    } else {
+        let share = assumed_discordant(accuracy)?;
+        assumptions.push(format!(
+            "on {:.0} % of the items just one of a text and a multimodal run is right \
+             (--discordant)",
+            100.0 * share
+        ));
+        share
     };
     if typed.seed_sd.is_none() {
         assumptions.push(format!(
@@ -249,23 +248,23 @@ fn words(power: &Power) -> String {
         1 => String::new(),
         models => format!(", {models} multimodal models tested together"),
     };
-    let mut text = format!(
-        "{} items, {} seeds a model, margin {} in {}{family}; chances of each verdict:\n\n{}\n",
+    let mut lines = vec![format!(
+        "{} items, {} seeds a model, margin {} in {}{family}; chances of each verdict:\n\n{}",
         power.items,
         power.seeds,
         power.margin,
         power.metric,
         table(&rows)
-    );
+    )];
     for (what, why) in &power.asked.undefined {
         let what = what.replace("_needed", "");
-        text.push_str(&format!("{what}, at a gain of {:.4}: {why}\n", power.asked.gain));
+        lines.push(format!("{what}, at a gain of {:.4}: {why}", power.asked.gain));
     }
     let [low, high] = &power.range;
     let [least, most] = power.seed_sd_range;
-    text.push_str(&format!(
+    lines.push(format!(
         "The deviation over seeds, {:.4}, is itself known only as {least:.4} to {most:.4}. At these \
-         ends a gain\nof {:.4} is judged rightly with a chance of {} and {}; for 80 %: {}, and {}.\n",
+         ends a gain\nof {:.4} is judged rightly with a chance of {} and {}; for 80 %: {}, and {}.",
         power.seed_sd,
         power.asked.gain,
         percent(right(low, power.margin)),
@@ -273,10 +272,8 @@ fn words(power: &Power) -> String {
         enough(low),
         enough(high),
     ));
-    for assumption in &power.assumptions {
-        text.push_str(&format!("assumed: {assumption}\n"));
-    }
-    text
+    lines.extend(power.assumptions.iter().map(|assumption| format!("assumed: {assumption}")));
+    lines.join("\n")
 }
 
 fn right(row: &Forecast, margin: f64) -> f64 {

@@ -89,9 +89,12 @@ impl World {
 
     fn label(&self, item: usize) -> usize {
         match self.kind {
-            Kind::Unbalanced => usize::from(item % 10 == 0),
+            Kind::Unbalanced => usize::from(item.is_multiple_of(10)),
             // Three of four alike, so that what a cluster shares matters.
-            Kind::Clustered => usize::from((item / CLUSTER % 2 == 0) == (item % CLUSTER > 0)),
+            Kind::Clustered => {
+                let first = item.is_multiple_of(CLUSTER);
+                usize::from((item / CLUSTER).is_multiple_of(2) != first)
+            }
             _ => item % 2,
         }
     }
@@ -104,7 +107,7 @@ impl World {
         let mut common = 0.0;
         let mut noise = Vec::with_capacity(self.items);
         for item in 0..self.items {
-            if item % CLUSTER == 0 {
+            if item.is_multiple_of(CLUSTER) {
                 common = standard_normal(random);
             }
             let own = standard_normal(random);
