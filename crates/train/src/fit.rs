@@ -1,6 +1,5 @@
 //! The loop.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +9,12 @@ use mmc_data::Split;
 use mmc_models::{CheckpointSource, Loaded, Trained};
 use mmc_ops::Gradients;
 use mmc_preprocess::{Loader, Processor};
-use mmc_run::{EvalRecord, Keep, RunError, RunFolder, Settings, StepRecord};
+use mmc_run::{EvalRecord, Keep, RunFolder, StepRecord};
 
 use crate::error::listed;
 use crate::feed::Feed;
-use crate::finish::skipped_warning;
+use crate::finish::{Trainees, skipped_warning};
+use crate::moved::Moment;
 use crate::plan::StepPlan;
 use crate::predict::loader_options;
 use crate::represented::Represented;
@@ -22,8 +22,8 @@ use crate::resume::{Best, Counters};
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
 use crate::{
-    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, finish, place, predict, resume,
-    score, start,
+    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, finish, note, place, predict,
+    resume, score, start,
 };
 
 /// Trains what `plan` says in `folder`, or goes on where an earlier sitting ended, and writes
@@ -50,6 +50,7 @@ pub fn train(
     }
     let Start { source, processor, loaded } = start::start(plan, folder, progress)?;
     start::tell(plan, &loaded, progress);
+    let begun = Moment::of(&start::active(loaded.model.as_ref()))?;
     let ended = {
         let mut run = Run::new(plan, folder, (&source, &loaded), &processor, progress)?;
         run.started = started;
@@ -62,7 +63,7 @@ pub fn train(
             }
         }
         run.keep_last()?;
-        (run.counters_now(), run.trainable_parameters())
+        (run.counters_now(), Trainees::of(&run.stepper.parameters, &begun)?)
     };
     drop(loaded); // what follows reads the checkpoint that was written
     let finished = finish::finish(plan, folder, &processor, ended, progress)?;
@@ -161,11 +162,6 @@ impl<'a> Run<'a> {
         };
         self.represented = Some((Arc::new(train), selection));
         Ok(Sitting::GoesOn)
-    }
-
-    /// How many numbers train.
-    fn trainable_parameters(&self) -> u64 {
-        self.stepper.parameters.iter().map(|parameter| parameter.var.elem_count() as u64).sum()
     }
 
     /// Whether there is a step left to take.
@@ -346,7 +342,7 @@ impl<'a> Run<'a> {
             let aside = made.with_file_name(".checkpoint.noted");
             resume::remove(&aside)?;
             mmc_models::save(model, self.source, plan.classes(), plan.preset.name, &aside)?;
-            note_inputs(&aside.join("mmc.json"), &plan.settings)?;
+            note::inputs(&aside.join("mmc.json"), &plan.settings)?;
             let given = matches!(plan.source, CheckpointSource::Folder(_));
             let base = given.then_some(plan.settings.checkpoint.as_str());
             mmc_models::save_adapter(model, self.source, base, &aside.join("adapter"))?;
@@ -384,22 +380,4 @@ impl<'a> Run<'a> {
         (self.progress)(Progress::Saved { step: self.counters.step });
         Ok(())
     }
-}
-
-/// Adds to a checkpoint's `mmc.json` how inputs were prepared, so that it predicts the same
-/// wherever it is copied.
-fn note_inputs(path: &Path, settings: &Settings) -> Result<(), TrainError> {
-    let fault = |error: serde_json::Error| TrainError::io(path)(error.into());
-    let text = std::fs::read(path).map_err(TrainError::io(path))?;
-    let mut notes: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&text).map_err(fault)?;
-    notes.insert("max_length".to_owned(), settings.max_length.into());
-    notes.insert("pad".to_owned(), settings.pad.to_string().into());
-    notes.insert("shard_rows".to_owned(), settings.shard_rows.into());
-    let text = serde_json::to_string_pretty(&notes).map_err(fault)?;
-    let write = |out: &mut std::io::BufWriter<&std::fs::File>| {
-        out.write_all(format!("{text}\n").as_bytes())
-            .map_err(|source| RunError::Io { path: path.to_owned(), source })
-    };
-    Ok(mmc_run::write_atomically(path, write)?)
 }
