@@ -1,12 +1,26 @@
-//! The end of an experiment: its report, its scores and its verdict.
+//! What stands around an experiment's runs: published figures before them; after them its report,
+//! its scores and its verdict.
 
 use std::fs;
 use std::path::Path;
 
-use mmc_report::{gallery, read_results, verdict, write};
-use mmc_run::ResultsFolder;
+use mmc_report::{PUBLISHED, gallery, read_results, verdict, write};
+use mmc_run::{Published, ResultsFolder};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, workspace};
+
+/// Puts what others report for the data set beside the results, so that a report is made from the
+/// folder alone; a file with a mistake stops the experiment before it begins.
+pub(crate) fn publish(dataset: &str, results: &ResultsFolder) -> Result<(), Failure> {
+    let source = workspace().join(format!("configs/published/{dataset}.toml"));
+    if !source.is_file() {
+        return Ok(());
+    }
+    Published::read(&source)?;
+    fs::create_dir_all(results.root())?;
+    fs::copy(&source, results.root().join(PUBLISHED))?;
+    Ok(())
+}
 
 /// Writes the report, prints its scores, and ends with the verdict as the last line.
 pub(crate) fn conclude(out: &Path) -> Result<(), Failure> {
@@ -40,6 +54,7 @@ pub(crate) fn conclude(out: &Path) -> Result<(), Failure> {
         say!("{reason}");
     }
     say!("report: {}", report.display());
+    say!("page: {}", out.join("report.html").display());
     say!("verdict: {}", verdict.verdict);
     Ok(())
 }

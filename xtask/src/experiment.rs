@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use mmc_data::demo::Truth;
 use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, PartialSettings, ResultsFolder};
 
-use crate::conclusion::conclude;
+use crate::conclusion::{conclude, publish};
 use crate::demo::{self, Found};
 use crate::diagnose;
 use crate::failure::{Failure, workspace};
@@ -101,6 +101,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if matches!(mode, Mode::Study { tiny: false }) {
         mmc = build(&root, "release")?;
     }
+    publish(&experiment.dataset, &results)?;
     results.write_record(&record(options, &experiment, &mode, grid))?;
     let launch = launch(options, &mode, &mmc);
     let failed = grid::execute(&runs, &launch);
@@ -283,6 +284,7 @@ fn record(options: &Options, experiment: &Experiment, mode: &Mode, grid: Grid) -
         metrics: experiment.metrics.clone(),
         margin: experiment.margin,
         missing,
+        prices: experiment.prices(),
         demo,
         grid,
     }

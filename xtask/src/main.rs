@@ -85,7 +85,9 @@ Examples:
 Makes a Python environment in .python with the versions of tests/references/requirements.txt.
 The scripts in tests/references/long take longer than five minutes and run by name alone:
 true_size (every architecture at its published size, about half an hour, 10 GB of memory) and
-minilm (a pretrained checkpoint from embedding to fine-tuning, about a quarter of an hour).";
+minilm (a pretrained checkpoint from embedding to fine-tuning, about a quarter of an hour). So do
+notebook and page, which check what an experiment left in results/: analysis.ipynb run by Jupyter's
+own tool, report.html opened in Chromium.";
 
 const CHECKPOINTS: &str = "\
 Example:

@@ -111,7 +111,7 @@ mod tests {
     fn long_scripts_are_run_by_name_alone() {
         let all = stems(None);
         assert!(all.len() >= 4 && all.contains(&"models".to_owned()), "{all:?}");
-        for name in ["true_size", "minilm"] {
+        for name in ["true_size", "minilm", "notebook", "page"] {
             assert!(!all.contains(&name.to_owned()));
             assert_eq!(stems(Some(name)), [name]);
         }

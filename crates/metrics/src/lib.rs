@@ -50,6 +50,7 @@ pub mod power;
 pub mod probability;
 pub mod ranking;
 mod resample;
+pub mod roc;
 pub mod temperature;
 pub mod threshold;
 pub mod two_way;
@@ -65,6 +66,7 @@ pub use labels::accuracy;
 pub use metric::{METRICS, Metric, Needs, metric};
 pub use paired::{McNemar, mcnemar};
 pub use ranking::{auroc, average_precision};
+pub use roc::{RocPoint, mean_roc, roc_curve};
 
 /// The README's example is run as a test.
 #[cfg(doctest)]

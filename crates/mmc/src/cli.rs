@@ -287,6 +287,15 @@ pub(crate) struct ReportArgs {
     /// The folder of an experiment, such as results/hateful_memes
     #[arg(value_name = "RESULTS_DIR")]
     pub(crate) results: PathBuf,
+    /// What an hour of computing costs, in whatever currency [default: the experiment's]
+    #[arg(long, value_name = "X")]
+    pub(crate) price_per_hour: Option<f64>,
+    /// What the machine draws at work, in watts [default: the experiment's]
+    #[arg(long, value_name = "X")]
+    pub(crate) watts: Option<f64>,
+    /// What one more correct decision is worth, in that currency [default: the experiment's]
+    #[arg(long, value_name = "X")]
+    pub(crate) value_per_correct: Option<f64>,
 }
 
 /// `mmc fetch`.

@@ -1,10 +1,15 @@
 //! What a reader must be warned of: runs that failed, did not train, or say one thing only.
 
+mod distrust;
+
 use std::collections::BTreeMap;
 
 use mmc_data::Arm;
+use mmc_metrics::Metric;
 
 use crate::arm::ArmRuns;
+use crate::beside::{Beside, below_published};
+use crate::document::plain;
 use crate::score::ArmScore;
 use crate::{Results, RunResult};
 
@@ -13,26 +18,46 @@ const PLATEAU: f64 = 0.9;
 /// The same for two classes of a generated set with 5 % wrong labels, in nats.
 const DEMO_PLATEAU: f64 = 0.5;
 
+/// What the alarms are drawn from beside the results themselves.
+pub(crate) struct Grounds<'a> {
+    pub(crate) scores: &'a [ArmScore],
+    pub(crate) beside: &'a [Beside],
+    pub(crate) primary: &'a Metric,
+    pub(crate) margin: f64,
+}
+
 /// All warnings, the gravest first.
-pub(crate) fn alarms(results: &Results, arms: &[ArmRuns], scores: &[ArmScore]) -> Vec<String> {
-    let mut lines: Vec<String> = results.failed.iter().map(ToString::to_string).collect();
+pub(crate) fn alarms(results: &Results, arms: &[ArmRuns], grounds: &Grounds) -> Vec<String> {
+    let mut lines: Vec<String> =
+        results.failed.iter().map(|run| in_one_line(&run.to_string())).collect();
+    lines.extend(distrust::overlapping(arms));
+    lines.extend(grounds.scores.iter().filter_map(below_chance));
+    lines.extend(below_published(grounds.beside));
+    lines.extend(distrust::collapsed(arms, grounds.primary, grounds.margin));
     for arm in arms {
+        lines.extend(distrust::unmoved(arm));
         lines.extend(untrained(results, arm));
-        lines.extend(constant(arm));
         lines.extend(unseen(arm));
         lines.extend(foreign(arm));
     }
-    for score in scores {
-        if let Some(chance) = score.chance.as_ref().filter(|chance| chance.is_below()) {
-            lines.push(format!(
-                "{} ({}) is below chance ({} {:.3} under {:.3}): labels or the positive class may \
-                 be swapped",
-                score.model, score.arm, chance.metric, -chance.difference, chance.baseline
-            ));
-        }
-    }
-    lines.extend(results.notes.iter().cloned());
+    lines.extend(constant(arms));
+    lines.extend(distrust::loader_bound(arms));
+    lines.extend(results.notes.iter().map(|note| in_one_line(note)));
     lines
+}
+
+/// Words of ours, whose code stays code.
+fn in_one_line(note: &str) -> String {
+    note.replace(['\n', '\r'], " ")
+}
+
+fn below_chance(score: &ArmScore) -> Option<String> {
+    let chance = score.chance.as_ref().filter(|chance| chance.is_below())?;
+    Some(format!(
+        "{} ({}) is below chance ({} {:.3} under {:.3}): labels or the positive class may be \
+         swapped",
+        score.model, score.arm, chance.metric, -chance.difference, chance.baseline
+    ))
 }
 
 /// Runs whose loss stayed where it began, though the same arm learns with another seed, or must be
@@ -111,22 +136,27 @@ fn foreign(arm: &ArmRuns) -> Option<String> {
     Some(format!("{} ({}): {words}", arm.model, arm.arm))
 }
 
-/// An arm's runs that give every test item the same class.
-fn constant(arm: &ArmRuns) -> Option<String> {
+/// Runs that give every test item the same class, by arm.
+fn constant(arms: &[ArmRuns]) -> Option<String> {
     let only_class = |run: &&RunResult| {
         let rows = &run.test.as_ref()?.rows;
         let first = &rows.first()?.prediction;
         let same = rows.len() > 1 && rows.iter().all(|row| row.prediction == *first);
-        same.then(|| format!("`{first}` with seed {}", run.id.seed))
+        same.then(|| format!("`{}` with seed {}", plain(first), run.id.seed))
     };
-    let constant: Vec<String> = arm.runs.iter().filter_map(only_class).collect();
-    if constant.is_empty() {
-        return None;
-    }
-    let (model, name, seeds) = (&arm.model, arm.arm, arm.runs.len());
-    Some(format!(
-        "{model} ({name}): {} of {seeds} runs predict one class for every test item: {}",
-        constant.len(),
-        constant.join(", ")
-    ))
+    let of_arm = |arm: &ArmRuns| {
+        let found: Vec<String> = arm.runs.iter().filter_map(only_class).collect();
+        (!found.is_empty()).then(|| {
+            format!(
+                "{} in {} of {} ({})",
+                arm.name(),
+                found.len(),
+                arm.runs.len(),
+                found.join(", ")
+            )
+        })
+    };
+    let found: Vec<String> = arms.iter().filter_map(of_arm).collect();
+    (!found.is_empty())
+        .then(|| format!("runs predict one class for every test item: {}", found.join("; ")))
 }

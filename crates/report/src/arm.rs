@@ -62,6 +62,11 @@ impl<'a> ArmRuns<'a> {
         self.scored.iter().map(|rows| items(rows, self.positive)).collect()
     }
 
+    /// The rows of each run; empty where nothing can be scored.
+    pub(crate) fn scored(&self) -> &[ScoredRows] {
+        &self.scored
+    }
+
     pub(crate) fn first_rows(&self) -> Option<&ScoredRows> {
         self.scored.first()
     }

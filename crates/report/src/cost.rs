@@ -23,6 +23,9 @@ pub struct ArmCost {
     pub parameters: Quantity,
     /// Operations of the forward of one sample.
     pub flops_per_sample: Quantity,
+    /// Seconds of predicting an item, the reading of its data included; absent where a seed did not
+    /// record it.
+    pub seconds_per_prediction: Option<Quantity>,
 }
 
 /// A median, and what it is of the text model's.
@@ -40,10 +43,11 @@ pub(crate) fn costs(arms: &[ArmRuns], text: Option<&ArmRuns>) -> Vec<ArmCost> {
 }
 
 fn cost(arm: &ArmRuns, text: Option<&ArmRuns>) -> Option<ArmCost> {
-    let of = |arm: &ArmRuns, read: fn(&Cost) -> f64| {
-        median(arm.runs.iter().map(|run| read(&run.cost)).collect())
+    let of = |arm: &ArmRuns, read: fn(&Cost) -> Option<f64>| {
+        let values: Option<Vec<f64>> = arm.runs.iter().map(|run| read(&run.cost)).collect();
+        values.and_then(median)
     };
-    let quantity = |read: fn(&Cost) -> f64| {
+    let quantity = |read: fn(&Cost) -> Option<f64>| {
         let value = of(arm, read)?;
         let reference = text.and_then(|text| of(text, read)).filter(|&value| value > 0.0);
         Some(Quantity { value, ratio: reference.map(|reference| value / reference) })
@@ -51,10 +55,11 @@ fn cost(arm: &ArmRuns, text: Option<&ArmRuns>) -> Option<ArmCost> {
     Some(ArmCost {
         model: arm.model.to_owned(),
         arm: arm.arm,
-        seconds_per_step: quantity(|cost| cost.seconds_per_step)?,
-        wall_seconds: quantity(|cost| cost.wall_seconds)?,
-        peak_memory_bytes: quantity(|cost| cost.peak_memory_bytes as f64)?,
-        parameters: quantity(|cost| cost.parameters as f64)?,
-        flops_per_sample: quantity(|cost| cost.flops_per_sample)?,
+        seconds_per_step: quantity(|cost| Some(cost.seconds_per_step))?,
+        wall_seconds: quantity(|cost| Some(cost.wall_seconds))?,
+        peak_memory_bytes: quantity(|cost| Some(cost.peak_memory_bytes as f64))?,
+        parameters: quantity(|cost| Some(cost.parameters as f64))?,
+        flops_per_sample: quantity(|cost| Some(cost.flops_per_sample))?,
+        seconds_per_prediction: quantity(|cost| cost.seconds_per_prediction),
     })
 }

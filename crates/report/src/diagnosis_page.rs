@@ -2,9 +2,9 @@
 
 use crate::Verdict;
 use crate::diagnosis::ModelDiagnosis;
+use crate::document::Block;
 use crate::figure::{number, signed, signed_interval};
 use crate::ledger::LedgerPart;
-use crate::markdown::Block;
 use crate::reading::CAUTIONS;
 use crate::verdict::LedgerEntry;
 

@@ -1,87 +1,175 @@
-//! The figures as files for other programs: `runs.csv` and `verdict.json`.
+//! The figures as files for other programs: `runs.csv`, `runs.parquet` and `verdict.json`.
 
-use mmc_run::RunError;
+use std::sync::Arc;
+
+use arrow_array::{
+    Array as _, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+};
+use arrow_schema::{Field, Schema};
+use mmc_run::RunId;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 
 use crate::{ReportError, Results, RunResult, Verdict};
 
-/// What is recorded of a run's cost, as columns.
-const COSTS: &[&str] = &[
-    "wall_seconds",
-    "seconds_per_step",
-    "samples_per_second",
-    "peak_memory_bytes",
-    "parameters",
-    "trainable_parameters",
-    "flops_per_sample",
-];
+/// The runs as a table: a row a planned run, complete or not.
+pub(crate) struct Runs {
+    columns: Vec<(String, Cells)>,
+}
 
-/// A row a planned run, complete or not.
-pub(crate) fn runs_csv(results: &Results) -> Result<Vec<u8>, ReportError> {
-    let metrics: Vec<&String> =
-        std::iter::once(&results.record.primary_metric).chain(&results.record.metrics).collect();
-    let mut header: Vec<String> =
-        ["run", "model", "arm", "seed", "status", "demo", "split", "items", "fingerprint"]
-            .map(str::to_owned)
-            .to_vec();
-    header.extend(metrics.iter().map(|name| format!("test:{name}")));
-    header.push(format!("selection:{}", results.record.primary_metric));
-    header.push("final_loss".to_owned());
-    header.extend(COSTS.iter().map(|&name| name.to_owned()));
-    header.extend(["head", "settings"].map(str::to_owned));
-    let mut writer = csv::Writer::from_writer(Vec::new());
+/// A column; what is absent is `None`.
+enum Cells {
+    Words(Vec<Option<String>>),
+    Flags(Vec<bool>),
+    Counts(Vec<Option<u64>>),
+    Numbers(Vec<Option<f64>>),
+}
+
+/// Every planned run, the complete ones first.
+pub(crate) fn runs(results: &Results) -> Result<Runs, ReportError> {
+    let ids: Vec<&RunId> = results
+        .runs
+        .iter()
+        .map(|run| &run.id)
+        .chain(results.failed.iter().map(|run| &run.id))
+        .collect();
+    let complete = results.runs.len();
+    let of_id = |word: &dyn Fn(&RunId) -> String| {
+        Cells::Words(ids.iter().map(|id| Some(word(id))).collect())
+    };
+    let failed = results.failed.len();
+    let words = |of: &dyn Fn(&RunResult) -> Option<String>| {
+        let absent = std::iter::repeat_n(None, failed);
+        Cells::Words(results.runs.iter().map(of).chain(absent).collect())
+    };
+    let numbers = |of: &dyn Fn(&RunResult) -> Option<f64>| {
+        let absent = std::iter::repeat_n(None, failed);
+        Cells::Numbers(results.runs.iter().map(of).chain(absent).collect())
+    };
+    let counts = |of: &dyn Fn(&RunResult) -> Option<u64>| {
+        let absent = std::iter::repeat_n(None, failed);
+        Cells::Counts(results.runs.iter().map(of).chain(absent).collect())
+    };
+    let status = (0..ids.len())
+        .map(|at| Some(if at < complete { "complete" } else { "failed" }.to_owned()))
+        .collect();
+    let hashes: Vec<String> =
+        results.runs.iter().map(|run| run.config.settings.hash()).collect::<Result<_, _>>()?;
+    let hashes = hashes.into_iter().map(Some).chain(std::iter::repeat_n(None, failed)).collect();
+    let primary = &results.record.primary_metric;
+    let metrics = std::iter::once(primary).chain(&results.record.metrics);
+
+    let mut columns = vec![
+        ("run".to_owned(), of_id(&ToString::to_string)),
+        ("model".to_owned(), of_id(&|id| id.model.clone())),
+        ("arm".to_owned(), of_id(&|id| id.arm.to_string())),
+        ("seed".to_owned(), Cells::Counts(ids.iter().map(|id| Some(id.seed)).collect())),
+        ("status".to_owned(), Cells::Words(status)),
+        ("demo".to_owned(), Cells::Flags(vec![results.record.is_demo(); ids.len()])),
+        ("split".to_owned(), words(&|run| Some(run.test_split()?.split.clone()))),
+        ("items".to_owned(), counts(&|run| Some(run.test_split()?.items as u64))),
+        ("fingerprint".to_owned(), words(&|run| Some(run.test_split()?.fingerprint.clone()))),
+    ];
+    for name in metrics {
+        let cells = numbers(&|run| run.test_scores()?.value(name));
+        columns.push((format!("test:{name}"), cells));
+    }
+    columns.push((format!("selection:{primary}"), numbers(&|run| run.selection_score(primary))));
+    columns.push(("final_loss".to_owned(), numbers(&|run| run.final_loss)));
+    let costs: [(&str, Cells); 7] = [
+        ("wall_seconds", numbers(&|run| Some(run.cost.wall_seconds))),
+        ("seconds_per_step", numbers(&|run| Some(run.cost.seconds_per_step))),
+        ("samples_per_second", numbers(&|run| Some(run.cost.samples_per_second))),
+        ("peak_memory_bytes", counts(&|run| Some(run.cost.peak_memory_bytes))),
+        ("parameters", counts(&|run| Some(run.cost.parameters))),
+        ("trainable_parameters", counts(&|run| Some(run.cost.trainable_parameters))),
+        ("flops_per_sample", numbers(&|run| Some(run.cost.flops_per_sample))),
+    ];
+    columns.extend(costs.map(|(name, cells)| (name.to_owned(), cells)));
+    columns.push(("head".to_owned(), words(&|run| Some(run.config.settings.head.clone()))));
+    columns.push(("settings".to_owned(), Cells::Words(hashes)));
+    let prediction = numbers(&|run| run.cost.seconds_per_prediction);
+    columns.push(("seconds_per_prediction".to_owned(), prediction));
+    Ok(Runs { columns })
+}
+
+impl Cells {
+    fn len(&self) -> usize {
+        match self {
+            Self::Words(cells) => cells.len(),
+            Self::Flags(cells) => cells.len(),
+            Self::Counts(cells) => cells.len(),
+            Self::Numbers(cells) => cells.len(),
+        }
+    }
+
+    fn words(&self, row: usize) -> String {
+        fn say<T: ToString>(cell: Option<&T>) -> String {
+            cell.map(ToString::to_string).unwrap_or_default()
+        }
+        match self {
+            Self::Words(cells) => say(cells[row].as_ref()),
+            Self::Flags(cells) => cells[row].to_string(),
+            Self::Counts(cells) => say(cells[row].as_ref()),
+            Self::Numbers(cells) => say(cells[row].as_ref()),
+        }
+    }
+
+    fn array(self) -> ArrayRef {
+        match self {
+            Self::Words(cells) => Arc::new(StringArray::from(cells)),
+            Self::Flags(cells) => Arc::new(BooleanArray::from(cells)),
+            Self::Counts(cells) => Arc::new(Int64Array::from_iter(
+                cells
+                    .into_iter()
+                    .map(|cell| cell.map(|count| count.try_into().unwrap_or(i64::MAX))),
+            )),
+            Self::Numbers(cells) => Arc::new(Float64Array::from(cells)),
+        }
+    }
+}
+
+/// `runs.csv`.
+pub(crate) fn csv(runs: &Runs) -> Result<Vec<u8>, ReportError> {
     let fault = |error: &dyn std::fmt::Display| ReportError::Write {
         file: "runs.csv",
         problem: error.to_string(),
     };
-    writer.write_record(&header).map_err(|error| fault(&error))?;
-    let demo = results.record.is_demo().to_string();
-    for run in &results.runs {
-        let mut cells = identity(&run.id, "complete", &demo);
-        cells.extend(figures(run, &metrics)?);
-        writer.write_record(&cells).map_err(|error| fault(&error))?;
-    }
-    for run in &results.failed {
-        let mut cells = identity(&run.id, "failed", &demo);
-        cells.resize(header.len(), String::new());
-        writer.write_record(&cells).map_err(|error| fault(&error))?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let header = runs.columns.iter().map(|(name, _)| name);
+    writer.write_record(header).map_err(|error| fault(&error))?;
+    let rows = runs.columns.first().map_or(0, |(_, cells)| cells.len());
+    for row in 0..rows {
+        let cells = runs.columns.iter().map(|(_, cells)| cells.words(row));
+        writer.write_record(cells).map_err(|error| fault(&error))?;
     }
     writer.into_inner().map_err(|error| fault(&error))
 }
 
-fn identity(id: &mmc_run::RunId, status: &str, demo: &str) -> Vec<String> {
-    vec![
-        id.to_string(),
-        id.model.clone(),
-        id.arm.to_string(),
-        id.seed.to_string(),
-        status.to_owned(),
-        demo.to_owned(),
-    ]
-}
-
-fn figures(run: &RunResult, metrics: &[&String]) -> Result<Vec<String>, RunError> {
-    let text = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let mut cells = match run.test_split() {
-        Some(at) => vec![at.split.clone(), at.items.to_string(), at.fingerprint.clone()],
-        None => vec![String::new(); 3],
+/// `runs.parquet`: the columns of `runs.csv` with their types.
+pub(crate) fn parquet(runs: Runs) -> Result<Vec<u8>, ReportError> {
+    let fault = |error: &dyn std::fmt::Display| ReportError::Write {
+        file: "runs.parquet",
+        problem: error.to_string(),
     };
-    let scores = run.test_scores();
-    cells.extend(metrics.iter().map(|name| text(scores.and_then(|scores| scores.value(name)))));
-    cells.push(text(metrics.first().and_then(|name| run.selection_score(name))));
-    cells.push(text(run.final_loss));
-    let cost = &run.cost;
-    cells.extend([
-        cost.wall_seconds.to_string(),
-        cost.seconds_per_step.to_string(),
-        cost.samples_per_second.to_string(),
-        cost.peak_memory_bytes.to_string(),
-        cost.parameters.to_string(),
-        cost.trainable_parameters.to_string(),
-        cost.flops_per_sample.to_string(),
-    ]);
-    cells.push(run.config.settings.head.clone());
-    cells.push(run.config.settings.hash()?);
-    Ok(cells)
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = runs
+        .columns
+        .into_iter()
+        .map(|(name, cells)| {
+            let array = cells.array();
+            (Field::new(name, array.data_type().clone(), true), array)
+        })
+        .unzip();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .map_err(|error| fault(&error))?;
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties))
+        .map_err(|error| fault(&error))?;
+    writer.write(&batch).map_err(|error| fault(&error))?;
+    writer.close().map_err(|error| fault(&error))?;
+    Ok(bytes)
 }
 
 pub(crate) fn verdict_json(verdict: &Verdict) -> Result<Vec<u8>, ReportError> {

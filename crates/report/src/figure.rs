@@ -37,6 +37,21 @@ pub(crate) fn quantity(quantity: Quantity, unit: &str, scale: f64, digits: usize
     }
 }
 
+/// A quantity of any size in three figures.
+pub(crate) fn amount(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1e6 || (size < 1e-3 && size > 0.0) {
+        return format!("{value:.2e}");
+    }
+    let digits = match size {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 4,
+    };
+    format!("{value:.digits$}")
+}
+
 /// For which margins a verdict holds.
 pub(crate) fn margin_words(range: &MarginRange) -> String {
     match (range.from, range.to) {
@@ -59,6 +74,8 @@ mod tests {
         assert_eq!(number(None), "–");
         assert_eq!(probability(Some(1e-9)), "< 0.001");
         assert_eq!(signed_interval(-0.01, 0.25), "[-0.010, +0.250]");
+        assert_eq!([12345.6, 12.34, 0.01234].map(amount), ["12346", "12.3", "0.0123"]);
+        assert_eq!([1e-5, 2.5e7].map(amount), ["1.00e-5", "2.50e7"]);
         let cost = Quantity { value: 3e9, ratio: Some(1.5) };
         assert_eq!(quantity(cost, "GFLOP", 1e9, 1), "3.0 GFLOP (1.50×)");
     }

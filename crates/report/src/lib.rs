@@ -1,8 +1,9 @@
 //! Comparison, verdict and report of a finished experiment.
 //!
 //! [`read_results`] reads a results folder, [`verdict()`] draws the verdict from its predictions,
-//! [`write()`] writes `report.md`, `runs.csv` and `verdict.json`. A report is made from files only:
-//! whoever has the folder can make it again, with another margin if they like.
+//! [`write()`] writes `report.md` and, of the same document, `report.html` with its figures; the runs
+//! as `runs.csv` and `runs.parquet`, a notebook that works on them, and `verdict.json`. A report is
+//! made from files only: whoever has the folder can make it again, with another margin if they like.
 //!
 //! ```
 //! use mmc_report::{Answer, read_results, verdict, write};
@@ -19,6 +20,7 @@
 //! #     metrics: vec![],
 //! #     margin: 0.02,
 //! #     missing: vec![],
+//! #     prices: mmc_run::Prices::default(),
 //! #     demo: None,
 //! #     grid: Grid {
 //! #         text_models: vec!["bert".to_owned()],
@@ -43,20 +45,27 @@
 mod advice;
 mod alarm;
 mod arm;
+mod benefit;
+mod beside;
 mod caption;
 mod compare;
 mod cost;
+mod curve;
 mod diagnoses;
 mod diagnosis;
 mod diagnosis_page;
+mod document;
 mod error;
 mod export;
 mod figure;
 mod gallery;
-mod gallery_page;
+mod html;
 mod ledger;
 mod markdown;
+mod notebook;
 mod page;
+mod parts;
+mod plot;
 mod read;
 mod reading;
 mod score;
@@ -69,29 +78,38 @@ use std::path::Path;
 use mmc_run::{RunError, write_atomically};
 
 pub use advice::Advice;
+pub use benefit::{Benefit, BreakEven, PerExtra, Range};
+pub use beside::{Beside, JudgedClaim, Judgement};
 pub use compare::{ALPHA, Finding, Gain};
 pub use cost::{ArmCost, Quantity};
+pub use curve::{ArmCalibration, Learning};
 pub use diagnosis::{DiagnosisFiles, DiagnosisTerms, ModelDiagnosis, ScoreDrop, diagnosis};
 pub use error::ReportError;
 pub use gallery::gallery;
 pub use ledger::{LedgerPart, LedgerParts};
-pub use read::{FailedRun, Results, RunResult, read_results};
+pub use parts::{Change, ClassScore, Subgroup};
+pub use read::{FailedRun, PUBLISHED, Results, RunResult, read_results};
 pub use reading::CAUTIONS;
 pub use score::{ArmScore, Chance};
 pub use verdict::{Answer, LedgerEntry, MarginRange, Verdict, judge, verdict};
 
-/// Writes `report.md`, `runs.csv` and `verdict.json` into `folder`, each whole or not at all.
+/// Writes `report.md`, `report.html`, `runs.csv`, `runs.parquet`, `analysis.ipynb` and
+/// `verdict.json` into `folder`, each whole or not at all.
 ///
 /// # Errors
 /// [`ReportError`] naming the file.
 pub fn write(results: &Results, verdict: &Verdict, folder: &Path) -> Result<(), ReportError> {
     fs::create_dir_all(folder)
         .map_err(|source| RunError::Io { path: folder.to_path_buf(), source })?;
-    let text = report(results, verdict)?;
+    let page = page::page(results, verdict);
+    let runs = export::runs(results)?;
     let files = [
-        ("runs.csv", export::runs_csv(results)?),
+        ("runs.csv", export::csv(&runs)?),
+        ("runs.parquet", export::parquet(runs)?),
+        ("analysis.ipynb", notebook::notebook(verdict)?),
         ("verdict.json", export::verdict_json(verdict)?),
-        ("report.md", text.into_bytes()),
+        ("report.html", html::render(&page).into_bytes()),
+        ("report.md", in_markdown(&page)?.into_bytes()),
     ];
     for (name, bytes) in files {
         let path = folder.join(name);
@@ -107,6 +125,16 @@ pub fn write(results: &Results, verdict: &Verdict, folder: &Path) -> Result<(), 
 /// # Errors
 /// [`ReportError::Write`] where the text cannot be built.
 pub fn report(results: &Results, verdict: &Verdict) -> Result<String, ReportError> {
-    markdown::render(&page::page(results, verdict))
+    in_markdown(&page::page(results, verdict))
+}
+
+/// The text of `report.html`: the same document, with its figures.
+#[must_use]
+pub fn html_report(results: &Results, verdict: &Verdict) -> String {
+    html::render(&page::page(results, verdict))
+}
+
+fn in_markdown(page: &[document::Block]) -> Result<String, ReportError> {
+    markdown::render(page)
         .map_err(|error| ReportError::Write { file: "report.md", problem: error.to_string() })
 }

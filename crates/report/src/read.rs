@@ -7,11 +7,17 @@ use std::path::Path;
 
 use mmc_metrics::Evaluation;
 use mmc_run::{
-    Cost, Diagnosis, ExperimentRecord, GalleryItem, Predictions, ResultsFolder, RunConfig,
-    RunFolder, RunId, SplitRecord, paired,
+    Cost, Diagnosis, ExperimentRecord, GalleryItem, Predictions, Published, ResultsFolder,
+    RunConfig, RunFolder, RunId, SplitRecord, paired,
 };
 
 use crate::ReportError;
+use crate::curve::Learning;
+use crate::document::plain;
+
+/// The file of a results folder that holds what others report: a copy of
+/// `configs/published/DATASET.toml` as it was when the experiment was run.
+pub const PUBLISHED: &str = "published.toml";
 
 /// All that is known of an experiment: what was planned, what came of it, what did not.
 #[derive(Clone, Debug)]
@@ -26,6 +32,9 @@ pub struct Results {
     pub gallery: Vec<GalleryItem>,
     /// What a reader must know about how these results were read.
     pub notes: Vec<String>,
+    /// What others report and claim about the data set; absent where the folder has no
+    /// `published.toml`.
+    pub published: Option<Published>,
 }
 
 /// A complete run.
@@ -45,6 +54,8 @@ pub struct RunResult {
     pub diagnosis: Option<Diagnosis>,
     /// Mean training loss over the last tenth of its steps.
     pub final_loss: Option<f64>,
+    /// How it got there.
+    pub learning: Learning,
 }
 
 /// A planned run without a result.
@@ -88,7 +99,7 @@ impl RunResult {
 /// failed, with the reason, and does not sink the others.
 ///
 /// # Errors
-/// [`ReportError::File`] where there is no `experiment.toml`.
+/// [`ReportError::File`] where there is no `experiment.toml`, or a `published.toml` with mistakes.
 pub fn read_results(root: &Path) -> Result<Results, ReportError> {
     let folder = ResultsFolder::new(root);
     let record = folder.record()?;
@@ -108,7 +119,9 @@ pub fn read_results(root: &Path) -> Result<Results, ReportError> {
         notes.push(format!("the gallery cannot be read: {error}"));
         Vec::new()
     });
-    Ok(Results { record, runs, failed, gallery, notes })
+    let published = root.join(PUBLISHED);
+    let published = if published.is_file() { Some(Published::read(&published)?) } else { None };
+    Ok(Results { record, runs, failed, gallery, notes, published })
 }
 
 fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
@@ -133,6 +146,7 @@ fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
             test: test.transpose()?,
             diagnosis: None, // read where its faults can be told
             final_loss: (!tail.is_empty()).then_some(loss),
+            learning: Learning::of(&steps, folder.evaluations()?, config.settings.items_per_step()),
             config,
         })
     };
@@ -155,7 +169,7 @@ fn read_diagnoses(results: &ResultsFolder, runs: &mut [RunResult]) -> Vec<String
 fn last_words(run: &Path) -> String {
     let log = fs::read_to_string(run.join("log.txt")).unwrap_or_default();
     match log.lines().map(str::trim).rfind(|line| !line.is_empty()) {
-        Some(line) => format!("; its last words: {line}"),
+        Some(line) => format!("; its last words: {}", plain(line)),
         None => String::new(),
     }
 }

@@ -20,6 +20,8 @@ pub struct ArmScore {
     pub seeds: Vec<u64>,
     /// Mean over seeds of the primary metric.
     pub mean: Option<f64>,
+    /// The primary metric of each seed; empty where it has no value.
+    pub values: Vec<f64>,
     /// Standard deviation over seeds of the primary metric.
     pub deviation: Option<f64>,
     /// 95 % interval of the mean for newly trained models on new items (of these very models where
@@ -84,6 +86,7 @@ fn score(arm: &ArmRuns, primary: &Metric, further: &[String], family: usize) -> 
         selection: arm.selection_mean(primary.name),
         further: further.iter().map(of).collect(),
         chance: chance(arm, primary, family),
+        values: values.unwrap_or_default(),
     }
 }
 

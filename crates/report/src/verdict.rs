@@ -4,16 +4,20 @@ use std::fmt;
 
 use mmc_data::Arm;
 use mmc_metrics::{Items, Metric, holm, metric};
-use mmc_run::{DataRecord, ExperimentRecord};
+use mmc_run::{DataRecord, ExperimentRecord, Prices};
 use serde::{Serialize, Serializer};
 
 use crate::advice::{Advice, advice, help};
-use crate::alarm::alarms;
+use crate::alarm::{Grounds, alarms};
 use crate::arm::ArmRuns;
+use crate::benefit::{Benefit, benefits, front};
+use crate::beside::{Beside, JudgedClaim, beside, judged_claims};
 use crate::compare::{ALPHA, Gain, Rule};
 use crate::cost::{ArmCost, costs};
+use crate::curve::{ArmCalibration, calibrations};
 use crate::diagnoses::diagnoses;
 use crate::diagnosis::ModelDiagnosis;
+use crate::parts::{Change, ClassScore, Subgroup, parts};
 use crate::score::{ArmScore, scores};
 use crate::{ReportError, Results};
 
@@ -79,6 +83,26 @@ pub struct Verdict {
     pub diagnoses: Vec<ModelDiagnosis>,
     /// Every arm's cost.
     pub costs: Vec<ArmCost>,
+    /// The arms that no other beats in both forward operations and mean score, `model (arm)`.
+    pub pareto: Vec<String>,
+    /// What the picture costs for what it brings, a multimodal model each.
+    pub benefits: Vec<Benefit>,
+    /// What computing costs the user, where it is known.
+    pub prices: Prices,
+    /// Published figures beside ours; empty for generated data.
+    pub published: Vec<Beside>,
+    /// What our runs say to the claims of others.
+    pub claims: Vec<JudgedClaim>,
+    /// How well each arm's confidence means what it says.
+    pub calibration: Vec<ArmCalibration>,
+    /// Scores by class of the text model and of every multimodal one.
+    pub classes: Vec<ClassScore>,
+    /// The multimodal model that the parts of the split are shown for, chosen on the selection split.
+    pub shown: Option<String>,
+    /// Its gain on parts of the split.
+    pub subgroups: Vec<Subgroup>,
+    /// What becomes of the text model's decisions with the picture.
+    pub changes: Vec<Change>,
     /// The answer to whether any arm is above chance; `None` where that cannot be said.
     pub any_above_chance: Option<bool>,
     /// What to be careful about.
@@ -140,9 +164,13 @@ pub fn verdict(results: &Results, margin: f64) -> Result<Verdict, ReportError> {
     let scores = scores(&arms, primary, &record.metrics);
     let chance: Vec<bool> =
         scores.iter().filter_map(|score| Some(score.chance.as_ref()?.is_above())).collect();
+    let beside = beside(results, &arms, margin);
+    let grounds = Grounds { scores: &scores, beside: &beside, primary, margin };
+    let mut alarms = alarms(results, &arms, &grounds);
+    let costs = costs(&arms, text);
+    let parts = parts(&arms, text, primary);
     let any_above_chance = (!chance.is_empty()).then(|| chance.contains(&true));
     let diagnoses = diagnoses(&arms, text, primary, margin);
-    let mut alarms = alarms(results, &arms, &scores);
     alarms.extend(diagnoses.alarms);
     Ok(Verdict {
         verdict: answer,
@@ -158,7 +186,17 @@ pub fn verdict(results: &Results, margin: f64) -> Result<Verdict, ReportError> {
         by_margin: by_margin(&gains),
         ledger: ledger(results, &arms, text, primary, margin),
         diagnoses: diagnoses.found,
-        costs: costs(&arms, text),
+        pareto: front(&costs, &scores, primary),
+        costs,
+        benefits: benefits(&arms, text, record.prices),
+        prices: record.prices,
+        claims: judged_claims(results, &arms, margin),
+        published: beside,
+        calibration: calibrations(&arms),
+        classes: parts.classes,
+        shown: parts.candidate,
+        subgroups: parts.subgroups,
+        changes: parts.changes,
         any_above_chance,
         alarms,
         help: if answer == Answer::Undecided { help(&gains, margin) } else { Vec::new() },
@@ -294,7 +332,7 @@ fn reasons(answer: Answer, gains: &[Gain], any_above_chance: Option<bool>) -> Ve
 
 /// The verdict as the function of the margin that it is: multimodal up to the largest estimate
 /// among gains above zero, text suffices above the largest upper end, undecided between.
-fn by_margin(gains: &[Gain]) -> Vec<MarginRange> {
+pub(crate) fn by_margin(gains: &[Gain]) -> Vec<MarginRange> {
     let decided = |gain: &Gain| {
         let seeds = gain.comparison.as_ref()?.seeds;
         let (estimate, interval) = (gain.gain?, gain.interval?);

@@ -111,6 +111,12 @@ pub struct Experiment {
     pub metrics: Vec<String>,
     /// The smallest difference of the primary metric that matters.
     pub margin: f64,
+    /// What an hour of computing costs, in whatever currency.
+    pub price_per_hour: Option<f64>,
+    /// What the machine draws at work.
+    pub watts: Option<f64>,
+    /// What one more correct decision is worth, in the currency of the price.
+    pub value_per_correct: Option<f64>,
     /// Models, arms and seeds.
     pub grid: Grid,
     /// What every run is set to.
@@ -119,8 +125,19 @@ pub struct Experiment {
     pub demo: Option<DemoPlan>,
 }
 
-const EXPERIMENT_KEYS: &[&str] =
-    &["dataset", "data_root", "primary_metric", "metrics", "margin", "grid", "settings", "demo"];
+const EXPERIMENT_KEYS: &[&str] = &[
+    "dataset",
+    "data_root",
+    "primary_metric",
+    "metrics",
+    "margin",
+    "price_per_hour",
+    "watts",
+    "value_per_correct",
+    "grid",
+    "settings",
+    "demo",
+];
 const GRID_KEYS: &[&str] = &["text_models", "multimodal_models", "arms", "seeds"];
 const DEMO_KEYS: &[&str] = &["grid", "train", "dev", "test", "settings"];
 /// What the grid itself decides, and so no table of settings may.
@@ -137,6 +154,16 @@ impl Experiment {
         Self::parse(&text, path)
     }
 
+    /// What computing costs, as far as the file says.
+    #[must_use]
+    pub fn prices(&self) -> Prices {
+        Prices {
+            price_per_hour: self.price_per_hour,
+            watts: self.watts,
+            value_per_correct: self.value_per_correct,
+        }
+    }
+
     fn parse(text: &str, path: &Path) -> Result<Self, RunError> {
         let experiment: Self = toml_file::parse(text, path, &|table| match table {
             "" => EXPERIMENT_KEYS.to_vec(),
@@ -151,6 +178,7 @@ impl Experiment {
         if !(experiment.margin > 0.0 && experiment.margin < 1.0) {
             problems.push(format!("`margin` is `{}`, expected between 0 and 1", experiment.margin));
         }
+        problems.extend(experiment.prices().problems());
         if let Some(demo) = &experiment.demo {
             problems.extend(demo.grid.problems("demo.grid."));
             if demo.train == 0 || demo.dev == 0 || demo.test == 0 {
@@ -162,6 +190,51 @@ impl Experiment {
         } else {
             Err(RunError::file(path, problems.join("; ")))
         }
+    }
+}
+
+/// What computing costs and a right decision is worth to the user; what is absent is not guessed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Prices {
+    /// What an hour of computing costs, in whatever currency.
+    pub price_per_hour: Option<f64>,
+    /// What the machine draws at work, in watts.
+    pub watts: Option<f64>,
+    /// What one more correct decision is worth, in the currency of the price.
+    pub value_per_correct: Option<f64>,
+}
+
+impl Prices {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is given here, and else what `other` has.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            price_per_hour: self.price_per_hour.or(other.price_per_hour),
+            watts: self.watts.or(other.watts),
+            value_per_correct: self.value_per_correct.or(other.value_per_correct),
+        }
+    }
+
+    /// What cannot be, a line each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let given = [
+            ("price_per_hour", self.price_per_hour),
+            ("watts", self.watts),
+            ("value_per_correct", self.value_per_correct),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .filter(|(_, value)| !(*value > 0.0 && value.is_finite()))
+            .map(|(name, value)| format!("`{name}` is `{value}`, expected a number above 0"))
+            .collect()
     }
 }
 
@@ -182,6 +255,9 @@ pub struct ExperimentRecord {
     pub margin: f64,
     /// What is missing for the real experiment, one a line; not empty: these are demo results.
     pub missing: Vec<String>,
+    /// What computing costs the user.
+    #[serde(default, skip_serializing_if = "Prices::is_empty")]
+    pub prices: Prices,
     /// Why these are demo results although nothing is missing, or what the demo set's truth is.
     pub demo: Option<DemoRecord>,
     /// Models, arms and seeds.

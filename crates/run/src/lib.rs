@@ -33,6 +33,7 @@ mod gallery;
 mod json;
 mod lock;
 mod predictions;
+mod published;
 mod records;
 mod settings;
 mod toml_file;
@@ -46,11 +47,12 @@ pub use diagnosis::{
 };
 pub use error::{ConfigProblem, RunError};
 pub use experiment::{
-    DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, RunId,
+    DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, Prices, ResultsFolder, RunId,
 };
 pub use folder::RunFolder;
 pub use gallery::{GalleryClass, GalleryItem, PictureEffect};
 pub use lock::RunLock;
 pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired, paired_of};
+pub use published::{Claim, ClaimKind, Published, PublishedFigure, Sureness};
 pub use records::{Cost, EvalRecord, StepRecord};
 pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};

@@ -68,6 +68,10 @@ pub struct Cost {
     pub trainable_parameters: u64,
     /// Operations of the forward of one sample at mean unpadded length, 2 a multiply-add.
     pub flops_per_sample: f64,
+    /// Of the text tokens of padded batches, the share that is padding, which models skip; absent
+    /// without texts, and of runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding_share: Option<f64>,
     /// Energy; `null` where it was not measured.
     pub energy_joules: Option<f64>,
     /// Texts that were longer than `max_length` and were cut, by split; of the training split
@@ -78,6 +82,17 @@ pub struct Cost {
     /// met in the first epoch.
     #[serde(default)]
     pub skipped_items: BTreeMap<String, usize>,
+    /// Seconds of predicting one item of the last split that was predicted, the reading of its data
+    /// included; absent where nothing was predicted, and of runs of earlier versions.
+    #[serde(default)]
+    pub seconds_per_prediction: Option<f64>,
+    /// Parameters that were to be trained and ended bit for bit as they began.
+    #[serde(default)]
+    pub unmoved_parameters: Vec<String>,
+    /// Rows of each other split whose text and picture (compared by its path) are also those of a
+    /// training row, by split.
+    #[serde(default)]
+    pub rows_in_train: BTreeMap<String, usize>,
 }
 
 #[cfg(test)]
@@ -95,9 +110,13 @@ mod tests {
             parameters: 2,
             trainable_parameters: 2,
             flops_per_sample: 1e6,
+            padding_share: None,
             energy_joules: None,
             cut_texts: BTreeMap::from([("test".to_owned(), 3)]),
             skipped_items: BTreeMap::new(),
+            seconds_per_prediction: Some(1e-3),
+            unmoved_parameters: vec!["head.bias".to_owned()],
+            rows_in_train: BTreeMap::from([("test".to_owned(), 2)]),
         };
         let value = serde_json::to_value(&cost).unwrap();
         let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
@@ -114,6 +133,9 @@ mod tests {
                 "energy_joules",
                 "cut_texts",
                 "skipped_items",
+                "seconds_per_prediction",
+                "unmoved_parameters",
+                "rows_in_train",
             ]
         );
         assert!(value["energy_joules"].is_null());

@@ -102,7 +102,7 @@ settings! {
     max_steps: u64 => Option<u64>, Result;
     /// Longest text in tokens, special ones included; longer ones are cut, and counted per split.
     max_length: usize => usize, Result;
-    /// How far texts are padded: `longest` of the shard, or `max`.
+    /// How far texts are padded: `longest` of the shard, or `max`. Models skip padding.
     pad: Pad => Pad, Result;
     /// Highest learning rate.
     learning_rate: f64 => f64, Result;

@@ -135,11 +135,20 @@ fn unknown_keys(table: &DeTable<'_>, place: &str, known: Known, found: &mut Vec<
                 None => format!("; known keys: {}", expected.join(", ")),
             };
             found.push((key.span().start, format!("unknown key `{inner}`{hint}")));
-        } else if let DeValue::Table(deeper) = value.get_ref()
-            && !known(&inner).is_empty()
-        {
-            unknown_keys(deeper, &inner, known, found);
+        } else if !known(&inner).is_empty() {
+            for deeper in tables(value.get_ref()) {
+                unknown_keys(deeper, &inner, known, found);
+            }
         }
+    }
+}
+
+/// The table that a value is, or the tables that its list holds.
+fn tables<'a, 'b>(value: &'a DeValue<'b>) -> Vec<&'a DeTable<'b>> {
+    match value {
+        DeValue::Table(table) => vec![table],
+        DeValue::Array(items) => items.iter().flat_map(|item| tables(item.get_ref())).collect(),
+        _ => Vec::new(),
     }
 }
 

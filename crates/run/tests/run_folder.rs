@@ -9,8 +9,8 @@ use std::path::Path;
 use mmc_data::{Arm, TextLanguage};
 use mmc_run::{
     Cost, DataRecord, EvalRecord, Experiment, ExperimentRecord, LanguageRecord, PartialSettings,
-    Prediction, Predictions, ResultsFolder, RunConfig, RunError, RunFolder, RunId, SplitRecord,
-    StepRecord,
+    Prediction, Predictions, Prices, Published, ResultsFolder, RunConfig, RunError, RunFolder,
+    RunId, SplitRecord, StepRecord,
 };
 
 fn config() -> RunConfig {
@@ -227,9 +227,13 @@ fn a_run_is_complete_when_its_cost_is_written() {
         parameters: 10,
         trainable_parameters: 10,
         flops_per_sample: 20.0,
+        padding_share: None,
         energy_joules: None,
         cut_texts: BTreeMap::from([("val".to_owned(), 1)]),
         skipped_items: BTreeMap::new(),
+        seconds_per_prediction: None,
+        unmoved_parameters: vec![],
+        rows_in_train: BTreeMap::new(),
     };
     run.write_cost(&cost).unwrap();
     assert!(run.is_complete() && run.damage().is_none());
@@ -330,11 +334,45 @@ fn what_was_run_reads_back() {
         metrics: experiment.metrics,
         margin: experiment.margin,
         missing: vec!["data/x".to_owned()],
+        prices: Prices { price_per_hour: Some(1.2), watts: None, value_per_correct: Some(0.05) },
         demo: None,
         grid: experiment.grid,
     };
+    assert_eq!(record.prices.problems(), Vec::<String>::new());
     assert!(results.record().unwrap_err().to_string().contains("it has no `experiment.toml`"));
     results.write_record(&record).unwrap();
     assert_eq!(results.record().unwrap(), record);
     assert!(record.is_demo());
+}
+
+#[test]
+fn every_file_of_published_figures_reads_and_a_mistake_has_its_place() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/published");
+    let mut sets = Vec::new();
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let published = Published::read(&path).unwrap();
+        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), published.dataset);
+        assert!(!published.figures.is_empty());
+        sets.push(published.dataset);
+    }
+    sets.sort();
+    assert_eq!(sets, ["hateful_memes", "news", "snli_ve", "vqa_v2"]);
+
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.toml");
+    let text = "dataset = \"x\"\nclaims = []\n[[figures]]\nname = \"BERT\"\nmetric = \"auroc\"\n\
+                valeu = 0.65\nsource = \"a paper\"\nsure = \"quoted\"\n";
+    fs::write(&path, text).unwrap();
+    let problem = Published::read(&path).unwrap_err().to_string();
+    assert!(
+        problem.contains("x.toml:6:1: unknown key `figures.valeu`, did you mean `value`?"),
+        "{problem}"
+    );
+    fs::write(&path, text.replace("valeu = 0.65", "value = 65.1")).unwrap();
+    let problem = Published::read(&path).unwrap_err().to_string();
+    assert!(problem.contains("`65.1`, expected between 0 and 1"), "{problem}");
+    fs::write(&path, text.replace("valeu", "value").replace("quoted", "certain")).unwrap();
+    let problem = Published::read(&path).unwrap_err().to_string();
+    assert!(problem.contains("unknown variant `certain`"), "{problem}");
 }

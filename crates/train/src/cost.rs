@@ -55,22 +55,37 @@ impl Pace {
     }
 }
 
-/// Operations of the forward of one sample at the mean unpadded length of what `loader` yields.
-pub(crate) fn flops_per_sample(model: &dyn Classifier, loader: Loader) -> Result<f64, TrainError> {
-    let (mut rows, mut text_tokens, mut image_tokens) = (0, 0, 0);
-    for batch in loader {
-        let batch = batch?;
-        rows += batch.rows();
-        if let Some(text) = &batch.text {
-            text_tokens += text.lengths.iter().sum::<usize>();
+/// What the lengths of items come to.
+pub(crate) struct Lengths {
+    /// Operations of the forward of one sample at the mean unpadded length.
+    pub(crate) flops_per_sample: f64,
+    /// Of the text tokens of padded batches, the share that is padding; `None` without texts.
+    pub(crate) padding_share: Option<f64>,
+}
+
+impl Lengths {
+    /// Of what `loader` yields.
+    pub(crate) fn of(model: &dyn Classifier, loader: Loader) -> Result<Self, TrainError> {
+        let (mut rows, mut text_tokens, mut padded_tokens, mut image_tokens) = (0, 0, 0, 0);
+        for batch in loader {
+            let batch = batch?;
+            rows += batch.rows();
+            if let Some(text) = &batch.text {
+                text_tokens += text.lengths.iter().sum::<usize>();
+                padded_tokens += text.token_ids.elem_count();
+            }
+            if let Some(image) = &batch.image {
+                let tokens = |&(height, width)| model.image_tokens(height, width);
+                image_tokens += image.sizes.iter().map(tokens).sum::<usize>();
+            }
         }
-        if let Some(image) = &batch.image {
-            let tokens = |&(height, width)| model.image_tokens(height, width);
-            image_tokens += image.sizes.iter().map(tokens).sum::<usize>();
-        }
+        let mean = |sum: usize| sum as f64 / rows.max(1) as f64;
+        let share = 1.0 - text_tokens as f64 / padded_tokens.max(1) as f64;
+        Ok(Self {
+            flops_per_sample: model.flops(mean(text_tokens), mean(image_tokens)),
+            padding_share: (padded_tokens > 0).then_some(share),
+        })
     }
-    let mean = |sum: usize| sum as f64 / rows.max(1) as f64;
-    Ok(model.flops(mean(text_tokens), mean(image_tokens)))
 }
 
 #[cfg(test)]

@@ -6,27 +6,46 @@ use std::time::Instant;
 
 use mmc_data::Split;
 use mmc_metrics::Evaluation;
-use mmc_models::{Classifier, FreshHead, LoadRequest};
+use mmc_models::{Classifier, FreshHead, LoadRequest, Parameter};
 use mmc_preprocess::{Loader, Processor};
 use mmc_run::{Cost, Keep, RunFolder};
 
+use crate::cost::Lengths;
+use crate::moved::Moment;
 use crate::predict::loader_options;
 use crate::resume::Counters;
 use crate::{
-    Finished, Plan, Progress, TrainError, cost, cut_texts_warning, device, predict, score,
+    Finished, Plan, Progress, TrainError, cost, cut_texts_warning, device, predict, score, shared,
 };
 
 /// Training items whose lengths stand for all of them when operations are counted.
 const MEASURED_ITEMS: usize = 256;
 
+/// What of the model trained, which is not to be seen in the checkpoint.
+pub(crate) struct Trainees {
+    /// How many numbers.
+    pub(crate) parameters: u64,
+    /// Names of those that ended as they began.
+    pub(crate) unmoved: Vec<String>,
+}
+
+impl Trainees {
+    /// Of what trained, as it is after the last step, and of what it was at the beginning.
+    pub(crate) fn of(parameters: &[&Parameter], begun: &Moment) -> Result<Self, TrainError> {
+        Ok(Self {
+            parameters: parameters.iter().map(|one| one.var.elem_count() as u64).sum(),
+            unmoved: begun.unmoved(&Moment::of(parameters)?),
+        })
+    }
+}
+
 /// Predicts the selection and the test split with `checkpoint/` as it was written, scores what
-/// was written, and ends the run with `cost.json`. How many parameters trained is not to be seen in
-/// the checkpoint.
+/// was written, and ends the run with `cost.json`.
 pub(crate) fn finish(
     plan: &Plan,
     folder: &RunFolder,
     processor: &Arc<Processor>,
-    (counters, trainable_parameters): (Counters, u64),
+    (counters, trainees): (Counters, Trainees),
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Finished, TrainError> {
     let started = Instant::now();
@@ -44,12 +63,15 @@ pub(crate) fn finish(
     let mut scores = BTreeMap::new();
     let train = plan.train.name.to_string();
     let mut cut_texts = BTreeMap::from([(train.clone(), counters.cut_texts)]);
+    let mut seconds_per_prediction = None;
     let mut skipped_items = BTreeMap::from([(train, counters.skipped_items)]);
     for split in [&plan.selection, &plan.test].into_iter().flatten() {
         let name = split.name.as_str();
         let items = split.len();
         let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
+        let began = Instant::now();
         let found = predict(model, processor, split, &plan.predict_options(), tell)?;
+        seconds_per_prediction = (items > 0).then(|| began.elapsed().as_secs_f64() / items as f64);
         let max_length = plan.settings.max_length;
         for warning in [
             cut_texts_warning(name, found.cut_texts, items, max_length),
@@ -68,11 +90,30 @@ pub(crate) fn finish(
     }
     folder.write_scores(&scores)?;
     let cost = cost_of(plan, folder, (model, processor), &counters, started)?;
-    let cost = Cost { cut_texts, skipped_items, trainable_parameters, ..cost };
+    let cost = Cost {
+        cut_texts,
+        skipped_items,
+        seconds_per_prediction,
+        trainable_parameters: trainees.parameters,
+        unmoved_parameters: trainees.unmoved,
+        rows_in_train: shared::rows_in_train(plan),
+        ..cost
+    };
     folder.write_cost(&cost)?;
+    if let Some(note) = cost.padding_share.and_then(padding_note) {
+        progress(Progress::Note(&note));
+    }
     let best = counters.best.filter(|_| plan.settings.keep == Keep::Best);
     let kept_step = best.map_or(counters.step, |best| best.step);
     Ok(Finished { scores, cost, kept_step })
+}
+
+/// What padding would have cost; nothing is said of none.
+fn padding_note(share: f64) -> Option<String> {
+    let percent = (share * 100.0).round();
+    (percent >= 1.0).then(|| {
+        format!("{percent:.0} % of the tokens of padded texts are padding; models skip it")
+    })
 }
 
 /// What a user should know of items that were left out.
@@ -116,7 +157,7 @@ fn cost_of(
     let settings = &plan.settings;
     let options = loader_options(settings.workers, plan.padding(), settings.on_bad_item);
     let loader = Loader::new(Arc::clone(&plan.train), Arc::clone(processor), shards, options)?;
-    let flops_per_sample = cost::flops_per_sample(model, loader)?;
+    let Lengths { flops_per_sample, padding_share } = Lengths::of(model, loader)?;
 
     let parameters = model.parameters().iter().map(|at| at.var.elem_count() as u64).sum();
     Ok(Cost {
@@ -130,8 +171,12 @@ fn cost_of(
         parameters,
         trainable_parameters: 0, // known to the caller
         flops_per_sample,
+        padding_share,
         energy_joules: None,
         cut_texts: BTreeMap::new(),
         skipped_items: BTreeMap::new(),
+        seconds_per_prediction: None,
+        unmoved_parameters: Vec::new(),
+        rows_in_train: BTreeMap::new(),
     })
 }

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use mmc_data::Split;
-use mmc_models::{Loaded, Trained};
+use mmc_models::{Loaded, Parameter, Trained};
 use mmc_ops::Gradients;
 use mmc_preprocess::{Loader, Processor};
 use mmc_run::{EvalRecord, Keep, RunFolder, StepRecord};
 
 use crate::error::listed;
 use crate::feed::Feed;
-use crate::finish::skipped_warning;
+use crate::finish::{Trainees, skipped_warning};
 use crate::loss_scale::LossScaler;
+use crate::moved::Moment;
 use crate::plan::StepPlan;
 use crate::predict::loader_options;
 use crate::represented::Represented;
@@ -50,6 +51,7 @@ pub fn train(
     }
     let Start { source, processor, loaded } = start::start(plan, folder, progress)?;
     start::tell(plan, &loaded, progress);
+    let begun = Moment::of(&start::active(loaded.model.as_ref()))?;
     let ended = {
         let mut run = Run::new(plan, folder, (&source, &loaded), &processor, progress)?;
         run.started = started;
@@ -62,7 +64,7 @@ pub fn train(
             }
         }
         run.keep_last()?;
-        (run.counters_now(), run.trainable_parameters())
+        (run.counters_now(), Trainees::of(&run.stepper.parameters, &begun)?)
     };
     drop(loaded); // what follows reads the checkpoint that was written
     let finished = finish::finish(plan, folder, &processor, ended, progress)?;
@@ -165,11 +167,6 @@ impl<'a> Run<'a> {
         Ok(Sitting::GoesOn)
     }
 
-    /// How many numbers train.
-    fn trainable_parameters(&self) -> u64 {
-        self.stepper.parameters.iter().map(|parameter| parameter.var.elem_count() as u64).sum()
-    }
-
     /// Whether there is a step left to take.
     fn goes_on(&self) -> bool {
         let patience = self.plan.settings.early_stopping;
@@ -259,7 +256,8 @@ impl<'a> Run<'a> {
     fn announce(&mut self, step: u64) {
         let (steps, settings) = (self.steps.steps(), &self.plan.settings);
         let items = settings.batch_size * settings.grad_accumulation;
-        let millions = self.trainable_parameters() as f64 / 1e6;
+        let numbers = |parameter: &&Parameter| parameter.var.elem_count() as f64;
+        let millions = self.stepper.parameters.iter().map(numbers).sum::<f64>() / 1e6;
         let note = format!(
             "step {step} of {steps} begins: {items} items a step, {millions:.3} M parameters train"
         );

@@ -13,7 +13,7 @@ use crate::optimizer::{AdamW, AdamWSettings};
 use crate::resume::{Counters, State};
 use crate::settings::Plan;
 use crate::variant::checksum_of_frozen;
-use crate::{Progress, TrainError, place, resume};
+use crate::{Progress, TrainError, place, resume, shared};
 
 /// The file without which a checkpoint is none.
 const WEIGHTS: &str = "model.safetensors";
@@ -187,6 +187,9 @@ fn load(plan: &Plan, source: &Path) -> Result<Loaded, TrainError> {
 /// trains where that is not all.
 pub(crate) fn tell(plan: &Plan, loaded: &Loaded, progress: &mut dyn FnMut(Progress<'_>)) {
     let trained = plan.trained();
+    if let Some(warning) = shared::warning(plan) {
+        progress(Progress::Warning(&warning));
+    }
     if let CheckpointSource::Folder(path) = &plan.source {
         progress(Progress::Note(&format!("{}: {}", path.display(), loaded.report)));
         let active = active(loaded.model.as_ref());

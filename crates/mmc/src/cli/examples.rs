@@ -96,8 +96,10 @@ A model that reads the text alone cannot be diagnosed: train one with --arm both
 pub(super) const AFTER_REPORT: &str = "\
 Example:
   mmc report results/hateful_memes
+  mmc report results/hateful_memes --price-per-hour 1.2 --watts 300 --value-per-correct 0.05
 
-Writes report.md, runs.csv and verdict.json into the folder and prints the verdict.";
+Writes report.html, report.md, runs.csv, runs.parquet, analysis.ipynb and verdict.json into the
+folder and prints the verdict.";
 
 pub(super) const AFTER_FETCH: &str = "\
 Examples:

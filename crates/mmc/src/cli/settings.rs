@@ -74,7 +74,8 @@ pub(crate) struct SettingFlags {
     /// Cut texts to N tokens, specials included [default: the preset's]
     #[arg(long, value_name = "N", help_heading = "On what")]
     pub(crate) max_length: Option<usize>,
-    /// Pad texts to the longest of the shard, or to --max-length [default: longest]
+    /// Write texts as long as the longest of the shard, or as --max-length; padding is skipped, so
+    /// results and time on the CPU are the same [default: longest]
     #[arg(long, value_name = "WAY", help_heading = "On what")]
     #[arg(value_parser = one_of::<Pad>(Pad::WORDS))]
     pub(crate) pad: Option<Pad>,

@@ -2,7 +2,7 @@
 
 use mmc_data::demo::{DemoSet, Truth, write};
 use mmc_data::{Arm, ReadOptions, dataset};
-use mmc_report::{gallery, report, verdict};
+use mmc_report::{gallery, html_report, report, verdict};
 use mmc_run::{PictureEffect, Prediction, Predictions, ResultsFolder};
 
 use crate::synthetic::Synthetic;
@@ -61,9 +61,13 @@ fn the_most_decisive_items_are_shown_with_their_texts_and_pictures() {
     assert_eq!(results.gallery, items);
     let text = report(&results, &verdict(&results, 0.02).unwrap()).unwrap();
     assert!(text.contains("## Items on which the picture decided"), "{text}");
-    let shown = |effect: &str| text.matches(&format!("- vilt-tiny {effect} `")).count();
-    assert_eq!((shown("rescued"), shown("hurt")), (3, 2));
-    assert!(text.contains("right with 0 of 3 seeds without, 3 of 3 with"), "{text}");
+    assert!(text.contains("### vilt-tiny, rescued") && text.contains("### vilt-tiny, hurt"));
+    assert!(text.contains("  - right in 0 of 3 seeds without, 3 of 3 with"), "{text}");
+    let html = html_report(&results, &verdict(&results, 0.02).unwrap());
+    let shown = html.matches("<article class=\"card\">").count();
+    assert_eq!(shown, html.matches("src=\"data:image/jpeg;base64,/9j/").count());
+    assert_eq!(shown, text.matches("  - right in ").count());
+    assert!(shown > 2, "{shown}");
 
     for run in &mut results.runs {
         run.config.data.test.as_mut().unwrap().fingerprint = "other".to_owned();

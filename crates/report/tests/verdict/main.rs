@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod alarms;
 mod diagnoses;
 mod gallery;
+mod html;
+mod others;
 mod simulation;
 mod synthetic;
 
@@ -338,7 +341,7 @@ fn a_demo_says_so_in_its_title_first_line_and_every_caption() {
     assert!(lines.contains(&"verdict: multimodal"));
     let captions: Vec<&&str> =
         lines.iter().filter(|line| line.starts_with('*') && !line.starts_with("**")).collect();
-    assert_eq!(captions.len(), 6);
+    assert_eq!(captions.len(), 11);
     for caption in captions {
         assert!(caption.starts_with("*DEMO: ") && caption.contains("data/hateful_memes"));
     }

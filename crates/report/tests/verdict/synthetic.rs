@@ -7,10 +7,10 @@ use std::path::Path;
 use mmc_data::Arm;
 use mmc_metrics::{Items, evaluate};
 use mmc_random::{Purpose, generator, name_index, standard_normal};
-use mmc_report::{Results, RunResult};
+use mmc_report::{Learning, Results, RunResult};
 use mmc_run::{
     Cost, DataRecord, DemoRecord, ExperimentRecord, Grid, PartialSettings, Prediction, Predictions,
-    ResultsFolder, RunConfig, RunId, SplitRecord, StepRecord,
+    Prices, ResultsFolder, RunConfig, RunId, SplitRecord, StepRecord,
 };
 
 /// How well an arm separates the classes, in standard deviations of its noise.
@@ -84,6 +84,7 @@ impl Synthetic {
             primary_metric: "auroc".to_owned(),
             metrics: vec!["accuracy".to_owned()],
             margin: 0.02,
+            prices: Prices::default(),
             missing: self.truth.iter().map(|_| "data/hateful_memes".to_owned()).collect(),
             demo: self.truth.map(|truth| DemoRecord { truth: truth.to_owned() }),
             grid: self.grid(),
@@ -102,12 +103,13 @@ impl Synthetic {
                 test: Some(self.predictions(&id, "test_unseen", self.items, truth.test)),
                 diagnosis: None,
                 final_loss: Some(0.3),
+                learning: Learning::default(),
                 id,
             }
         };
         let record = self.record();
         let runs = record.grid.runs().into_iter().map(run).collect();
-        Results { record, runs, failed: vec![], gallery: vec![], notes: vec![] }
+        Results { record, runs, failed: vec![], gallery: vec![], notes: vec![], published: None }
     }
 
     /// Writes the folder as an experiment would.
@@ -240,8 +242,12 @@ fn cost(arm: Arm, seed: u64) -> Cost {
         parameters: 30_000 * u64::from(size),
         trainable_parameters: 30_000 * u64::from(size),
         flops_per_sample: 1e6 * f64::from(size),
+        padding_share: None,
         energy_joules: None,
         cut_texts: BTreeMap::new(),
         skipped_items: BTreeMap::new(),
+        seconds_per_prediction: Some(1e-3 * f64::from(size)),
+        unmoved_parameters: vec![],
+        rows_in_train: BTreeMap::new(),
     }
 }

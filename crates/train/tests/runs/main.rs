@@ -35,6 +35,7 @@ fn a_run_learns_and_leaves_every_file() {
     let cost = folder.cost().unwrap();
     assert!(cost.wall_seconds > 0.0 && cost.peak_memory_bytes > 1 << 20);
     assert!(cost.flops_per_sample > 0.0 && cost.trainable_parameters > 0);
+    assert!(cost.padding_share.is_some_and(|share| (0.0..1.0).contains(&share)));
     let rows = folder.predictions("test").unwrap().rows;
     assert_eq!((rows[0].id.as_str(), rows.len()), ("test0", 20));
 }

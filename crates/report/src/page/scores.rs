@@ -1,0 +1,98 @@
+//! The data that figures are of, and every arm's score.
+
+use super::{Page, heading, style};
+use crate::document::Block;
+use crate::figure::{interval, number, signed, signed_interval};
+use crate::plot::{Forest, ForestRow, Mark, Plot};
+use crate::score::ArmScore;
+
+impl Page<'_> {
+    pub(super) fn data(&self) -> Vec<Block> {
+        let Some(data) = &self.verdict.data else { return Vec::new() };
+        let rows = data.iter().map(|(role, split)| {
+            vec![
+                role.to_owned(),
+                split.split.clone(),
+                split.items.to_string(),
+                if split.labelled { "yes" } else { "no" }.to_owned(),
+                format!("`{:.12}`", split.fingerprint),
+            ]
+        });
+        let header = ["for", "split", "items", "labelled", "fingerprint"];
+        vec![
+            heading("Data"),
+            self.table("The splits that every figure below is of.", &header, rows.collect()),
+        ]
+    }
+
+    pub(super) fn scores(&self) -> Vec<Block> {
+        let verdict = self.verdict;
+        let metric = &verdict.metric;
+        let (sd, above) = ("sd over seeds", "above chance by");
+        let mut header = vec!["model", "arm", "head", "seeds", metric, sd, "95 % interval", above];
+        header.extend(verdict.experiment.metrics.iter().map(String::as_str));
+        let rows = verdict.scores.iter().map(|score| {
+            let mut cells = vec![
+                score.model.clone(),
+                score.arm.to_string(),
+                score.head.clone().unwrap_or_else(|| "–".to_owned()),
+                score.seeds.len().to_string(),
+                number(score.mean),
+                number(score.deviation),
+                score.interval.map_or("–".to_owned(), |at| interval(at.low, at.high)),
+                score.chance.as_ref().map_or("–".to_owned(), |chance| {
+                    let at = signed_interval(chance.interval.low, chance.interval.high);
+                    format!("{} {at} ({})", signed(chance.difference), chance.metric)
+                }),
+            ];
+            cells.extend(score.further.iter().map(|value| number(*value)));
+            cells
+        });
+        let lower = 1.0 - verdict.alpha / verdict.scores.len().max(1) as f64;
+        let caption = format!(
+            "Means over seeds on {}. The interval is that of newly trained models on new items; \
+             with one seed, of that very model on new items. Above chance: lower end at {lower:.4}, \
+             upper end at {:.4} (two-sided levels; {} arms share the error of the lower end).",
+            self.of_test,
+            1.0 - verdict.alpha,
+            verdict.scores.len()
+        );
+        let mut blocks =
+            vec![heading("Scores"), self.forest(), self.table(&caption, &header, rows.collect())];
+        if verdict.any_above_chance == Some(false) {
+            blocks.push(Block::Paragraph("No arm is above chance.".to_owned()));
+        }
+        blocks
+    }
+
+    /// Every arm's mean with its interval and its seeds.
+    fn forest(&self) -> Block {
+        let verdict = self.verdict;
+        let row = |score: &ArmScore| ForestRow {
+            label: format!("{} ({})", score.model, score.arm),
+            style: style(score.arm),
+            estimate: score.mean,
+            interval: score.interval.map(|at| (at.low, at.high)),
+            points: score.values.clone(),
+            words: match (score.mean, score.interval) {
+                (mean, Some(at)) => format!("{} {}", number(mean), interval(at.low, at.high)),
+                (mean, None) => number(mean),
+            },
+        };
+        let rows: Vec<ForestRow> = verdict.scores.iter().map(row).collect();
+        let chance = verdict.scores.iter().find_map(|score| {
+            let chance = score.chance.as_ref().filter(|chance| chance.metric == verdict.metric)?;
+            Some(Mark { at: chance.baseline, label: "chance".to_owned() })
+        });
+        let listed: Vec<String> =
+            rows.iter().map(|row| format!("{}: {}", row.label, row.words)).collect();
+        let caption = format!(
+            "`{}` of every arm on {}: the mean over seeds with its 95 % interval, and each seed as a \
+             ring. Circles see text and picture, squares the text, triangles the picture.",
+            verdict.metric, self.of_test
+        );
+        let forest =
+            Forest { axis: verdict.metric.clone(), rows, marks: chance.into_iter().collect() };
+        self.figure(&caption, listed.join("; ") + ".", Plot::Forest(forest))
+    }
+}
