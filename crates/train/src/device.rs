@@ -115,7 +115,8 @@ fn count() -> Result<usize, TrainError> {
 
 #[cfg(feature = "cuda")]
 fn count() -> Result<usize, TrainError> {
-    mmc_ops::cuda::count().map_err(|error| device_error("cuda", error.to_string()))
+    let silent = |error| device_error("cuda", format!("{error}; use `--devices cpu`"));
+    mmc_ops::cuda::count().map_err(silent)
 }
 
 #[cfg(not(feature = "cuda"))]
