@@ -188,24 +188,21 @@ fn of_run(run: &Path, typed: &DiagnoseArgs) -> Result<Found, Failure> {
         tracing::warn!("{error}; it is made anew");
         None
     });
-    let found = match there.filter(|there| there.source == source) {
-        Some(there) => {
-            tracing::info!("{}: is up to date", folder.diagnosis_path().display());
-            there
-        }
-        None => {
-            let options = ReadOptions {
-                id_column: settings.id_column,
-                text_column: settings.text_column,
-                image_column: settings.image_column,
-                label_column: settings.label_column,
-                on_bad_item: settings.on_bad_item,
-                ..ReadOptions::default()
-            };
-            let found = place.diagnosed(checkpoint, &home, options, typed)?;
-            folder.write_diagnosis(&found)?;
-            found
-        }
+    let found = if let Some(there) = there.filter(|there| there.source == source) {
+        tracing::info!("{}: is up to date", folder.diagnosis_path().display());
+        there
+    } else {
+        let options = ReadOptions {
+            id_column: settings.id_column,
+            text_column: settings.text_column,
+            image_column: settings.image_column,
+            label_column: settings.label_column,
+            on_bad_item: settings.on_bad_item,
+            ..ReadOptions::default()
+        };
+        let found = place.diagnosed(checkpoint, &home, options, typed)?;
+        folder.write_diagnosis(&found)?;
+        found
     };
     let positive = settings.positive;
     let (text_arm, text_model) = (Vec::new(), Vec::new());
