@@ -144,6 +144,8 @@ mod tests {
             grad_norm: None,
             samples_per_second: 16.0,
             loader_wait_seconds: 0.5,
+            loss_scale: None,
+            skipped: None,
         };
         let steps: Vec<StepRecord> = (1..=96).map(step).collect();
         let learning = Learning::of(&steps, Vec::new(), 16);

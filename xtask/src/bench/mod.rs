@@ -10,6 +10,7 @@ mod start;
 mod steps;
 mod tokenizer;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -55,8 +56,15 @@ struct Suite {
 }
 
 /// All suites, in the order of the page.
-const SUITES: &[Suite] =
-    &[steps::SUITE, epoch::SUITE, growth::SUITE, start::SUITE, tokenizer::SUITE, metrics::SUITE];
+const SUITES: &[Suite] = &[
+    steps::SUITE,
+    epoch::SUITE,
+    growth::SUITE,
+    start::SUITE,
+    tokenizer::SUITE,
+    metrics::SUITE,
+    profile::SUITE,
+];
 
 fn suites_help() -> String {
     let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
@@ -147,7 +155,7 @@ fn write_page(folder: &Path) -> Result<(), Failure> {
         let text = fs::read_to_string(&kept)?;
         let machine = text.lines().next().unwrap_or_default().trim_start_matches("# ");
         let file = format!("[{0}.csv](benchmarks/{0}.csv)", suite.name);
-        page += &format!("\n{}\n{file}: {machine}.\n", (suite.section)(&rows)?);
+        write!(page, "\n{}\n{file}: {machine}.\n", (suite.section)(&rows)?)?;
     }
     let path = folder.with_extension("md");
     fs::write(path, page)?;
@@ -175,8 +183,8 @@ mod tests {
             pairs: 1,
         };
         assert_eq!(chosen(&options(None, None)).unwrap().len(), SUITES.len());
-        let one = chosen(&options(Some("steps"), Some("vilt-4"))).unwrap();
-        assert_eq!(one[0].1, ["vilt-4"]);
+        let one = chosen(&options(Some("steps"), Some("vilt-4x40"))).unwrap();
+        assert_eq!(one[0].1, ["vilt-4x40"]);
         assert!(chosen(&options(Some("stairs"), None)).is_err());
         assert!(chosen(&options(None, Some("vilt-5"))).is_err());
     }
