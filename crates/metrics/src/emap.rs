@@ -44,18 +44,17 @@ pub fn emap_of(
     if items == 0 || classes == 0 {
         return Err(MetricError::Empty);
     }
-    let mut logits = vec![vec![0.0; classes]; items];
-    let mut interaction_share = Vec::with_capacity(classes);
+    let (mut columns, mut interaction_share) = (Vec::new(), Vec::new());
     for class in 0..classes {
         let (additive, share) = project(items, |text, picture| logit(text, picture, class));
         if let Some(index) = additive.iter().position(|value| !value.is_finite()) {
             return Err(MetricError::NotFinite { what: "grid", index });
         }
-        for (item, value) in additive.into_iter().enumerate() {
-            logits[item][class] = value;
-        }
+        columns.push(additive);
         interaction_share.push(share);
     }
+    let of_item = |item: usize| columns.iter().map(|column| column[item]).collect();
+    let logits = (0..items).map(of_item).collect();
     Ok(Emap { logits, interaction_share })
 }
 

@@ -148,7 +148,7 @@ pub enum TrainError {
         /// The split's file.
         path: PathBuf,
         /// What is in the way.
-        source: MetricError,
+        source: Box<MetricError>,
     },
     /// A device on which this part does not work.
     #[error("training on `{device}` is not in place; use `--devices cpu`")]
