@@ -170,7 +170,9 @@ pub fn folder_fingerprint(folder: &Path) -> Result<String, RunError> {
         hash.update(name.as_bytes());
         hash.update(content.finalize());
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = hash.finalize();
+    let digits = digits.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Ok(digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect())
 }
 
 #[cfg(test)]

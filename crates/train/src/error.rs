@@ -166,7 +166,7 @@ pub enum TrainError {
         /// The split's file.
         path: PathBuf,
         /// What is in the way.
-        source: MetricError,
+        source: Box<MetricError>,
     },
     /// A device that cannot compute the run.
     #[error("`{device}`: {problem}")]

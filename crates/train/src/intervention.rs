@@ -122,8 +122,10 @@ pub fn partners(split: &Split, intervention: Intervention) -> Result<Vec<usize>,
     });
     let groups: Vec<usize> = groups.collect();
     let of_text = u64::from(modality == Modality::Text);
-    exchange(&groups, seed, 2 * permutation + of_text)
-        .map_err(|source| TrainError::NoPartners { path: split.path.clone(), source })
+    exchange(&groups, seed, 2 * permutation + of_text).map_err(|source| {
+        let (path, source) = (split.path.clone(), Box::new(source));
+        TrainError::NoPartners { path, source }
+    })
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Fixture {
         Arc::new(Split { samples, ..Split::clone(&self.split) })
     }
 
-    fn diagnose(&self, grid_items: Option<usize>) -> Result<Diagnosis, TrainError> {
+    fn diagnose(&self, grid_items: Option<usize>) -> Result<Diagnosis, Box<TrainError>> {
         let source = DiagnosisSource {
             method: DIAGNOSIS_METHOD,
             checkpoint: "c".to_owned(),
@@ -84,7 +84,8 @@ impl Fixture {
             _ => {}
         };
         let model = self.model.as_ref();
-        let found = diagnose(model, &self.processor, &self.split, &self.options, source, tell)?;
+        let found = diagnose(model, &self.processor, &self.split, &self.options, source, tell)
+            .map_err(Box::new)?;
         let of = found.additive.pairs;
         assert_eq!((notes, pairs.last()), (1, Some(&(of, of))));
         assert!(pairs.is_sorted(), "{pairs:?}");
