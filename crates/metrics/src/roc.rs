@@ -29,9 +29,9 @@ pub fn roc_curve(scores: &[f64], positive: &[bool]) -> Result<Vec<RocPoint>> {
     let (mut hits, mut alarms) = (0_usize, 0_usize);
     for (place, &item) in order.iter().enumerate() {
         if positive[item] {
-            hits += 1
+            hits += 1;
         } else {
-            alarms += 1
+            alarms += 1;
         }
         let ends_tie = order.get(place + 1).is_none_or(|&next| scores[next] < scores[item]);
         if ends_tie {

@@ -120,11 +120,10 @@ impl Cells {
         match self {
             Self::Words(cells) => Arc::new(StringArray::from(cells)),
             Self::Flags(cells) => Arc::new(BooleanArray::from(cells)),
-            Self::Counts(cells) => Arc::new(Int64Array::from_iter(
-                cells
-                    .into_iter()
-                    .map(|cell| cell.map(|count| count.try_into().unwrap_or(i64::MAX))),
-            )),
+            Self::Counts(cells) => {
+                let count = |cell: Option<_>| cell.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+                Arc::new(cells.into_iter().map(count).collect::<Int64Array>())
+            }
             Self::Numbers(cells) => Arc::new(Float64Array::from(cells)),
         }
     }

@@ -99,7 +99,7 @@ pub(crate) struct Point {
 pub(crate) struct Panels {
     pub(crate) x: String,
     pub(crate) y: String,
-    pub(crate) panels: Vec<Panel>,
+    pub(crate) each: Vec<Panel>,
     pub(crate) legend: Vec<Key>,
     /// Both axes run from 0 to 1, and a line shows where they agree.
     pub(crate) unit_square: bool,

@@ -69,7 +69,7 @@ pub fn train(
     drop(loaded); // what follows reads the checkpoint that was written
     let finished = finish::finish(plan, folder, &processor, ended, progress)?;
     drop(lock);
-    Ok(Outcome::Finished(finished))
+    Ok(Outcome::Finished(Box::new(finished)))
 }
 
 /// A run in one sitting.

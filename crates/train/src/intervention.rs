@@ -135,14 +135,17 @@ mod tests {
     use super::*;
 
     fn split(groups: &[Option<&str>]) -> Split {
-        let sample = |(item, group): (usize, &Option<&str>)| Sample {
+        let sample = |(item, group): (usize, Option<&str>)| Sample {
             id: item.to_string(),
             text: String::new(),
             image: None,
             target: None,
             group: group.map(str::to_owned),
         };
-        Split::of_inputs(Path::new("x.csv"), groups.iter().enumerate().map(sample).collect())
+        Split::of_inputs(
+            Path::new("x.csv"),
+            groups.iter().copied().enumerate().map(sample).collect(),
+        )
     }
 
     fn shuffled(modality: Modality, seed: u64, permutation: u64) -> Intervention {

@@ -180,7 +180,9 @@ mod tests {
         let mut held = vec![0; items];
         for grid in &plan.grids {
             assert!(grid.is_sorted_by(|a, b| a < b));
-            grid.iter().for_each(|&item| held[item] += 1);
+            for &item in grid {
+                held[item] += 1;
+            }
         }
         let sizes = plan.grids.iter().map(Vec::len).collect();
         let any = held.iter().filter(|&&grids| grids > 0).count();

@@ -54,7 +54,7 @@ pub enum Progress<'a> {
 #[derive(Debug)]
 pub enum Outcome {
     /// The run is complete.
-    Finished(Finished),
+    Finished(Box<Finished>),
     /// The run was complete before; nothing was changed.
     AlreadyComplete,
     /// The run was asked to stop; it goes on from here when resumed.

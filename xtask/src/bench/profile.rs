@@ -51,7 +51,7 @@ fn measure(cases: &[&'static str], _options: &Options) -> Result<Vec<String>, Fa
         let report = report.arg(&record).stderr(Stdio::null()).output()?;
         let report = String::from_utf8_lossy(&report.stdout);
         rows.extend(report.lines().filter_map(|line| {
-            let (percent, symbol) = line.split_once("%")?;
+            let (percent, symbol) = line.split_once('%')?;
             let percent: f64 = percent.trim().parse().ok()?;
             let symbol = symbol.trim_start_matches([' ', ';']).replace(',', " ");
             (percent >= 0.05).then(|| format!("{case},{percent},{symbol}"))

@@ -21,7 +21,7 @@ impl Page<'_> {
             };
             evaluations.filter_map(point).collect()
         });
-        if losses.panels.is_empty() {
+        if losses.each.is_empty() {
             return Vec::new();
         }
         let ends: Vec<String> = self
@@ -39,7 +39,7 @@ impl Page<'_> {
                 Plot::Panels(losses),
             ),
         ];
-        if let Some(selection) = selection.filter(|_| !scores.panels.is_empty()) {
+        if let Some(selection) = selection.filter(|_| !scores.each.is_empty()) {
             let last = |run: &RunResult| {
                 let at = run.selection_score(metric);
                 format!("{} is kept with {}", run.id, number(at))
@@ -88,7 +88,7 @@ impl Page<'_> {
         Panels {
             x: x.to_owned(),
             y: y.to_owned(),
-            panels,
+            each: panels,
             legend: legend.collect(),
             unit_square: false,
         }
@@ -96,7 +96,7 @@ impl Page<'_> {
 
     pub(super) fn roc(&self) -> Vec<Block> {
         let plot = self.square(("false positive rate", "true positive rate"), &roc, false);
-        if plot.panels.is_empty() {
+        if plot.each.is_empty() {
             return Vec::new();
         }
         let areas: Vec<String> = self
@@ -192,6 +192,6 @@ impl Page<'_> {
         } else {
             vec![Panel { title: String::new(), curves }]
         };
-        Panels { x: x.to_owned(), y: y.to_owned(), panels, legend, unit_square: true }
+        Panels { x: x.to_owned(), y: y.to_owned(), each: panels, legend, unit_square: true }
     }
 }

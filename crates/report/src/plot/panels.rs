@@ -11,15 +11,14 @@ use super::{Curve, Panel, Panels};
 
 pub(super) fn draw(plot: &Panels) -> Drawing {
     let (keys, top) = legend(&plot.legend, 12.0, true);
-    let columns = plot.panels.len().clamp(1, 3);
+    let columns = plot.each.len().clamp(1, 3);
     let room = (WIDTH - 24.0) / columns as f64;
     let height = if plot.unit_square { (room - 60.0).min(340.0) } else { 170.0 };
     let width = if plot.unit_square { height } else { room - 60.0 };
     let row = height + 58.0;
     // One square stands in the middle.
-    let first =
-        if plot.unit_square && plot.panels.len() == 1 { (WIDTH - width) / 2.0 } else { 66.0 };
-    let curves = || plot.panels.iter().flat_map(|panel| &panel.curves);
+    let first = if plot.unit_square && plot.each.len() == 1 { (WIDTH - width) / 2.0 } else { 66.0 };
+    let curves = || plot.each.iter().flat_map(|panel| &panel.curves);
     let range = |of: fn(&(f64, f64)) -> f64, widen: f64| {
         if plot.unit_square {
             (0.0, 1.0)
@@ -31,7 +30,7 @@ pub(super) fn draw(plot: &Panels) -> Drawing {
     let mut bottom = top;
     let marks = html! {
         (keys)
-        @for (at, panel) in plot.panels.iter().enumerate() {
+        @for (at, panel) in plot.each.iter().enumerate() {
             @let left = first + room * (at % columns) as f64;
             @let upper = top + 22.0 + row * (at / columns) as f64;
             @let x = Scale::linear(across, (left, left + width));
@@ -42,7 +41,7 @@ pub(super) fn draw(plot: &Panels) -> Drawing {
         }
         (name_left(&plot.y, (first - 52.0, top + 22.0 + height / 2.0)))
     };
-    let rows = plot.panels.len().div_ceil(columns);
+    let rows = plot.each.len().div_ceil(columns);
     bottom += row * rows as f64 + 6.0;
     Drawing { height: bottom, marks }
 }

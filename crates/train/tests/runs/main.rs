@@ -492,7 +492,8 @@ fn a_run_that_begins_again_says_so() {
     let state = RunFolder::open(&bench.out("other")).unwrap().state();
     fs::remove_file(state.join("step-2/counters.json")).unwrap();
     let (_, words) = told(&plan, &bench.out("other"));
-    assert!(words[0].ends_with("so the run begins again at its first step"), "{words:?}");
+    let begins = |word: &String| word.ends_with("so the run begins again at its first step");
+    assert!(words.iter().any(begins), "{words:?}");
 }
 
 #[test]
