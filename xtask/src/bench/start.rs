@@ -45,15 +45,8 @@ fn measure(_cases: &[&'static str], options: &Options) -> Result<Vec<String>, Fa
             let scratch = tempfile::tempdir()?;
             let mut command = if side == 0 {
                 let mut command = Command::new(&program);
-                command.args([
-                    "train",
-                    "--model",
-                    "bert",
-                    "--dataset",
-                    "table",
-                    "--max-steps",
-                    "1",
-                ]);
+                command.args(["train", "--model", "bert", "--dataset", "table"]);
+                command.args(["--max-steps", "1", "--max-length", "64"]);
                 command.arg("--checkpoint").arg(&model).arg("--data-root").arg(&data);
                 command.arg("--out").arg(scratch.path().join("run"));
                 command
