@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use super::rows::Rows;
 use super::spread::{median, ratios};
 use super::steps::{Programs, SIDES};
 use super::{Options, Suite, peer};
@@ -62,16 +63,10 @@ fn sizes(batches: &[String]) -> Result<String, Failure> {
 
 /// The medians, from the raw rows alone.
 fn section(rows: &[String]) -> Result<String, Failure> {
-    let cells: Vec<Vec<&str>> = rows.iter().map(|row| row.split(',').collect()).collect();
-    if let Some(row) = cells.iter().find(|row| row.len() != 9) {
-        return Err(Failure::work(format!("docs/benchmarks/epoch.csv: `{}`", row.join(","))));
-    }
+    let rows = Rows::of("epoch", rows, 9)?;
     let mut text = INTRODUCTION.to_owned();
     for case in SUITE.cases {
-        let of = |side: &str, column: usize| -> Vec<f64> {
-            let rows = cells.iter().filter(|row| row[0] == *case && row[2] == side);
-            rows.filter_map(|row| row[column].parse().ok()).collect()
-        };
+        let of = |side, column| rows.numbers(&[case], (2, side), column);
         let (ours, theirs) = (of("mmc", 3), of("pytorch", 3));
         let [texts, tokens, padded] = [6, 7, 8].map(|column| median(of("mmc", column)));
         if ours.is_empty() {

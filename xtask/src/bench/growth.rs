@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::peer::alternate;
+use super::rows::Rows;
 use super::spread::{median, ratios};
 use super::steps::{GIB, Programs, SIDES};
 use super::{Options, Suite};
@@ -61,20 +62,12 @@ fn measure(cases: &[&'static str], options: &Options) -> Result<Vec<String>, Fai
 
 /// The medians, from the raw rows alone.
 fn section(rows: &[String]) -> Result<String, Failure> {
-    let cells: Vec<Vec<&str>> = rows.iter().map(|row| row.split(',').collect()).collect();
-    if let Some(row) = cells.iter().find(|row| row.len() != 10) {
-        return Err(Failure::work(format!("docs/benchmarks/growth.csv: `{}`", row.join(","))));
-    }
-    let mut points: Vec<[&str; 3]> = cells.iter().map(|row| [row[0], row[1], row[2]]).collect();
-    points.dedup();
+    let rows = Rows::of("growth", rows, 10)?;
     let mut text = INTRODUCTION.to_owned();
     // The first point of what grows: its name, seconds and operations.
     let mut first = ("", f64::NAN, f64::NAN);
-    for point in points {
-        let of = |side: &str, column: usize| -> Vec<f64> {
-            let rows = cells.iter().filter(|row| row[..3] == point && row[4] == side);
-            rows.filter_map(|row| row[column].parse().ok()).collect()
-        };
+    for point in rows.names::<3>() {
+        let of = |side, column| rows.numbers(&point, (4, side), column);
         let (wall, flops) = (median(of("mmc", 5)), median(of("mmc", 6)));
         if first.0 != point[0] {
             first = (point[0], wall, flops);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 
 use super::peer::{alternate, built};
+use super::rows::Rows;
 use super::spread::{median, ratios};
 use super::{Options, Suite};
 use crate::failure::{Failure, workspace};
@@ -51,23 +52,16 @@ fn measure(cases: &[&'static str], options: &Options) -> Result<Vec<String>, Fai
 
 /// The medians, from the raw rows alone.
 fn section(rows: &[String]) -> Result<String, Failure> {
-    let cells: Vec<Vec<&str>> = rows.iter().map(|row| row.split(',').collect()).collect();
-    if let Some(row) = cells.iter().find(|row| row.len() != 7) {
-        return Err(Failure::work(format!("docs/benchmarks/metrics.csv: `{}`", row.join(","))));
-    }
+    let rows = Rows::of("metrics", rows, 7)?;
     let mut text = INTRODUCTION.to_owned();
     for case in SUITE.cases {
         for threads in ["1", "2"] {
-            let of = |side: &str, column: usize| -> Vec<f64> {
-                let rows =
-                    cells.iter().filter(|row| row[..2] == [*case, threads] && row[3] == side);
-                rows.filter_map(|row| row[column].parse().ok()).collect()
-            };
+            let of = |side, column| rows.numbers(&[case, threads], (3, side), column);
             let (ours, theirs) = (of("mmc", 4), of("scikit-learn", 4));
             if ours.is_empty() {
                 continue;
             }
-            agree(case, &of("mmc", 6), &of("scikit-learn", 6))?;
+            agree(&rows, case, &of("mmc", 6), &of("scikit-learn", 6))?;
             writeln!(
                 text,
                 "| {} | {threads} | {:.1} ms | {:.1} ms | {} | {:.1} |",
@@ -84,13 +78,12 @@ fn section(rows: &[String]) -> Result<String, Failure> {
 
 /// Errs where both sides did not find the same: exactly the same score, or lower ends of intervals
 /// from different draws that are near each other.
-fn agree(case: &str, ours: &[f64], theirs: &[f64]) -> Result<(), Failure> {
+fn agree(rows: &Rows<'_>, case: &str, ours: &[f64], theirs: &[f64]) -> Result<(), Failure> {
     let tolerance = if case.starts_with("bootstrap") { 3e-3 } else { 1e-12 };
     match ours.iter().zip(theirs).find(|(ours, theirs)| (*ours - *theirs).abs() > tolerance) {
         None => Ok(()),
         Some((ours, theirs)) => {
-            let found = format!("{case} is {ours} here and {theirs} there");
-            Err(Failure::work(format!("docs/benchmarks/metrics.csv: {found}")))
+            Err(rows.fault(&format!("{case} is {ours} here and {theirs} there")))
         }
     }
 }

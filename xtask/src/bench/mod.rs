@@ -5,6 +5,7 @@ mod growth;
 mod metrics;
 mod peer;
 mod profile;
+mod rows;
 mod spread;
 mod start;
 mod steps;

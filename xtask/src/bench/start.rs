@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::peer::built;
+use super::rows::Rows;
 use super::spread::{median, ratios};
 use super::steps::Programs;
 use super::{Options, Suite};
@@ -94,14 +95,8 @@ fn until_it_begins(command: &mut Command, scratch: &Path) -> Result<f64, Failure
 
 /// The medians, from the raw rows alone.
 fn section(rows: &[String]) -> Result<String, Failure> {
-    let cells: Vec<Vec<&str>> = rows.iter().map(|row| row.split(',').collect()).collect();
-    if let Some(row) = cells.iter().find(|row| row.len() != 4) {
-        return Err(Failure::work(format!("docs/benchmarks/start.csv: `{}`", row.join(","))));
-    }
-    let of = |side: &str| -> Vec<f64> {
-        let rows = cells.iter().filter(|row| row[2] == side);
-        rows.filter_map(|row| row[3].parse().ok()).collect()
-    };
+    let rows = Rows::of("start", rows, 4)?;
+    let of = |side| rows.numbers(&["bert"], (2, side), 3);
     let (ours, theirs) = (of("mmc"), of("pytorch"));
     let mut text = INTRODUCTION.to_owned();
     writeln!(

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::peer::{Answer, alternate, built};
+use super::rows::Rows;
 use super::spread::{median, ratios};
 use super::{Options, Suite};
 use crate::failure::{Failure, workspace};
@@ -130,14 +131,13 @@ const MEMORY: [usize; 3] = [9, 10, 11];
 /// The rows of one case and work.
 struct Work<'a> {
     name: [&'a str; 3],
-    cells: Vec<&'a [&'a str]>,
+    rows: &'a Rows<'a>,
 }
 
 impl Work<'_> {
     /// The values of a column, of one side, in the order of the pairs.
     fn of(&self, side: &str, column: usize) -> Vec<f64> {
-        let rows = self.cells.iter().filter(|row| row[4] == side);
-        rows.filter_map(|row| row[column].parse().ok()).collect()
+        self.rows.numbers(&self.name, (4, side), column)
     }
 
     /// Operations a second, of the median round of a side.
@@ -151,33 +151,21 @@ impl Work<'_> {
         let state = if self.name[1] == "train" { 3.0 } else { 0.0 };
         let first = |column| self.of(side, column).first().copied();
         let [Some(peak), Some(before), Some(weights)] = MEMORY.map(first) else {
-            return Err(damaged(&format!("{}: no memory of {side}", self.name.join(","))));
+            let name = self.name.join(",");
+            return Err(self.rows.fault(&format!("{name}: no memory of {side}")));
         };
         Ok((peak, peak - before - state * weights))
     }
 }
 
-fn damaged(row: &str) -> Failure {
-    Failure::work(format!("docs/benchmarks/steps.csv: `{row}`"))
-}
-
 /// The medians of what was measured, from the raw rows alone.
 fn section(rows: &[String]) -> Result<String, Failure> {
-    let cells: Vec<Vec<&str>> = rows.iter().map(|row| row.split(',').collect()).collect();
-    if let Some(row) = cells.iter().find(|row| row.len() != 12) {
-        return Err(damaged(&row.join(",")));
-    }
-    let mut names: Vec<[&str; 3]> = cells.iter().map(|row| [row[0], row[1], row[2]]).collect();
-    names.dedup();
-    let work = |name: [&'_ str; 3]| {
-        let rows = cells.iter().filter(|row| row[..3] == name);
-        rows.map(Vec::as_slice).collect::<Vec<_>>()
-    };
+    let rows = Rows::of("steps", rows, 12)?;
     let mut text = INTRODUCTION.to_owned();
-    for name in names.iter().copied().filter(|name| name[1] != "limit") {
-        let limit = Work { name, cells: work([name[0], "limit", ""]) };
+    for name in rows.names::<3>().into_iter().filter(|name| name[1] != "limit") {
+        let limit = Work { name: [name[0], "limit", ""], rows: &rows };
         let limit = limit.rate("mmc").max(median_rate_of_pytorch(&limit));
-        line(&mut text, &Work { name, cells: work(name) }, limit)?;
+        line(&mut text, &Work { name, rows: &rows }, limit)?;
     }
     Ok(text)
 }

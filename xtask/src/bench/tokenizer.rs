@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 
 use super::peer::{alternate, built};
+use super::rows::Rows;
 use super::spread::{median, ratios};
 use super::{Options, Suite};
 use crate::failure::{Failure, workspace};
@@ -52,16 +53,10 @@ fn measure(cases: &[&'static str], options: &Options) -> Result<Vec<String>, Fai
 
 /// The medians, from the raw rows alone.
 fn section(rows: &[String]) -> Result<String, Failure> {
-    let cells: Vec<Vec<&str>> = rows.iter().map(|row| row.split(',').collect()).collect();
-    if let Some(row) = cells.iter().find(|row| row.len() != 5) {
-        return Err(Failure::work(format!("docs/benchmarks/tokenizer.csv: `{}`", row.join(","))));
-    }
+    let rows = Rows::of("tokenizer", rows, 5)?;
     let mut text = INTRODUCTION.to_owned();
     for case in SUITE.cases {
-        let of = |side: &str, column: usize| -> Vec<f64> {
-            let rows = cells.iter().filter(|row| row[0] == *case && row[2] == side);
-            rows.filter_map(|row| row[column].parse().ok()).collect()
-        };
+        let of = |side, column| rows.numbers(&[case], (2, side), column);
         let (ours, theirs) = (of("mmc", 3), of("transformers", 3));
         let [tokens, their_tokens] = SIDES.map(|side| median(of(side, 4)));
         if ours.is_empty() {
@@ -69,7 +64,7 @@ fn section(rows: &[String]) -> Result<String, Failure> {
         }
         if (tokens - their_tokens).abs() > 0.5 {
             let found = format!("{tokens} tokens here, {their_tokens} there");
-            return Err(Failure::work(format!("docs/benchmarks/tokenizer.csv: {found}")));
+            return Err(rows.fault(&found));
         }
         writeln!(
             text,
