@@ -9,141 +9,26 @@
     reason = "a test fails by panicking"
 )]
 
-use std::path::{Path, PathBuf};
-
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Var};
 use candle_nn::{Optimizer, ParamsAdamW};
-use mmc_data::{Arm, ReadOptions, Sample, dataset};
+use mmc_data::{Arm, Sample};
 use mmc_models::{
-    CATALOG, Classifier, CreateRequest, Encoded, FreshHead, LoadRequest, Loaded, LoraSettings,
-    ModelError, Parameter, Pass, Preset, Trained, create, load, load_to_train, save,
+    CATALOG, Classifier, Encoded, FreshHead, LoadRequest, LoraSettings, ModelError, Parameter,
+    Pass, Trained, load, save,
 };
-use mmc_ops::{Gradients, Objective, Targets};
-use mmc_preprocess::{Batch, Padding, Processor, collate};
+use mmc_ops::Gradients;
+use mmc_preprocess::{Batch, Padding, collate};
+
+#[path = "models/fixture.rs"]
+mod fixture;
+#[path = "models/saving.rs"]
+mod saving;
+
+use fixture::{Fixture, fixtures, largest_difference, logits, loss, values};
 
 /// f32 against f64 is 2e-6 for such models.
 const ROUNDING: f32 = 1e-5;
-
-/// A model of a row, made from scratch and loaded for one arm.
-struct Fixture {
-    preset: &'static Preset,
-    arm: Arm,
-    head: Option<&'static str>,
-    labels: Vec<String>,
-    /// Kept until the end of the test, since it holds the checkpoint.
-    root: tempfile::TempDir,
-    processor: Processor,
-    samples: Vec<Sample>,
-}
-
-impl Fixture {
-    fn new(preset: &'static Preset, arm: Arm, head: Option<&'static str>) -> Self {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models/data");
-        let split = dataset("table").unwrap().read(&data, "train", &ReadOptions::default());
-        let split = split.unwrap();
-        let texts: Vec<&str> = split.iter().map(|sample| sample.text.as_str()).collect();
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("initial");
-        let request = CreateRequest {
-            preset: &Preset { tiny: true, ..*preset },
-            arm: Some(arm),
-            head,
-            texts: &texts,
-            labels: &split.labels,
-            seed: 1,
-        };
-        create(&request, &folder).unwrap();
-        let processor = Processor::from_folder(&folder, arm).unwrap();
-        let samples = split.samples[..8].to_vec();
-        Self { preset, arm, head, labels: split.labels, root, processor, samples }
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.root.path().join("initial")
-    }
-
-    fn load_from(&self, folder: &Path, dropout: Option<f64>) -> Box<dyn Classifier> {
-        self.load_to_train(folder, dropout, Trained::Everything)
-    }
-
-    fn load_to_train(
-        &self,
-        folder: &Path,
-        dropout: Option<f64>,
-        trained: Trained,
-    ) -> Box<dyn Classifier> {
-        let request = LoadRequest {
-            folder,
-            labels: &self.labels,
-            arm: Some(self.arm),
-            head: None,
-            fresh_head: FreshHead::Refused,
-            dropout,
-            device: &Device::Cpu,
-        };
-        let Loaded { model, report, preset, .. } = load_to_train(&request, trained).unwrap();
-        assert_eq!(preset, self.preset.name);
-        let own = model.parameters().iter().filter(|parameter| !parameter.name.contains(".lora_"));
-        assert_eq!(report.taken.len(), own.count(), "{report}");
-        assert!(report.dropped.is_empty() && report.left_over.is_empty(), "{report}");
-        model
-    }
-
-    fn model(&self) -> Box<dyn Classifier> {
-        self.load_from(&self.folder(), None)
-    }
-
-    fn batch_of(&self, rows: std::ops::Range<usize>, padding: Padding) -> Batch {
-        let examples: Vec<_> = self.samples[rows]
-            .iter()
-            .map(|sample| self.processor.prepare(sample).unwrap())
-            .collect();
-        collate(&examples, padding, self.processor.pad_id()).unwrap()
-    }
-
-    fn batch(&self) -> Batch {
-        self.batch_of(0..self.samples.len(), Padding::Longest)
-    }
-
-    fn name(&self) -> String {
-        let head = self.head.unwrap_or("default");
-        format!("{}, arm {}, head {head}", self.preset.name, self.arm)
-    }
-}
-
-/// Every row in every arm with every head.
-fn fixtures() -> impl Iterator<Item = Fixture> {
-    CATALOG.iter().flat_map(|row| {
-        let heads = row.heads();
-        row.arms.iter().flat_map(move |&arm| {
-            heads.clone().into_iter().map(move |head| Fixture::new(row, arm, Some(head)))
-        })
-    })
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn logits(model: &dyn Classifier, batch: &Batch, pass: &Pass) -> Vec<f32> {
-    values(&model.forward(batch, pass).unwrap().0)
-}
-
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
-fn loss(model: &dyn Classifier, batch: &Batch) -> Tensor {
-    let logits = model.forward(batch, &Pass::train(0, 1, 0)).unwrap().0;
-    let Some(mmc_preprocess::Targets::Classes(classes)) = &batch.targets else {
-        panic!("the fixture is labelled");
-    };
-    Objective::CrossEntropy { class_weights: None, label_smoothing: 0.0 }
-        .loss_sum(&logits, &Targets::Classes(classes))
-        .unwrap()
-}
 
 #[test]
 fn outputs_have_their_shapes() {
@@ -453,73 +338,6 @@ fn one_batch_is_learned_by_heart_and_every_active_parameter_changes() {
             let changed = values(&parameter.var) != before;
             assert_eq!(changed, parameter.active, "{name}: {}", parameter.name);
         }
-    }
-}
-
-#[test]
-fn what_is_saved_is_loaded_bit_for_bit() {
-    for fixture in fixtures() {
-        let (model, name) = (fixture.model(), fixture.name());
-        // Values that no initialisation gives, off the path too.
-        for (index, parameter) in model.parameters().iter().enumerate() {
-            let moved = (parameter.var.as_tensor() + 1e-3 * (index as f64 + 0.1)).unwrap();
-            parameter.var.set(&moved).unwrap();
-        }
-        let copy = fixture.root.path().join("copy");
-        for _ in 0..2 {
-            // The second time it replaces the first.
-            save(&*model, &fixture.folder(), &fixture.labels, fixture.preset.name, &copy).unwrap();
-        }
-        let again = fixture.load_from(&copy, None);
-        for (a, b) in model.parameters().iter().zip(again.parameters()) {
-            assert_eq!((&a.name, a.active, a.decay), (&b.name, b.active, b.decay));
-            let bits = |parameter: &Parameter| -> Vec<u32> {
-                values(&parameter.var).into_iter().map(f32::to_bits).collect()
-            };
-            assert_eq!(bits(a), bits(b), "{name}: {}", a.name);
-        }
-        let batch = fixture.batch();
-        let (a, b) = (
-            logits(&*model, &batch, &Pass::evaluate()),
-            logits(&*again, &batch, &Pass::evaluate()),
-        );
-        assert_eq!(a, b, "{name}");
-        // The arm is stored with the checkpoint.
-        let labels = [];
-        let stored = load(&LoadRequest {
-            folder: &copy,
-            labels: &labels,
-            arm: None,
-            head: None,
-            fresh_head: FreshHead::Refused,
-            dropout: None,
-            device: &Device::Cpu,
-        });
-        let stored = stored.unwrap();
-        assert_eq!((stored.model.arm(), stored.labels), (fixture.arm, fixture.labels));
-        assert_eq!(Some(stored.model.head()), fixture.head);
-    }
-}
-
-#[test]
-fn the_same_seed_and_texts_make_the_same_files() {
-    for preset in CATALOG.iter().filter(|preset| preset.tiny) {
-        let root = tempfile::tempdir().unwrap();
-        let labels = ["no".to_owned(), "yes".to_owned()];
-        let make = |seed, name| {
-            let folder = root.path().join(name);
-            let texts = &["a red car", "a blue car"];
-            let request =
-                CreateRequest { preset, arm: None, head: None, texts, labels: &labels, seed };
-            create(&request, &folder).unwrap();
-            let mut files: Vec<_> =
-                std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
-            files.sort();
-            files.into_iter().map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>()
-        };
-        let first = make(1, "first");
-        assert_eq!(first, make(1, "second"));
-        assert_ne!(first, make(2, "third"));
     }
 }
 
