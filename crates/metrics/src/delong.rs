@@ -164,6 +164,7 @@ pub fn delong_paired_clustered(
     let a = Placements::new(scores_a, positive)?;
     let b = Placements::new(scores_b, positive)?;
     same_length("clusters", positive.len(), clusters.len())?;
+    a.covariance(&b)?; // errs where a class is too small for any
     let groups = Clusters::new(clusters.len(), Some(clusters));
     if groups.count() < 2 {
         return Err(MetricError::TooFew { what: "clusters", found: groups.count(), expected: 2 });

@@ -150,11 +150,11 @@ fn per_extra(
     let Some(extra) = extra_seconds else {
         return unknown("the seconds of a prediction were not measured");
     };
-    if extra <= 0.0 {
-        return PerExtra::NoExtraCost;
-    }
     if interval.high <= 0.0 {
         return PerExtra::NoneToBuy;
+    }
+    if extra <= 0.0 {
+        return PerExtra::NoExtraCost;
     }
     let over = |gain: f64| (gain > 0.0).then(|| extra / gain);
     let seconds =
@@ -252,6 +252,7 @@ mod tests {
         assert_eq!(money, None);
         let loss = (-0.1, Interval { low: -0.2, high: -0.01 });
         assert_eq!(per_extra(Some(loss), Some(1.0), PRICES), PerExtra::NoneToBuy);
+        assert_eq!(per_extra(Some(loss), Some(-1.0), PRICES), PerExtra::NoneToBuy);
         assert!(matches!(per_extra(Some(GAIN), None, PRICES), PerExtra::Unknown { .. }));
     }
 

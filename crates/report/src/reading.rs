@@ -76,6 +76,9 @@ fn picture(terms: &DiagnosisTerms<'_>, found: &ModelDiagnosis) -> String {
         (_, Shown::Gain, _) => {
             format!("the picture helps together with the text, not by itself: {parts}")
         }
+        (Shown::Gain, _, Shown::Loss) => {
+            format!("pictures hurt, though they help by themselves: {parts}, in all {whole}")
+        }
         (Shown::Gain, _, _) => format!(
             "the picture helps by itself, and no gain from what it says only together with the text \
              is shown: {parts}"

@@ -78,9 +78,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     fs::create_dir_all(&folder)?;
     for (suite, cases) in chosen(options)? {
         let kept = folder.join(suite.name).with_extension("csv");
-        let mut rows = others(&kept, &cases)?;
+        let machine = machine()?;
+        let mut rows = others(&kept, &cases, &machine)?;
         rows.extend((suite.measure)(&cases, options)?);
-        let lines = [machine()?, suite.header.to_owned()].into_iter().chain(rows.iter().cloned());
+        let lines = [machine, suite.header.to_owned()].into_iter().chain(rows.iter().cloned());
         fs::write(&kept, lines.fold(String::new(), |text, line| text + &line + "\n"))?;
         say!("{}", (suite.section)(&rows)?);
         write_page(&folder)?;
@@ -117,10 +118,18 @@ fn rows_of(kept: &Path) -> Result<Vec<String>, Failure> {
     }
 }
 
-/// The rows of earlier runs that this one does not measure again.
-fn others(kept: &Path, cases: &[&str]) -> Result<Vec<String>, Failure> {
+/// The rows of earlier runs that this one does not measure again. One file is of one machine.
+fn others(kept: &Path, cases: &[&str], machine: &str) -> Result<Vec<String>, Failure> {
     let measured = |row: &String| row.split(',').next().is_some_and(|case| cases.contains(&case));
-    Ok(rows_of(kept)?.into_iter().filter(|row| !measured(row)).collect())
+    let rows: Vec<String> = rows_of(kept)?.into_iter().filter(|row| !measured(row)).collect();
+    if !rows.is_empty() && !fs::read_to_string(kept)?.starts_with(&format!("{machine}\n")) {
+        return Err(Failure::usage(format!(
+            "{}: its other cases were measured on another machine or with other versions; measure \
+             all of them, without `--case`",
+            kept.display()
+        )));
+    }
+    Ok(rows)
 }
 
 /// The first line of a CSV file: the processor and the versions of the other side.
@@ -171,9 +180,11 @@ mod tests {
     fn rows_of_other_cases_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("steps.csv");
-        assert!(others(&kept, &["a"]).unwrap().is_empty());
+        assert!(others(&kept, &["a"], "# machine").unwrap().is_empty());
         fs::write(&kept, "# machine\ncase,value\na,1\nb,2\n").unwrap();
-        assert_eq!(others(&kept, &["a"]).unwrap(), ["b,2"]);
+        assert_eq!(others(&kept, &["a"], "# machine").unwrap(), ["b,2"]);
+        assert!(others(&kept, &["a"], "# another").is_err(), "figures of two machines");
+        assert!(others(&kept, &["a", "b"], "# another").unwrap().is_empty());
     }
 
     #[test]

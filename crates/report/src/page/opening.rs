@@ -89,8 +89,9 @@ impl Page<'_> {
         let alarms = &self.verdict.alarms;
         let lines = if alarms.is_empty() {
             Block::Paragraph(
-                "None: every planned run is complete, trained, and tells classes apart; no splits \
-                 overlap, no seed collapsed, no parameter stood still, no run waited for its data."
+                "None. Looked at, where the files of the runs tell: runs that failed, did not train or \
+                 predict one class, scores below chance or far below published ones, splits that \
+                 overlap, seeds that collapsed, parameters that stood still, waiting for data."
                     .to_owned(),
             )
         } else {
