@@ -51,7 +51,8 @@ enum Task {
         /// The script's name without .py; absent: all but those in tests/references/long
         name: Option<String>,
     },
-    /// Time steps of training and inference beside PyTorch, in turns
+    /// Measure time and memory beside PyTorch, transformers and scikit-learn, in turns, and write
+    /// docs/benchmarks.md
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Options),
     /// Measure how often the verdict is right, on simulated experiments, and write docs/verdict.md

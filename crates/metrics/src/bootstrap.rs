@@ -1,6 +1,6 @@
 //! The bootstrap over items or clusters (Efron 1979, 1987).
 //!
-//! Replicate r draws from a generator keyed by (seed, r), so neither threads nor order matter.
+//! Replicate r draws from a generator keyed by (seed, attempt, r), so neither threads nor order matter.
 
 use crate::distribution::{normal_cdf, normal_quantile};
 use crate::error::{MetricError, Result, confidence, same_length};

@@ -17,9 +17,9 @@ use crate::two_way::{Pairing, Runs, two_way};
 /// The chance of the right verdict that a design should have.
 pub const TARGET: f64 = 0.8;
 
-/// Searched at most; beyond, none will do.
-const MOST_ITEMS: u64 = 1_000_000_000;
-const MOST_SEEDS: u64 = 1_000;
+/// Searched at most, of items and of seeds: what the other alone leaves is then all that is left,
+/// so beyond none will do.
+const MOST: u64 = 1_000_000_000;
 
 /// Where the variance of a difference comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -202,11 +202,11 @@ pub fn items_needed(components: &Components, seeds: u64, rule: &Rule, gain: f64)
         let found = chances(components, Design { items, seeds }, rule, gain)?;
         Ok(found.of(rule.right(gain)))
     };
-    if let Some(items) = smallest(2, MOST_ITEMS, chance)? {
+    if let Some(items) = smallest(2, MOST, chance)? {
         return Ok(Needed::Enough(items));
     }
-    let best = chance(MOST_ITEMS)?;
-    let error = components.standard_error(Design { items: MOST_ITEMS, seeds });
+    let best = chance(MOST)?;
+    let error = components.standard_error(Design { items: MOST, seeds });
     Ok(Needed::None(hopeless("items", &format!("{seeds} seeds"), (error, best), (rule, gain))))
 }
 
@@ -220,11 +220,11 @@ pub fn seeds_needed(components: &Components, items: u64, rule: &Rule, gain: f64)
         let found = chances(components, Design { items, seeds }, rule, gain)?;
         Ok(found.of(rule.right(gain)))
     };
-    if let Some(seeds) = smallest(2, MOST_SEEDS, chance)? {
+    if let Some(seeds) = smallest(2, MOST, chance)? {
         return Ok(Needed::Enough(seeds));
     }
-    let best = chance(MOST_SEEDS)?;
-    let error = components.standard_error(Design { items, seeds: MOST_SEEDS });
+    let best = chance(MOST)?;
+    let error = components.standard_error(Design { items, seeds: MOST });
     Ok(Needed::None(hopeless("seeds", &format!("{items} items"), (error, best), (rule, gain))))
 }
 

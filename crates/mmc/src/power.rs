@@ -174,6 +174,10 @@ fn assumed(typed: &PowerArgs) -> Result<Source, Failure> {
         assumptions.push(format!("an accuracy of {ACCURACY} (--accuracy)"));
     }
     let discordant = if let Some(share) = typed.discordant {
+        if let Some(accuracy) = typed.accuracy {
+            assumed_discordant(accuracy)?; // a nonsense value is one with any other flag too
+            assumptions.push("--discordant says all that --accuracy would".to_owned());
+        }
         share
     } else {
         let share = assumed_discordant(accuracy)?;

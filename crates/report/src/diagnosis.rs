@@ -135,7 +135,7 @@ pub fn diagnosis(
         drop: uses.exchanged.map(|at| at.drop),
         shuffled: uses.exchanged.map(|at| at.score),
         blank: uses.blank,
-        permutations: first.source.permutations,
+        permutations: uses.permutations,
         ledger: parts.ledger,
         ledger_items: parts.items,
         grids: first.additive.grids.clone(),
@@ -157,10 +157,15 @@ impl Scored {
     fn of(terms: &DiagnosisTerms<'_>, files: &[Predictions]) -> Result<Self, ReportError> {
         let rows = paired(files)?.files;
         let rows = rows.iter().map(Predictions::scored).collect::<Result<Vec<_>, _>>()?;
-        let named = terms.positive.zip(rows.first());
-        let positive = named
-            .and_then(|(name, rows)| rows.classes.iter().position(|class| class == name))
-            .unwrap_or(1);
+        let classes = rows.first().map_or(&[][..], |rows| &rows.classes);
+        let positive = match terms.positive {
+            None => 1, // the second, as everywhere
+            Some(name) => classes.iter().position(|class| class == name).ok_or_else(|| {
+                let known = classes.join("`, `");
+                let problem = format!("the positive class `{name}` is none of theirs, `{known}`");
+                RunError::Pairing { problem }
+            })?,
+        };
         Ok(Self { rows, positive })
     }
 
@@ -185,6 +190,8 @@ fn mean_score(metric: &Metric, files: &[Items]) -> Result<f64, ReportError> {
 /// What the model does with each of its inputs.
 struct Uses {
     items: usize,
+    /// Exchanges that the means are of: as many as each seed has.
+    permutations: usize,
     score: f64,
     uninformed: f64,
     exchanged: ByModality<Exchanged>,
@@ -221,6 +228,7 @@ impl Uses {
         };
         Ok(Self {
             items: plain[0].len(),
+            permutations,
             score: mean_score(metric, &plain)?,
             uninformed: nothing,
             exchanged: ByModality {

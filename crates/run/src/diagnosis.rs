@@ -137,6 +137,10 @@ impl Diagnosis {
         let shuffled = self.shuffled.text.iter().chain(&self.shuffled.image);
         let tables = [&self.plain, &self.blank.text, &self.blank.image].into_iter().chain(shuffled);
         let additive = &self.additive;
+        let exchanges = [&self.shuffled.text, &self.shuffled.image];
+        if exchanges.iter().any(|exchanges| exchanges.len() != self.source.permutations) {
+            return Some("it has not as many exchanges as it says".to_owned());
+        }
         if !tables.into_iter().all(fits) {
             return Some("its logits are not one row an item and one number a class".to_owned());
         }
@@ -229,7 +233,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_refused() {
         assert_eq!(diagnosis().problem(), None);
-        let changes: [fn(&mut Diagnosis); 4] = [
+        let changes: [fn(&mut Diagnosis); 5] = [
+            |found| found.source.permutations = 2,
             |found| found.plain[0].push(0.0),
             |found| found.shuffled.image[0].truncate(1),
             |found| found.additive.items[0] = 2,

@@ -1,8 +1,9 @@
 //! Two programs that take turns.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 
 use serde::Deserialize;
 
@@ -31,6 +32,8 @@ pub(super) struct Side {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
+    /// What it says on stderr, read as it comes.
+    said: Option<JoinHandle<String>>,
 }
 
 impl Side {
@@ -41,11 +44,19 @@ impl Side {
             .env("OMP_NUM_THREADS", threads.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let output = output.ok_or_else(|| Failure::work("a side has no output"))?;
-        let mut side = Self { child, input, output: BufReader::new(output) };
+        let said = child.stderr.take().map(|mut stderr| {
+            std::thread::spawn(move || {
+                let mut said = Vec::new();
+                // What cannot be read any more was said by a program that is gone.
+                drop(stderr.read_to_end(&mut said));
+                String::from_utf8_lossy(&said).into_owned()
+            })
+        });
+        let mut side = Self { child, input, output: BufReader::new(output), said };
         side.answer()?; // ready
         Ok(side)
     }
@@ -70,8 +81,13 @@ impl Side {
     fn answer(&mut self) -> Result<Answer, Failure> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        serde_json::from_str(&line)
-            .map_err(|error| Failure::work(format!("a side answered `{}`: {error}", line.trim())))
+        serde_json::from_str(&line).map_err(|error| {
+            drop(self.input.take()); // it ends, if it has not
+            let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
+            let lines: Vec<&str> = said.lines().collect();
+            let last = lines[lines.len().saturating_sub(8)..].join("\n");
+            Failure::work(format!("a side answered `{}` ({error}) and said:\n{last}", line.trim()))
+        })
     }
 }
 

@@ -36,7 +36,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The numbers of a column in the rows that begin with `name` and have `side` in its column;
-    /// cells without a number are passed over.
+    /// empty cells are passed over, and what is no number is NaN, which no table hides.
     pub(super) fn numbers(
         &self,
         name: &[&str],
@@ -44,7 +44,8 @@ impl<'a> Rows<'a> {
         column: usize,
     ) -> Vec<f64> {
         let fits = |row: &&Vec<&str>| row.starts_with(name) && row[side_column] == side;
-        self.cells.iter().filter(fits).filter_map(|row| row[column].parse().ok()).collect()
+        let cells = self.cells.iter().filter(fits).map(|row| row[column]);
+        cells.filter(|cell| !cell.is_empty()).map(|cell| cell.parse().unwrap_or(f64::NAN)).collect()
     }
 
     /// Something is wrong with the file.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::peer::{Answer, alternate, built};
 use super::rows::Rows;
@@ -49,10 +49,11 @@ impl Programs {
     pub(super) fn make(&self, case: &str) -> Result<u64, Failure> {
         let folder = self.folder.join(case);
         let mut make = Command::new(&self.python);
-        make.arg(&self.script).arg("make").arg(case).arg(&folder).stderr(Stdio::null());
-        if !make.status()?.success() {
-            let script = self.script.display();
-            return Err(Failure::work(format!("{script}: cannot make `{case}`")));
+        make.arg(&self.script).arg("make").arg(case).arg(&folder);
+        let made = make.output()?;
+        if !made.status.success() {
+            let (script, said) = (self.script.display(), String::from_utf8_lossy(&made.stderr));
+            return Err(Failure::work(format!("{script}: cannot make `{case}`: {said}")));
         }
         Ok(fs::metadata(folder.join("model/model.safetensors"))?.len())
     }

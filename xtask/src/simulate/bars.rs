@@ -47,6 +47,8 @@ pub(super) struct Judged {
     pub(super) wrong: Option<Against>,
     /// Verdicts other than undecided, at least; `None` where nothing is known.
     pub(super) decided: Option<Against>,
+    /// The same, were the share that is known exact: said where it is missed, and no bar.
+    pub(super) decided_were_it_exact: Option<Against>,
     /// Intervals that hold the truth, at least.
     pub(super) covered: Against,
 }
@@ -70,15 +72,20 @@ impl Judged {
                 && (row.0, row.1) == (cell.world.items, cell.world.seeds)
                 && (row.2 - gain).abs() < 1e-9
         });
-        let decided = known.map(|&(_, _, _, undecided, experiments)| {
-            let share = 1.0 - undecided;
-            // Both figures are estimates, so it is their difference that has the error.
-            let error = (share * undecided * (1.0 / n + 1.0 / experiments)).sqrt();
-            let found = (counts.multimodal + counts.text_suffices) as f64 / n;
-            Against { share: found, bar: share - 2.0 * error }
-        });
+        let found = (counts.multimodal + counts.text_suffices) as f64 / n;
+        let decided = |experiments_known: &dyn Fn(f64) -> f64| {
+            known.map(|&(_, _, _, undecided, experiments)| {
+                let share = 1.0 - undecided;
+                let one_over = 1.0 / n + 1.0 / experiments_known(experiments);
+                let error = (share * undecided * one_over).sqrt();
+                Against { share: found, bar: share - 2.0 * error }
+            })
+        };
+        // Both figures are estimates, so it is their difference that has the error.
+        let (decided, decided_were_it_exact) =
+            (decided(&|experiments| experiments), decided(&|_| f64::INFINITY));
         let covered = Against { share: counts.covered as f64 / n, bar: COVERAGE };
-        Self { cell, counts, wrong, decided, covered }
+        Self { cell, counts, wrong, decided, decided_were_it_exact, covered }
     }
 
     /// Coverage is only reported where seeds collapse.
@@ -99,6 +106,11 @@ impl Judged {
             missed.push("covers too rarely");
         }
         missed
+    }
+
+    /// Whether less is decided than an exact share would ask for.
+    pub(super) fn is_short_of_exact(&self) -> bool {
+        self.decided_were_it_exact.is_some_and(|found| found.share < found.bar)
     }
 
     pub(super) fn passes(&self) -> bool {

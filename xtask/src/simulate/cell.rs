@@ -10,8 +10,8 @@ use crate::failure::Failure;
 /// The smallest gain that matters.
 pub(super) const MARGIN: f64 = 0.02;
 
-/// The gains of the plain cells: those that the task names, and the margin itself, where "text
-/// suffices" is wrong by the least.
+/// The gains of the plain cells: a loss, none, a quarter of the margin, the margin, where "text
+/// suffices" is wrong by the least, two and three margins.
 const GAINS: [f64; 6] = [-0.05, 0.0, 0.005, MARGIN, 0.04, 0.06];
 
 /// The gains of the other cells.

@@ -11,6 +11,21 @@ pub(super) fn page(rows: &[Judged], experiments: u64, seed: u64) -> String {
         0 => format!("All {} cells are within their bars.", rows.len()),
         _ => format!("{missed} of {} cells miss a bar.", rows.len()),
     };
+    let short: Vec<String> = rows
+        .iter()
+        .filter(|row| row.is_short_of_exact())
+        .filter_map(|row| {
+            let (world, found) = (row.cell.world, row.decided_were_it_exact?);
+            let (items, seeds, gain) = (world.items, world.seeds, world.gain);
+            let Against { share, bar } = found;
+            Some(format!("{items} items, {seeds} seeds, gain {gain} ({share:.3} of {bar:.3})"))
+        })
+        .collect();
+    let short = if short.is_empty() {
+        String::new()
+    } else {
+        format!(" Were its shares exact, these rows would decide too rarely: {}.", short.join("; "))
+    };
     let table: String = rows.iter().map(|row| self::row(row) + "\n").collect();
     format!(
         "# How often the verdict is right\n\n\
@@ -24,7 +39,7 @@ pub(super) fn page(rows: &[Judged], experiments: u64, seed: u64) -> String {
          - *Wrong* is `multimodal` where the gain is 0 or less, `text suffices` where it is the margin or \
          more; at most 2.5 % and two standard errors. For a gain between, neither is wrong.\n\
          - *Decided* is anything but `undecided`: at least as often as in an independent simulation in \
-         Python of 150 or 400 experiments a row, less two standard errors of the difference.\n\
+         Python of 150 or 400 experiments a row, less two standard errors of the difference.{short}\n\
          - *Covered*: the 95 % interval holds the true gain, at least in 93 %.\n\
          - *Clustered*: fours of items share six tenths of the common noise, and mostly their label. \
          *Unbalanced*: a tenth is positive. *Collapsing*: one seed in ten of either model loses nine \
