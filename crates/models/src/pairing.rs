@@ -81,8 +81,18 @@ impl Encoded {
         Ok(Self { part: Part::stack(&parts)? })
     }
 
+    /// The texts and the pictures of pairs, one of each a pair.
+    pub(crate) fn meet(
+        texts: &Self,
+        images: &Self,
+        pairs: &[(usize, usize)],
+    ) -> Result<(Part, Part), ModelError> {
+        let text = texts.rows_at(pairs.iter().map(|pair| pair.0))?;
+        Ok((text, images.rows_at(pairs.iter().map(|pair| pair.1))?))
+    }
+
     /// The states of these rows, which may be named more than once.
-    pub(crate) fn rows_at(&self, rows: impl Iterator<Item = usize>) -> Result<Part, ModelError> {
+    fn rows_at(&self, rows: impl Iterator<Item = usize>) -> Result<Part, ModelError> {
         let rows: Vec<usize> = rows.collect();
         let count = self.rows();
         if let Some(row) = rows.iter().find(|&&row| row >= count) {

@@ -1,9 +1,10 @@
 //! Differentiable operations for training on candle: what candle cuts from the graph, computes
 //! with rounded constants or lacks.
 //!
-//! Each operation has two forms: a CPU form with a hand-written backward for `f32` and `f64`, and
-//! a composed form of candle's own operations, which other devices and types use and which the
-//! tests hold it equal to. [`OPS`] lists them; each is checked against finite differences.
+//! Each operation has a CPU form with a hand-written backward for `f32` and `f64`, with the feature
+//! `cuda` one of our own kernels for `f32` on such a device, and a composed form of candle's own
+//! operations, which other types and devices use and which the tests hold the others equal to.
+//! [`OPS`] lists them; each is checked against finite differences.
 //!
 //! ```
 //! use candle_core::{Device, Tensor, Var};
@@ -67,4 +68,4 @@ pub use precision::{Precision, with_products_in};
 pub use recording::{with_composed_forms, without_gradient};
 pub use sequences::Sequences;
 pub use softmax::softmax_last;
-pub use table::{OPS, Operation};
+pub use table::{OPS, Operation, layer_of};

@@ -142,7 +142,9 @@ pub(crate) fn keep_rows<T: Real>(
     (mask, first): (&Mask, usize),
     scale: T,
 ) {
-    keep_lines(rows, width, &mask.words[first * mask.line..], mask.line, scale);
+    let lines = rows.len() / width.max(1);
+    let words = &mask.words[first * mask.line..][..lines * mask.line];
+    keep_lines(rows, width, words, mask.line, scale);
 }
 
 vectorised! {

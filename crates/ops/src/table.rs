@@ -16,7 +16,7 @@ pub struct Operation {
     /// Shapes of the differentiable inputs to try, a list for each trial.
     pub shapes: &'static [&'static [&'static [usize]]],
     /// The operation. [`with_composed_forms`](crate::with_composed_forms) makes it one of candle's
-    /// own operations: the reference, and what other devices use.
+    /// own operations: the reference, and what other types and devices use.
     pub apply: fn(&[Tensor]) -> Result<Tensor>,
 }
 
@@ -90,7 +90,7 @@ pub const OPS: &[Operation] = &[
         name: "encoder layer, norms after",
         shapes: &[LAYER],
         apply: |x| {
-            let layer = layer(x, Norms::After, Activation::Gelu);
+            let layer = layer_of(x, Norms::After, Activation::Gelu);
             layer.forward(&x[0], &plan(&x[0])?, StateDropouts::default())
         },
     },
@@ -98,7 +98,7 @@ pub const OPS: &[Operation] = &[
         name: "encoder layer, norms before",
         shapes: &[LAYER],
         apply: |x| {
-            let layer = layer(x, Norms::Before, Activation::QuickGelu);
+            let layer = layer_of(x, Norms::Before, Activation::QuickGelu);
             layer.forward(&x[0], &plan(&x[0])?.causal(), StateDropouts::default())
         },
     },
@@ -106,7 +106,7 @@ pub const OPS: &[Operation] = &[
         name: "encoder layer of one token each, norms after",
         shapes: &[LAYER],
         apply: |x| {
-            let (layer, plan) = (layer(x, Norms::After, Activation::QuickGelu), plan(&x[0])?);
+            let (layer, plan) = (layer_of(x, Norms::After, Activation::QuickGelu), plan(&x[0])?);
             layer.forward(&x[0], &plan.read_by(READERS.to_vec())?, StateDropouts::default())
         },
     },
@@ -114,7 +114,7 @@ pub const OPS: &[Operation] = &[
         name: "encoder layer of one token each, norms before",
         shapes: &[LAYER],
         apply: |x| {
-            let (layer, plan) = (layer(x, Norms::Before, Activation::Gelu), plan(&x[0])?);
+            let (layer, plan) = (layer_of(x, Norms::Before, Activation::Gelu), plan(&x[0])?);
             layer.forward(&x[0], &plan.read_by(READERS.to_vec())?, StateDropouts::default())
         },
     },
@@ -161,8 +161,11 @@ fn plan(x: &Tensor) -> Result<AttentionPlan> {
     Ok(AttentionPlan::new(&Sequences::new(&LENGTHS), 3, width))
 }
 
-/// A layer whose parameters are the tensors behind the first.
-fn layer(x: &[Tensor], norms: Norms, activation: Activation) -> EncoderLayer {
+/// A layer whose parameters are the tensors behind the first, in the order of
+/// `EncoderLayer::parameters`.
+#[doc(hidden)]
+#[must_use]
+pub fn layer_of(x: &[Tensor], norms: Norms, activation: Activation) -> EncoderLayer {
     let pair = |at: usize| Affine { weight: x[at].clone(), bias: x[at + 1].clone() };
     EncoderLayer {
         query: pair(1),

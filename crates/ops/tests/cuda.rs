@@ -14,9 +14,9 @@ use std::sync::LazyLock;
 use candle_core::{DType, Device, Tensor, Var};
 use mmc_ops::cuda::{AdamWParameter, AdamWStep, adamw, memory, open, sums_of_squares};
 use mmc_ops::{
-    Activation, Affine, AttentionPlan, Dropout, EncoderLayer, Gradients, Norms, OPS, Objective,
-    OpsError, Precision, Sequences, StateDropouts, Targets, dropout, embedding, linear,
-    with_composed_forms, with_products_in,
+    Activation, AttentionPlan, Dropout, Gradients, Norms, OPS, Objective, OpsError, Precision,
+    Sequences, StateDropouts, Targets, dropout, embedding, layer_of, linear, with_composed_forms,
+    with_products_in,
 };
 use mmc_random::{Purpose, generator, standard_normal};
 
@@ -169,21 +169,7 @@ fn a_layer_with_dropout_gives_what_it_gives_on_the_cpu() {
         for causal in [false, true] {
             for readers in [None, Some(vec![3, 70, 80, 143])] {
                 let function = |x: &[Tensor]| {
-                    let pair =
-                        |at: usize| Affine { weight: x[at].clone(), bias: x[at + 1].clone() };
-                    let layer = EncoderLayer {
-                        query: pair(1),
-                        key: pair(3),
-                        value: pair(5),
-                        attention_output: pair(7),
-                        attention_norm: pair(9),
-                        inner: pair(11),
-                        output: pair(13),
-                        output_norm: pair(15),
-                        eps: 1e-5,
-                        norms,
-                        activation: Activation::Gelu,
-                    };
+                    let layer = layer_of(x, norms, Activation::Gelu);
                     let mut plan = AttentionPlan::new(&sequences, 3, hidden / 3);
                     plan = plan.with_dropout(settings("attention"))?;
                     plan = if causal { plan.causal() } else { plan };

@@ -10,8 +10,8 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use mmc_ops::{
-    Activation, Affine, AttentionPlan, Dropout, EncoderLayer, Gradients, Norms, OPS, Objective,
-    Operation, OpsError, Sequences, StateDropouts, Targets, with_composed_forms,
+    Activation, AttentionPlan, Dropout, EncoderLayer, Gradients, Norms, OPS, Objective, Operation,
+    OpsError, Sequences, StateDropouts, Targets, layer_of, with_composed_forms,
 };
 use mmc_random::{Purpose, generator, standard_normal};
 use proptest::prelude::*;
@@ -203,22 +203,8 @@ const LAYER: &[&[usize]] = &[
     &[6],
 ];
 
-/// A layer whose parameters are the tensors behind the first.
 fn layer(x: &[Tensor], norms: Norms) -> EncoderLayer {
-    let pair = |at: usize| Affine { weight: x[at].clone(), bias: x[at + 1].clone() };
-    EncoderLayer {
-        query: pair(1),
-        key: pair(3),
-        value: pair(5),
-        attention_output: pair(7),
-        attention_norm: pair(9),
-        inner: pair(11),
-        output: pair(13),
-        output_norm: pair(15),
-        eps: 1e-5,
-        norms,
-        activation: Activation::Gelu,
-    }
+    layer_of(x, norms, Activation::Gelu)
 }
 
 /// Sizes at which work is shared among threads.

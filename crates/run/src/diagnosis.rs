@@ -146,7 +146,9 @@ impl Diagnosis {
         }
         let grid_fits = additive.items.len() == additive.logits.len()
             && additive.items.iter().all(|&place| place < items)
-            && additive.logits.iter().all(|logits| logits.len() == classes);
+            && additive.logits.iter().all(|logits| logits.len() == classes)
+            && additive.interaction_share.len() == additive.grids.len()
+            && additive.interaction_share.iter().all(|shares| shares.len() == classes);
         (!grid_fits).then(|| "its additive part is not of its items and classes".to_owned())
     }
 }
@@ -233,7 +235,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_refused() {
         assert_eq!(diagnosis().problem(), None);
-        let changes: [fn(&mut Diagnosis); 5] = [
+        let changes: [fn(&mut Diagnosis); 6] = [
+            |found| found.additive.interaction_share[0].truncate(1),
             |found| found.source.permutations = 2,
             |found| found.plain[0].push(0.0),
             |found| found.shuffled.image[0].truncate(1),

@@ -16,7 +16,8 @@ pub struct StepRecord {
     pub loss: Option<f64>,
     /// The learning rate, as used.
     pub learning_rate: f64,
-    /// L2 norm of the gradient before clipping; `null` of a step without a usable item.
+    /// L2 norm of the gradient before clipping; `null` of a step without a usable item, and of one
+    /// that was skipped since its gradients overflowed.
     pub grad_norm: Option<f64>,
     /// Items a second over this step.
     pub samples_per_second: f64,

@@ -53,7 +53,7 @@ impl ComputeDevice {
     /// [`TrainError::Device`] where a build for CUDA finds no device.
     pub fn usual() -> Result<Self, TrainError> {
         if cfg!(feature = "cuda") {
-            return match count()? {
+            return match count(Self::Cuda(0))? {
                 0 => Err(device_error(
                     "cuda:0",
                     "this build is for CUDA, and the machine has no CUDA device; use `--devices \
@@ -72,7 +72,7 @@ impl ComputeDevice {
     /// one that the driver refuses.
     pub fn open(self) -> Result<Device, TrainError> {
         let Self::Cuda(index) = self else { return Ok(Device::Cpu) };
-        let count = count()?;
+        let count = count(self)?;
         if index >= count {
             let problem = match count {
                 0 => "this machine has no CUDA device; use `--devices cpu`".to_owned(),
@@ -86,9 +86,7 @@ impl ComputeDevice {
         }
         open(index)
     }
-}
 
-impl ComputeDevice {
     /// The most bytes that tensors took at one time on a CUDA device, over the life of this
     /// process; `None` for the CPU.
     #[must_use]
@@ -109,25 +107,28 @@ const NOT_BUILT: &str = "this build is for the CPU alone; build it with `cargo b
                          --features cuda` (docs/cuda.md), or use `--devices cpu`";
 
 #[cfg(not(feature = "cuda"))]
-fn count() -> Result<usize, TrainError> {
-    Err(device_error("cuda", NOT_BUILT))
+fn count(device: ComputeDevice) -> Result<usize, TrainError> {
+    Err(device_error(&device.to_string(), NOT_BUILT))
 }
 
 #[cfg(feature = "cuda")]
-fn count() -> Result<usize, TrainError> {
-    let silent = |error| device_error("cuda", format!("{error}; use `--devices cpu`"));
+fn count(device: ComputeDevice) -> Result<usize, TrainError> {
+    let silent = |error| device_error(&device.to_string(), format!("{error}; use `--devices cpu`"));
     mmc_ops::cuda::count().map_err(silent)
 }
 
 #[cfg(not(feature = "cuda"))]
-fn open(_index: usize) -> Result<Device, TrainError> {
-    Err(device_error("cuda", NOT_BUILT))
+fn open(index: usize) -> Result<Device, TrainError> {
+    Err(device_error(&ComputeDevice::Cuda(index).to_string(), NOT_BUILT))
 }
 
 #[cfg(feature = "cuda")]
 fn open(index: usize) -> Result<Device, TrainError> {
-    let refused =
-        |error: candle_core::Error| device_error(&format!("cuda:{index}"), error.to_string());
+    let refused = |error: candle_core::Error| {
+        let words = error.to_string();
+        let first = words.lines().next().unwrap_or_default();
+        device_error(&format!("cuda:{index}"), format!("{first}; use `--devices cpu`"))
+    };
     mmc_ops::cuda::open(index).map_err(refused)
 }
 
@@ -172,5 +173,7 @@ mod tests {
         assert_eq!(ComputeDevice::usual().unwrap(), ComputeDevice::Cpu);
         let error = ComputeDevice::Cuda(0).open().unwrap_err();
         assert!(error.is_usage() && error.to_string().contains("--features cuda"), "{error}");
+        let error = ComputeDevice::Cuda(1).open().unwrap_err().to_string();
+        assert!(error.contains("`cuda:1`"), "as it was typed: {error}");
     }
 }

@@ -12,6 +12,7 @@ use mmc_run::{
     AdditivePart, ByModality, DiagnosedItem, Diagnosis, DiagnosisSource, LogitRows, Predictions,
 };
 
+use crate::error::listed;
 use crate::pair_grid::{GridPlan, additive_part, operations, pairing};
 use crate::{Intervention, Modality, PredictOptions, Predicted, TrainError, predict};
 
@@ -96,7 +97,14 @@ impl Taken<'_> {
         let options = PredictOptions { intervention, ..self.options.clone() };
         let of = self.split.len();
         let tell = &mut |done| (self.progress)(Diagnosing::Part { what, done, of });
-        predict(self.model, self.processor, &self.split, &options, tell)
+        let found = predict(self.model, self.processor, &self.split, &options, tell)?;
+        if intervention != Intervention::None && !found.skipped.is_empty() {
+            // Tables of other items would be set beside each other.
+            let ids = listed(&found.skipped);
+            let problem = format!("{ids} could be read before and no longer can; run it again");
+            return Err(TrainError::setting("on_bad_item", problem));
+        }
+        Ok(found)
     }
 
     /// Goes on without items that cannot be used.
@@ -127,7 +135,8 @@ impl Taken<'_> {
 
     fn additive(&mut self, source: &DiagnosisSource) -> Result<AdditivePart, TrainError> {
         let costs = operations(self.model, self.processor, &self.split)?;
-        let plan = GridPlan::new(self.split.len(), costs, source.grid_items, source.seed);
+        let size = (self.split.len(), self.model.classes());
+        let plan = GridPlan::new(size, costs, source.grid_items, source.seed)?;
         let pairs = plan.pairs();
         (self.progress)(Diagnosing::Note(&words(&plan, self.split.len())));
         let (mut before, mut found): (usize, Vec<Emap>) = (0, Vec::new());
@@ -187,4 +196,21 @@ fn words(plan: &GridPlan, items: usize) -> String {
 /// The logits of predictions.
 fn logits(predictions: Predictions) -> LogitRows {
     predictions.rows.into_iter().filter_map(|row| row.logits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_of_two_grids_has_the_mean_of_both() {
+        let plan = GridPlan { grids: vec![vec![0, 1], vec![1, 2]], pair_cost: 1.0 };
+        let emap = |logits: [f64; 2]| Emap {
+            logits: logits.map(|logit| vec![logit, -logit]).to_vec(),
+            interaction_share: Vec::new(),
+        };
+        let (items, logits) = mean_over_grids(&plan, &[emap([5.0, 1.0]), emap([3.0, 7.0])]);
+        assert_eq!(items, [0, 1, 2]);
+        assert_eq!(logits, [[5.0, -5.0], [2.0, -2.0], [7.0, -7.0]]);
+    }
 }

@@ -93,7 +93,8 @@ pub enum TrainError {
     /// The gradient of a step with a scaled loss is no number, and a smaller scale would not help.
     #[error(
         "step {step}: the gradient of `{parameter}` is not finite with a loss scale of {scale}, and \
-         the scale cannot fall further; the items are {}; {}; `--precision bf16` has no such limit",
+         the scale is fixed or cannot fall further; the items are {}; {}; use `--loss-scale dynamic`, \
+         or `--precision bf16` without a scale",
         listed(ids), way_out(*saved)
     )]
     LossScale {

@@ -71,7 +71,9 @@ pub(crate) fn finish(
         let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
         let began = Instant::now();
         let found = predict(model, processor, split, &plan.predict_options(), tell)?;
-        seconds_per_prediction = (items > 0).then(|| began.elapsed().as_secs_f64() / items as f64);
+        if items > 0 {
+            seconds_per_prediction = Some(began.elapsed().as_secs_f64() / items as f64);
+        }
         let max_length = plan.settings.max_length;
         for warning in [
             cut_texts_warning(name, found.cut_texts, items, max_length),

@@ -231,10 +231,8 @@ fn with_elements<R>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> R) -> Result<R
         (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => {
             Ok(work(&values[start..end]))
         }
-        _ => Err(TrainError::Device {
-            device: format!("{:?}", tensor.device().location()),
-            problem: "its tensors cannot be read in place".to_owned(),
-        }),
+        // Parameters are f32, on the CPU here.
+        _ => Err(candle_core::Error::Msg("AdamW takes f32 tensors on the CPU".to_owned()).into()),
     }
 }
 

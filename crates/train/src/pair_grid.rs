@@ -19,6 +19,8 @@ const STATES_OF_A_FORWARD: usize = 4096;
 const SUBSETS: usize = 3;
 /// The most items of a grid that is chosen by cost: 4 million pairs.
 const LARGEST_GRID: usize = 2000;
+/// The most logits of a grid, which are held at a time: 1 GiB of them.
+const MOST_LOGITS: usize = 1 << 28;
 /// Operations that all grids together may take, where the cost decides: some hours on two cores, a
 /// minute or two on a GPU.
 const OPERATIONS: f64 = 1e15;
@@ -54,17 +56,27 @@ pub(crate) struct GridPlan {
 impl GridPlan {
     /// One grid of all items where that is affordable or asked for, else seeded subsets, as even as
     /// can be: an item is in two of them only where every item is in one.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] where a grid of the size asked for has more logits than are held.
     pub(crate) fn new(
-        items: usize,
+        (items, classes): (usize, usize),
         (pair_flops, flops): (f64, f64),
         asked: Option<usize>,
         seed: u64,
-    ) -> Self {
+    ) -> Result<Self, TrainError> {
+        let largest = (MOST_LOGITS / classes.max(1)).isqrt().max(1);
+        if let Some(asked) = asked.filter(|asked| items.min(*asked) > largest) {
+            let problem = format!(
+                "`{asked}` items are too many for {classes} classes; give at most {largest}"
+            );
+            return Err(TrainError::setting("pair_items", problem));
+        }
         let pair_cost = pair_flops / flops;
         let forwards = (OPERATIONS / flops).clamp(FORWARDS.0, FORWARDS.1);
         let affordable = |grids: usize| {
             let side = (forwards / (grids as f64 * pair_cost)).sqrt();
-            (side as usize).clamp(1, LARGEST_GRID)
+            (side as usize).clamp(1, LARGEST_GRID.min(largest))
         };
         let size = match asked {
             Some(asked) => asked.max(1),
@@ -72,7 +84,7 @@ impl GridPlan {
             None => affordable(SUBSETS),
         };
         if items <= size {
-            return Self { grids: vec![(0..items).collect()], pair_cost };
+            return Ok(Self { grids: vec![(0..items).collect()], pair_cost });
         }
         // Permutations of inputs are numbered from 1.
         let order = permutation(items, seed, Purpose::Intervention, 0);
@@ -83,7 +95,7 @@ impl GridPlan {
             grid.sort_unstable();
             grid
         };
-        Self { grids: (0..SUBSETS).map(grid).collect(), pair_cost }
+        Ok(Self { grids: (0..SUBSETS).map(grid).collect(), pair_cost })
     }
 
     /// Pairs of all grids.
@@ -172,7 +184,7 @@ mod tests {
     use super::*;
 
     fn plan(items: usize, pair_cost: f64, asked: Option<usize>) -> GridPlan {
-        GridPlan::new(items, (pair_cost * 1e6, 1e6), asked, 0)
+        GridPlan::new((items, 2), (pair_cost * 1e6, 1e6), asked, 0).unwrap()
     }
 
     /// Sizes of the grids, items in any of them, and the most grids that hold one item.
@@ -200,7 +212,7 @@ mod tests {
         // Too few for subsets side by side, too many for one: all are in some grid.
         assert_eq!(shape(&plan(250, 1.0, None), 250), (vec![141; 3], 250, 2));
         // A model of 50 GFLOP gets what a day of a laptop allows.
-        let large = GridPlan::new(2000, (5e10, 5e10), None, 0);
+        let large = GridPlan::new((2000, 2), (5e10, 5e10), None, 0).unwrap();
         assert_eq!(shape(&large, 2000), (vec![100; 3], 300, 1));
         assert_eq!(shape(&plan(50_000, 1e-6, None), 50_000), (vec![2000; 3], 6000, 1));
     }
@@ -210,7 +222,16 @@ mod tests {
         assert_eq!(shape(&plan(900, 1.0, Some(500)), 900), (vec![500; 3], 900, 2));
         assert_eq!(shape(&plan(900, 1.0, Some(900)), 900), (vec![900], 900, 1));
         assert_eq!(shape(&plan(0, 1.0, Some(5)), 0), (vec![0], 0, 0));
-        let other = GridPlan::new(900, (1e6, 1e6), Some(100), 1);
+        let other = GridPlan::new((900, 2), (1e6, 1e6), Some(100), 1).unwrap();
         assert_ne!(plan(900, 1.0, Some(100)).grids, other.grids);
+    }
+
+    #[test]
+    fn many_classes_make_small_grids() {
+        let plan = |asked| GridPlan::new((2000, 3129), (1.0, 1e6), asked, 0);
+        let sizes: Vec<usize> = plan(None).unwrap().grids.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [292; SUBSETS]); // 292² · 3129 logits are within 2²⁸
+        let error = plan(Some(293)).unwrap_err().to_string();
+        assert!(error.contains("at most 292"), "{error}");
     }
 }

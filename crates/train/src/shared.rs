@@ -6,7 +6,7 @@ use mmc_data::{ImageSource, Sample, Split};
 
 use crate::Plan;
 
-/// What a model is shown of a row: its text, and the place of its picture.
+/// What a row is, whichever part of it an arm shows: its text, and the place of its picture.
 type Input<'a> = (&'a str, Option<&'a ImageSource>);
 
 /// Rows of each other split whose text and picture are those of a training row, by split; splits

@@ -1,11 +1,13 @@
 //! One safetensors file, read tensor by tensor: nothing of it stays in memory but what is asked for.
 //!
-//! Positioned reads and no memory map: the numbers go straight to where they will be used, so a
-//! checkpoint is never resident twice, and a file that another process cuts short is an error.
+//! Reads and no memory map: the numbers go straight to where they will be used, so a checkpoint is
+//! never resident twice, and a file that another process cuts short is an error. One that another
+//! process replaces meanwhile is read to its end as it was.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::safetensors::Load as _;
 use candle_core::{Device, Tensor};
@@ -23,6 +25,8 @@ const LENGTH_BYTES: u64 = 8;
 /// A file and where its tensors lie.
 pub(super) struct TensorFile {
     path: PathBuf,
+    /// The very file that the header is of.
+    file: Mutex<File>,
     metadata: Metadata,
     /// Where the first tensor begins.
     start: u64,
@@ -60,7 +64,7 @@ impl TensorFile {
             let problem = format!("its header describes {expected} bytes, but it has {bytes}");
             return Err(damaged(path, &problem));
         }
-        Ok(Self { path: path.to_owned(), metadata, start, bytes })
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), metadata, start, bytes })
     }
 
     /// The bytes of the file.
@@ -79,22 +83,30 @@ impl TensorFile {
     pub(super) fn read(&self, name: &str) -> Result<Option<Tensor>, ModelError> {
         let Some(info) = self.metadata.info(name) else { return Ok(None) };
         let (first, end) = info.data_offsets;
-        let unreadable = |source| ModelError::Read { path: self.path.clone(), source };
-        let mut file = File::open(&self.path).map_err(unreadable)?;
-        file.seek(SeekFrom::Start(self.start + first as u64)).map_err(unreadable)?;
         let tensor = if info.dtype == Dtype::F32 {
             let mut values = vec![0_f32; (end - first) / size_of::<f32>()];
-            file.read_exact(bytemuck::cast_slice_mut(&mut values)).map_err(unreadable)?;
+            self.fill(first, bytemuck::cast_slice_mut(&mut values))?;
             Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)
         } else {
             let mut values = vec![0; end - first];
-            file.read_exact(&mut values).map_err(unreadable)?;
+            self.fill(first, &mut values)?;
             converted(info, &values)
         };
         let tensor = tensor.map_err(|error| {
             damaged(&self.path, &format!("tensor `{name}` cannot be read ({})", first_line(&error)))
         })?;
         Ok(Some(tensor))
+    }
+}
+
+impl TensorFile {
+    /// Reads what lies behind the header from `first` on.
+    fn fill(&self, first: usize, bytes: &mut [u8]) -> Result<(), ModelError> {
+        // Whoever panicked left a place in the file at most, which is set here.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = SeekFrom::Start(self.start + first as u64);
+        let read = file.seek(place).and_then(|_| file.read_exact(bytes));
+        read.map_err(|source| ModelError::Read { path: self.path.clone(), source })
     }
 }
 

@@ -21,9 +21,8 @@ impl Pairing for Clip {
         images: &Encoded,
         pairs: &[(usize, usize)],
     ) -> Result<Logits, ModelError> {
-        let text = texts.rows_at(pairs.iter().map(|pair| pair.0))?.states;
-        let image = images.rows_at(pairs.iter().map(|pair| pair.1))?.states;
-        self.classify(&Tensor::cat(&[text, image], 1)?, &Pass::evaluate())
+        let (text, image) = Encoded::meet(texts, images, pairs)?;
+        self.classify(&Tensor::cat(&[text.states, image.states], 1)?, &Pass::evaluate())
     }
 
     fn pair_flops(&self, _text_tokens: f64, _image_tokens: f64) -> f64 {

@@ -21,8 +21,7 @@ impl Pairing for Flava {
         pairs: &[(usize, usize)],
     ) -> Result<Logits, ModelError> {
         let pass = Pass::evaluate();
-        let image = images.rows_at(pairs.iter().map(|pair| pair.1))?;
-        let text = texts.rows_at(pairs.iter().map(|pair| pair.0))?;
+        let (text, image) = Encoded::meet(texts, images, pairs)?;
         self.classify(&self.fuse(pairs.len(), vec![image, text], &pass)?, &pass)
     }
 

@@ -23,8 +23,7 @@ impl Pairing for Vilt {
         pairs: &[(usize, usize)],
     ) -> Result<Logits, ModelError> {
         let pass = Pass::evaluate();
-        let text = texts.rows_at(pairs.iter().map(|pair| pair.0))?;
-        let image = images.rows_at(pairs.iter().map(|pair| pair.1))?;
+        let (text, image) = Encoded::meet(texts, images, pairs)?;
         self.classify(&self.pool(Part::join(&[text, image])?, &pass)?, &pass)
     }
 

@@ -89,9 +89,9 @@ pub struct StateDropouts {
 impl EncoderLayer {
     /// The new states of those who read, `[queries, hidden]`, from `x` `[tokens, hidden]`.
     ///
-    /// In f32 and f64 on the CPU and in f32 on CUDA, with parameters that are variables or do not learn, this is one
-    /// operation; elsewhere, and where a weight is itself computed (as with LoRA), it is made of the
-    /// other operations of this crate, which keep more in the graph.
+    /// In f32 and f64 on the CPU and in f32 on CUDA, with parameters that are variables or do not
+    /// learn, this is one operation; elsewhere, and where a weight is itself computed (as with LoRA),
+    /// it is made of the other operations of this crate, which keep more in the graph.
     ///
     /// # Errors
     /// Shapes that do not fit each other or the plan, a probability outside `0..1`.

@@ -95,7 +95,7 @@ impl Settings {
     fn check_precision(&self, check: Check<'_>) {
         let Some(scale) = self.loss_scale else { return };
         if let LossScale::Fixed(number) = scale {
-            let fits = number > 0.0 && number.is_finite();
+            let fits = number > 0.0 && number <= f64::from(f32::MAX);
             check(fits, "loss_scale", number.to_string(), "`dynamic` or a number above 0");
         }
         let has_precision = self.precision.is_some();
