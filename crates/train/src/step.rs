@@ -83,25 +83,42 @@ impl Stepper<'_> {
                 cut_texts,
             });
         }
-        let gradients = self.sums(step, &ids)?;
         let loss = Some(f64::from(loss) / items as f64);
+        let grad_norm = self.among_threads(|me| me.update(step, &ids, learning_rate))?;
+        Ok(StepOutcome { loss, grad_norm, learning_rate, items, cut_texts })
+    }
+
+    /// Clips the sums over the items `ids` and moves the parameters; the norm, or `None` where it
+    /// was not finite and they stay.
+    fn update(
+        &mut self,
+        step: u64,
+        ids: &[String],
+        learning_rate: f64,
+    ) -> Result<Option<f64>, TrainError> {
+        let gradients = self.sums(step, ids)?;
         // Of the gradients: they are summed over items, and their loss may have been scaled.
-        let whole = items as f64 * self.scaler.map_or(1.0, |scaler| scaler.scale);
-        let Some(norm) = self.norm(step, &gradients, &ids)? else {
-            return Ok(StepOutcome { loss, grad_norm: None, learning_rate, items, cut_texts });
-        };
+        let whole = ids.len() as f64 * self.scaler.map_or(1.0, |scaler| scaler.scale);
+        let Some(norm) = self.norm(step, &gradients, ids)? else { return Ok(None) };
         let norm = norm / whole;
         let scale = clip_factor(norm, self.clip_norm) / whole;
         self.optimizer.step(&self.parameters, &gradients, learning_rate, scale)?;
         if let Some(scaler) = &mut self.scaler {
             scaler.taken();
         }
-        Ok(StepOutcome { loss, grad_norm: Some(norm), learning_rate, items, cut_texts })
+        Ok(Some(norm))
     }
 
     /// Adds a shard's gradient to the sums and returns its summed loss.
     fn add_shard(&mut self, step: u64, shard: &Shard) -> Result<f32, TrainError> {
-        with_products_in(self.precision, || self.add_shard_as_set(step, shard))
+        let precision = self.precision;
+        self.among_threads(|me| with_products_in(precision, || me.add_shard_as_set(step, shard)))
+    }
+
+    /// Does `work`, on the CPU on one of rayon's threads: each operation that they share then wakes
+    /// the others alone, and not also the thread that waits for them. A step has thousands.
+    fn among_threads<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
+        if self.model.device().is_cpu() { rayon::scope(|_| work(self)) } else { work(self) }
     }
 
     /// The same with products of the type that is set.
