@@ -2,6 +2,7 @@
 //! keeps what is up to date.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -11,6 +12,7 @@ use mmc_run::RunFolder;
 
 use crate::failure::Failure;
 use crate::grid::{Launch, Run, State, time};
+use crate::slurm::{Outcome, Slurm, Task};
 
 /// Lines of what a failed diagnosis said that are shown.
 const TAIL: usize = 6;
@@ -27,6 +29,9 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
         return 0;
     }
     let started = Instant::now();
+    if let Some(slurm) = &launch.slurm {
+        return execute_on(slurm, &todo, launch);
+    }
     let (next, failed) = (Mutex::new(todo.iter()), Mutex::new(0));
     std::thread::scope(|scope| {
         for _ in 0..launch.jobs.clamp(1, todo.len()) {
@@ -48,15 +53,44 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
     failed
 }
 
+/// The same on a cluster.
+fn execute_on(slurm: &Slurm, todo: &[&Run], launch: &Launch<'_>) -> usize {
+    let task = |run: &&Run| Task {
+        name: format!("diagnose-{}", run.id),
+        words: words(run, launch),
+        log: run.folder.join("log.txt"),
+    };
+    let tasks: Vec<Task> = todo.iter().map(task).collect();
+    let mut done = 0;
+    let outcome = slurm.run(&tasks, &mut |at, outcome| {
+        if outcome == Outcome::Ended(0) {
+            done += 1;
+        } else {
+            let (name, log) = (&tasks[at].name, tasks[at].log.display());
+            say!("{name}: NOT DIAGNOSED: {outcome}; see the end of {log}");
+        }
+    });
+    if let Err(failure) = outcome {
+        say!("{failure}");
+    }
+    say!("{done} runs with text and picture diagnosed");
+    todo.len() - done
+}
+
+/// The program and its arguments that diagnose a run.
+fn words(run: &Run, launch: &Launch<'_>) -> Vec<String> {
+    let path = |path: &Path| path.display().to_string();
+    vec![path(launch.mmc), "diagnose".to_owned(), "--run".to_owned(), path(&run.folder)]
+}
+
 /// Diagnoses a run; its words go to the run's `log.txt`.
 fn one(run: &Run, launch: &Launch<'_>) -> Result<(), Failure> {
     let path = run.folder.join("log.txt");
     let log = File::options().create(true).append(true).open(&path)?;
     let before = log.metadata()?.len();
-    let status = Command::new(launch.mmc)
-        .arg("diagnose")
-        .arg("--run")
-        .arg(&run.folder)
+    let words = words(run, launch);
+    let status = Command::new(&words[0])
+        .args(&words[1..])
         .env("RAYON_NUM_THREADS", launch.threads.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

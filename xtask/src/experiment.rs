@@ -15,12 +15,14 @@ use crate::demo::{self, Found};
 use crate::diagnose;
 use crate::failure::{Failure, workspace};
 use crate::grid::{self, Launch, Run, State, time};
+use crate::slurm::Slurm;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   cargo xtask experiment hateful_memes
   cargo xtask experiment hateful_memes --truth redundant
-  cargo xtask experiment hateful_memes --profile full --dry-run";
+  cargo xtask experiment hateful_memes --profile full --dry-run
+  cargo xtask experiment hateful_memes --launcher slurm --sbatch \"--time=4:00:00 --gres=gpu:1\"";
 
 /// What `cargo xtask experiment` is asked for.
 #[derive(Args, Debug)]
@@ -38,9 +40,15 @@ pub(crate) struct Options {
     /// Say what would be run, and stop
     #[arg(long)]
     dry_run: bool,
-    /// Runs side by side [default: 1; in the demo one a core, at most 4]
+    /// local: runs are processes of this machine; slurm: tasks of a job array
+    #[arg(long, value_enum, default_value_t = Launcher::Local)]
+    launcher: Launcher,
+    /// Runs side by side [default: 1; in the demo one a core, at most 4; on Slurm what it gives]
     #[arg(long, value_name = "N", value_parser = jobs)]
     jobs: Option<usize>,
+    /// What `sbatch` is given besides, such as "--time=4:00:00 --gres=gpu:1"
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
+    sbatch: Option<String>,
     /// Where the results go [default: results/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -49,6 +57,13 @@ pub(crate) struct Options {
 fn jobs(word: &str) -> Result<usize, String> {
     let jobs = word.parse().ok().filter(|jobs| *jobs > 0);
     jobs.ok_or_else(|| "expected a whole number from 1".to_owned())
+}
+
+/// Where runs are executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Launcher {
+    Local,
+    Slurm,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -103,7 +118,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     publish(&experiment.dataset, &results)?;
     results.write_record(&record(options, &experiment, &mode, grid))?;
-    let launch = launch(options, &mode, &mmc);
+    let launch = launch(options, &mode, &mmc, &results)?;
     let failed = grid::execute(&runs, &launch);
     say!("{} runs in {}", runs.len(), time(started.elapsed().as_secs_f64()));
     let undiagnosed = diagnose::execute(&runs, &launch);
@@ -291,12 +306,35 @@ fn record(options: &Options, experiment: &Experiment, mode: &Mode, grid: Grid) -
 }
 
 /// Tiny models gain nothing from threads: one thread a run, runs side by side.
-fn launch<'a>(options: &Options, mode: &Mode, mmc: &'a Path) -> Launch<'a> {
+fn launch<'a>(
+    options: &Options,
+    mode: &Mode,
+    mmc: &'a Path,
+    results: &ResultsFolder,
+) -> Result<Launch<'a>, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let tiny = !matches!(mode, Mode::Study { tiny: false });
     let jobs = options.jobs.unwrap_or(if tiny { cores.min(4) } else { 1 }).max(1);
     let threads = if tiny { 1 } else { (cores / jobs).max(1) };
-    Launch { mmc, jobs, threads }
+    let slurm = match options.launcher {
+        Launcher::Local if options.sbatch.is_some() => {
+            return Err(Failure::usage("`--sbatch` is of `--launcher slurm`"));
+        }
+        Launcher::Local => None,
+        Launcher::Slurm => Some(Slurm {
+            folder: std::path::absolute(results.root())?.join("slurm"),
+            job_name: format!("mmc-{}", options.name),
+            arguments: options
+                .sbatch
+                .iter()
+                .flat_map(|it| it.split_whitespace())
+                .map(str::to_owned)
+                .collect(),
+            at_once: options.jobs,
+            programs: PathBuf::new(),
+        }),
+    };
+    Ok(Launch { mmc, jobs, threads, slurm })
 }
 
 #[cfg(test)]

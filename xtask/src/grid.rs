@@ -10,6 +10,7 @@ use mmc_data::ReadOptions;
 use mmc_run::{DataRecord, Effect, PartialSettings, ResultsFolder, RunFolder, RunId, SETTINGS};
 
 use crate::failure::Failure;
+use crate::slurm::{Outcome, Slurm, Task};
 
 /// Lines of a failed run's log that are shown.
 const TAIL: usize = 12;
@@ -120,29 +121,47 @@ impl Run {
         name(number)
     }
 
+    /// The program and its arguments that train it.
+    fn words(&self, mmc: &Path) -> [String; 7] {
+        let path = |path: &Path| path.display().to_string();
+        let [train, config, out, resume] = ["train", "--config", "--out", "--resume"];
+        let (asked, folder) = (path(&self.asked), path(&self.folder));
+        [
+            path(mmc),
+            train.to_owned(),
+            config.to_owned(),
+            asked,
+            out.to_owned(),
+            folder,
+            resume.to_owned(),
+        ]
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log.txt")
+    }
+
     /// Trains it in a child process whose words go to `log.txt`.
     fn train(&self, mmc: &Path, threads: usize) -> Result<(), Failure> {
-        let log_path = self.folder.join("log.txt");
-        let log = File::options().create(true).append(true).open(&log_path)?;
-        let status = Command::new(mmc)
-            .arg("train")
-            .arg("--config")
-            .arg(&self.asked)
-            .arg("--out")
-            .arg(&self.folder)
-            .arg("--resume")
+        let log = File::options().create(true).append(true).open(self.log())?;
+        let words = self.words(mmc);
+        let status = Command::new(&words[0])
+            .args(&words[1..])
             .env("RAYON_NUM_THREADS", threads.to_string())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .status()?;
-        if status.success() {
-            return Ok(());
-        }
-        let said = fs::read_to_string(&log_path).unwrap_or_default();
+        if status.success() { Ok(()) } else { Err(self.failure(&status.to_string())) }
+    }
+
+    /// What went wrong, and the end of its log.
+    fn failure(&self, what: &str) -> Failure {
+        let log = self.log();
+        let said = fs::read_to_string(&log).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
         let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n    ");
-        Err(Failure::work(format!("{status}; the end of {}:\n    {tail}", log_path.display())))
+        Failure::work(format!("{what}; the end of {}:\n    {tail}", log.display()))
     }
 }
 
@@ -194,6 +213,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) jobs: usize,
     /// Threads of each.
     pub(crate) threads: usize,
+    /// The cluster that runs them; `None`: this machine.
+    pub(crate) slurm: Option<Slurm>,
 }
 
 /// Executes what is not complete, `jobs` at a time, with a line for each run that ends. A run that
@@ -204,6 +225,9 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
     let skipped = runs.len() - todo.len();
     if skipped > 0 {
         say!("{skipped} of {} runs are complete already", runs.len());
+    }
+    if let Some(slurm) = &launch.slurm {
+        return execute_on(slurm, &todo, launch.mmc);
     }
     let next = Mutex::new(todo.iter());
     let progress = Mutex::new(Progress { ended: 0, failed: 0, started: Instant::now() });
@@ -223,6 +247,36 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
         }
     });
     progress.into_inner().unwrap_or_else(PoisonError::into_inner).failed
+}
+
+/// The same on a cluster.
+fn execute_on(slurm: &Slurm, todo: &[&(Run, State)], mmc: &Path) -> usize {
+    let began = Instant::now();
+    let mut progress = Progress { ended: 0, failed: 0, started: began };
+    let (mut runs, mut tasks) = (Vec::new(), Vec::new());
+    for (run, state) in todo.iter().copied() {
+        match run.prepare(*state) {
+            Ok(()) => {
+                runs.push(run);
+                let (name, words) = (run.id.to_string(), run.words(mmc).to_vec());
+                tasks.push(Task { name, words, log: run.log() });
+            }
+            Err(failure) => progress.end(run, Err(failure), 0.0, todo.len()),
+        }
+    }
+    let outcome = slurm.run(&tasks, &mut |at, outcome| {
+        let outcome = match outcome {
+            Outcome::Ended(0) => Ok(()),
+            Outcome::Ended(_) => Err(runs[at].failure(&outcome.to_string())),
+            Outcome::Gone => Err(Failure::work(outcome.to_string())),
+        };
+        progress.end(runs[at], outcome, began.elapsed().as_secs_f64(), todo.len());
+    });
+    if let Err(failure) = outcome {
+        say!("{failure}");
+        progress.failed += todo.len() - progress.ended;
+    }
+    progress.failed
 }
 
 struct Progress {

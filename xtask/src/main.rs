@@ -24,6 +24,7 @@ mod readme;
 mod references;
 mod simulate;
 mod size;
+mod slurm;
 mod source;
 mod tidy;
 
