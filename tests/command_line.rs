@@ -165,7 +165,7 @@ fn the_first_interrupt_saves_the_state_and_says_how_to_go_on() {
 }
 
 #[test]
-fn threads_workers_and_accumulation_change_no_byte() {
+fn threads_workers_devices_and_accumulation_change_no_byte() {
     let place = Place::with_table();
     let emoji = workspace().join("data/emoji");
     let emoji = format!("--model bert-tiny --data-root {} --max-steps 40", emoji.display());
@@ -189,7 +189,17 @@ fn threads_workers_and_accumulation_change_no_byte() {
         run("no-workers", "1", "--batch-size 16 --workers 0");
         run("four-workers", "2", "--batch-size 16 --workers 4");
         run("accumulated", "1", "--batch-size 8 --grad-accumulation 2 --workers 1");
-        for other in ["two-threads", "four-threads", "no-workers", "four-workers", "accumulated"] {
+        run("two-devices", "2", "--batch-size 16 --workers 1 --devices cpu,cpu");
+        run("three-devices", "4", "--batch-size 16 --workers 1 --devices cpu,cpu,cpu");
+        for other in [
+            "two-threads",
+            "four-threads",
+            "no-workers",
+            "four-workers",
+            "accumulated",
+            "two-devices",
+            "three-devices",
+        ] {
             assert_same(&place, &format!("{model}/one"), &format!("{model}/{other}"));
         }
     }

@@ -27,6 +27,7 @@ mod choice;
 mod config;
 mod diagnosis;
 mod error;
+mod events;
 mod experiment;
 mod folder;
 mod gallery;
@@ -46,6 +47,7 @@ pub use diagnosis::{
     LogitRows, folder_fingerprint,
 };
 pub use error::{ConfigProblem, RunError};
+pub use events::EventLog;
 pub use experiment::{
     DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, Prices, ResultsFolder, RunId,
 };
