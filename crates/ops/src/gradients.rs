@@ -346,6 +346,24 @@ pub(crate) fn contribute_sparse<T: Real>(
     })
 }
 
+/// Adds what candle's own operations gave in a backward pass within the one in hand.
+pub(crate) fn contribute_rest(rest: &mut GradStore) -> candle_core::Result<()> {
+    ACTIVE.with_borrow_mut(|active| {
+        let Some(active) = active else {
+            bail!("this operation gives its gradients to `mmc_ops::Gradients::add` alone")
+        };
+        let is_asked_for = |id: &TensorId| active.places().is_some_and(|all| all.contains_key(id));
+        if !rest.get_ids().any(is_asked_for) {
+            return Ok(());
+        }
+        active.claim(true)?;
+        match &mut active.gradients {
+            Some(gradients) => gradients.take_rest(rest),
+            None => bail!("a turn that was waited for did not come"),
+        }
+    })
+}
+
 /// Where a gradient goes.
 enum Begun {
     /// Into this buffer.
@@ -370,13 +388,16 @@ fn begin(parameter: &Tensor, waits: bool) -> candle_core::Result<Begun> {
 }
 
 impl Active {
-    /// The place of a parameter among those whose gradients are asked for.
+    /// The places of those whose gradients are asked for.
+    fn places(&self) -> Option<&HashMap<TensorId, usize>> {
+        match (&self.gradients, &self.turn) {
+            (Some(gradients), _) => Some(&gradients.places),
+            (None, Some(turn)) => Some(&turn.hand.places),
+            (None, None) => None,
+        }
+    }
+
     fn place(&self, parameter: &Tensor) -> Option<usize> {
-        let places = match (&self.gradients, &self.turn) {
-            (Some(gradients), _) => &gradients.places,
-            (None, Some(turn)) => &turn.hand.places,
-            (None, None) => return None,
-        };
-        places.get(&parameter.id()).copied()
+        self.places()?.get(&parameter.id()).copied()
     }
 }

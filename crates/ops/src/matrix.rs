@@ -10,7 +10,10 @@ use std::marker::PhantomData;
 use gemm::Parallelism;
 use rayon::prelude::*;
 
+use crate::buffer::Buffer;
+use crate::precision::Precision;
 use crate::real::Real;
+use crate::rounding::{rounded, rounding};
 
 /// Multiply-adds that are worth a thread.
 const WORTH_A_THREAD: usize = 1 << 20;
@@ -87,6 +90,24 @@ impl<'a, T> Matrix<'a, T> {
             ..self
         }
     }
+
+    /// Its elements, rounded, row by row of what is transposed or not.
+    fn rounded(self, precision: Precision) -> Buffer<T>
+    where
+        T: Real,
+    {
+        let plain = if self.column_stride == 1 { self } else { self.t() };
+        rounded(plain.values, (plain.rows, plain.columns, plain.row_stride), precision)
+    }
+
+    /// The matrix of this shape, and as this one transposed or not, of such elements.
+    fn of<'b>(self, values: &'b [T]) -> Matrix<'b, T> {
+        if self.column_stride == 1 {
+            Matrix::new(values, self.rows, self.columns)
+        } else {
+            Matrix::new(values, self.columns, self.rows).t()
+        }
+    }
 }
 
 impl<'a, T> MatrixMut<'a, T> {
@@ -159,6 +180,8 @@ pub(crate) fn product<T: Real>(
     b: Matrix<'_, T>,
     into: Into,
 ) {
+    let held = rounding::<T>().map(|precision| (a.rounded(precision), b.rounded(precision)));
+    let (a, b) = held.as_ref().map_or((a, b), |(of_a, of_b)| (a.of(of_a), b.of(of_b)));
     let MatrixMut { pointer, rows, columns, row_stride: stride, .. } = output;
     let inner = a.columns;
     let (longest, shortest) = (rows.max(columns), rows.min(columns));
@@ -167,7 +190,7 @@ pub(crate) fn product<T: Real>(
     let parts = threads.min(work / WORTH_A_THREAD).min(longest / narrowest(shortest));
     if parts < 2 {
         let output = MatrixMut { pointer, rows, columns, row_stride: stride, borrow: PhantomData };
-        return block_product(output, a, b, T::of_f64(1.0), into);
+        return whole_product(output, a, b, T::of_f64(1.0), into);
     }
     assert!(a.rows == rows && b.columns == columns && b.rows == inner, "shapes that do not fit");
     let by_rows = rows >= columns;
@@ -203,6 +226,20 @@ fn part_start(longest: usize, parts: usize, part: usize, tile: usize) -> usize {
 /// Where the shapes do not fit: a fault of the caller, never of the input.
 #[allow(clippy::needless_pass_by_value, reason = "who gives a matrix to write to gives it up")]
 pub(crate) fn block_product<T: Real>(
+    output: MatrixMut<'_, T>,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    scale: T,
+    into: Into,
+) {
+    let held = rounding::<T>().map(|precision| (a.rounded(precision), b.rounded(precision)));
+    let (a, b) = held.as_ref().map_or((a, b), |(of_a, of_b)| (a.of(of_a), b.of(of_b)));
+    whole_product(output, a, b, scale, into);
+}
+
+/// The same of operands as they are.
+#[allow(clippy::needless_pass_by_value, reason = "who gives a matrix to write to gives it up")]
+fn whole_product<T: Real>(
     output: MatrixMut<'_, T>,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,

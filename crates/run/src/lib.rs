@@ -40,7 +40,9 @@ mod settings;
 mod toml_file;
 
 pub use atomic::write_atomically;
-pub use choice::{ClassWeights, Freeze, Keep, LossScale, Pad, Precision, Schedule};
+pub use choice::{
+    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
+};
 pub use config::{DataRecord, LanguageRecord, RunConfig, SplitRecord};
 pub use diagnosis::{
     AdditivePart, ByModality, DIAGNOSIS_METHOD, DiagnosedItem, Diagnosis, DiagnosisSource,

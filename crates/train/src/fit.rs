@@ -131,6 +131,7 @@ impl<'a> Run<'a> {
             seed: plan.settings.seed,
             optimizer,
             precision: plan.precision(),
+            recomputed_layers: plan.settings.gradient_checkpointing.layers(),
             scaler: counters.loss_scaler.or_else(|| plan.settings.loss_scale.map(LossScaler::new)),
             replicas: Replicas::new(plan.devices)?,
         };

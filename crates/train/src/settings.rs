@@ -132,7 +132,6 @@ pub fn resolve_on(
     plan.settle_selection()?;
     plan.note_variant();
     plan.objective()?;
-    plan.check_precision()?;
     plan.check_length()?;
     Ok(plan)
 }

@@ -24,6 +24,8 @@ pub(crate) struct Stepper<'a> {
     pub(crate) gradients: Gradients,
     /// The type of matrix products, forward and backward.
     pub(crate) precision: Precision,
+    /// Layers of each encoder that are computed again in the backward pass.
+    pub(crate) recomputed_layers: usize,
     /// What the loss is multiplied by, where it is scaled.
     pub(crate) scaler: Option<LossScaler>,
     /// The devices that share the shards, where there are several.
@@ -104,6 +106,7 @@ impl Stepper<'_> {
             parameters: &self.parameters,
             objective: &self.objective,
             precision: self.precision,
+            recomputed_layers: self.recomputed_layers,
             scale: self.scaler.map(|scaler| scaler.scale),
             seed: self.seed,
             step,
@@ -220,6 +223,7 @@ pub(crate) struct ShardWork<'a> {
     parameters: &'a [&'a Parameter],
     objective: &'a Objective,
     precision: Precision,
+    recomputed_layers: usize,
     /// What the loss is multiplied by.
     scale: Option<f64>,
     seed: u64,
@@ -250,7 +254,7 @@ impl ShardWork<'_> {
             Some(mmc_preprocess::Targets::Soft(scores)) => Targets::Soft(scores),
             None => return Err(TrainError::NoTarget { step, ids: batch.ids }),
         };
-        let pass = Pass::train(self.seed, step, first_row);
+        let pass = Pass::train(self.seed, step, first_row).recomputing(self.recomputed_layers);
         let logits = match &pooled {
             Some(pooled) => self.model.classify(pooled, &pass)?,
             None => self.model.forward(&batch, &pass)?,

@@ -68,6 +68,7 @@ fn stepper(model: &Linear, clip_norm: f64) -> Stepper<'_> {
         optimizer,
         gradients,
         precision: Precision::F32,
+        recomputed_layers: 0,
         scaler: None,
         replicas: None,
     }
