@@ -11,6 +11,8 @@
 mod bad_input;
 #[path = "command_line/diagnose.rs"]
 mod diagnose;
+#[path = "command_line/full_disk.rs"]
+mod full_disk;
 #[path = "command_line/help.rs"]
 mod help;
 #[path = "command_line/language.rs"]

@@ -52,7 +52,7 @@ fn products_of_16_bits_end_where_those_of_32_do() {
             let most = noise.abs().max(0.02);
             assert!(apart.abs() <= most, "{run}: {figure} is {apart} apart, a seed {noise}");
         }
-        assert_ne!(found[0], expected[0], "{run}: nothing was rounded");
+        assert!((found[0] - expected[0]).abs() > 0.0, "{run}: nothing was rounded");
     }
     assert!(records(&place, "bf16")[0].get("loss_scale").is_none());
     assert!(number(&records(&place, "f16")[149], "loss_scale") >= 1.0);

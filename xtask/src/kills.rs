@@ -72,7 +72,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     for (number, way) in ways.iter().enumerate() {
         let share = options.kills / ways.len() + usize::from(number < options.kills % ways.len());
         let seed = options.seed.wrapping_mul(8).wrapping_add(number as u64);
-        let work = Work { mmc: &mmc, root: &root, way, folder: place.path().join(number.to_string()) };
+        let work =
+            Work { mmc: &mmc, root: &root, way, folder: place.path().join(number.to_string()) };
         let met = work.compare(share, seed)?;
         say!("{}: {} kills, the same weights", way.words(), met.kills);
         all.kills += met.kills;
@@ -85,7 +86,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         "{} kills: {} before the first step of a sitting, {} while a state and {} while a checkpoint \
          was written, {} after the last step, the rest in steps and evaluations; all final weights are \
          those of runs that nobody killed",
-        all.kills, all.before_steps, all.in_state, all.in_checkpoint, all.after_steps
+        all.kills,
+        all.before_steps,
+        all.in_state,
+        all.in_checkpoint,
+        all.after_steps
     );
     Ok(())
 }
@@ -145,7 +150,11 @@ impl Work<'_> {
         child.kill()?; // SIGKILL; nothing where it has ended
         let status = child.wait()?;
         if ended || status.success() {
-            return if status.success() { Ok(false) } else { Err(self.failed(name, "failed by itself")) };
+            return if status.success() {
+                Ok(false)
+            } else {
+                Err(self.failed(name, "failed by itself"))
+            };
         }
         met.kills += 1;
         met.before_steps += usize::from(self.steps(name) == before);

@@ -199,9 +199,18 @@ impl Teller {
         ));
         let StepRecord { step, epoch, loss, learning_rate, grad_norm, .. } = record;
         tracing::debug!(
-            step, epoch, loss, learning_rate, grad_norm, record.samples_per_second,
-            record.loader_wait_seconds, record.loss_scale, record.skipped, seconds_left,
-            memory_bytes = peak_memory_bytes(), "step {step} of {steps}"
+            step,
+            epoch,
+            loss,
+            learning_rate,
+            grad_norm,
+            record.samples_per_second,
+            record.loader_wait_seconds,
+            record.loss_scale,
+            record.skipped,
+            seconds_left,
+            memory_bytes = peak_memory_bytes(),
+            "step {step} of {steps}"
         );
     }
 

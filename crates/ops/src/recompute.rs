@@ -13,7 +13,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Storage, Tensor, Var, ba
 use crate::error::{OpsError, Result};
 use crate::gradients::contribute_rest;
 use crate::precision::{Precision, products, with_products_in};
-use crate::recording::{applied2, is_composing, is_recording, with_composed_forms, without_gradient};
+use crate::recording::{
+    applied2, is_composing, is_recording, with_composed_forms, without_gradient,
+};
 
 /// A part of a network, on the state it reads.
 type Part = Box<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;

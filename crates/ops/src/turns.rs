@@ -209,7 +209,7 @@ mod tests {
         let [table, weight, scale] = parameters;
         let ids: Vec<u32> = (0..6).map(|at| ((at * 7 + part * 3) % 10) as u32).collect();
         let ids = Tensor::new(ids.as_slice(), &Device::Cpu).unwrap();
-        let x = embedding(table, &ids).unwrap();
+        let x = embedding(&ids, table).unwrap();
         let y = linear(&x, weight, None).unwrap().broadcast_mul(scale.as_tensor()).unwrap();
         (y.sqr().unwrap().sum_all().unwrap() * (1.0 + part as f64 / 3.0)).unwrap()
     }

@@ -172,9 +172,13 @@ impl FromStr for GradientCheckpointing {
         match word {
             "none" => Ok(Self::None),
             "all" => Ok(Self::All),
-            _ => word.parse().map(Self::Layers).map_err(|_| {
-                RunError::unknown("gradient checkpointing", word, &["all", "none", "a number"])
-            }),
+            _ => match word.parse() {
+                Ok(layers) => Ok(Self::Layers(layers)),
+                Err(_) => {
+                    let known = &["all", "none", "a number"];
+                    Err(RunError::unknown("gradient checkpointing", word, known))
+                }
+            },
         }
     }
 }

@@ -96,9 +96,8 @@ impl EventLog {
         all.extend(evaluations.map(|found| at(evaluation_event(&found))));
         let path = fresh_name(&folder, &old);
         write_atomically(&path, |out| {
-            all.iter().try_for_each(|event| {
-                out.write_all(&framed(event)).map_err(RunError::io(&path))
-            })
+            all.iter()
+                .try_for_each(|event| out.write_all(&framed(event)).map_err(RunError::io(&path)))
         })?;
         for other in old.iter().filter(|other| **other != path) {
             fs::remove_file(other).map_err(RunError::io(other))?;

@@ -184,7 +184,8 @@ impl<'a> Run<'a> {
 
     /// Takes the steps that are left of an epoch; evaluates and saves as they fall due.
     fn epoch(&mut self, interrupt: &AtomicBool) -> Result<Sitting, TrainError> {
-        let _span = debug_span!("epoch", epoch = self.steps.epoch(self.counters.step + 1)).entered();
+        let _span =
+            debug_span!("epoch", epoch = self.steps.epoch(self.counters.step + 1)).entered();
         let steps = self.steps.rest_of_epoch(self.counters.step + 1);
         let mut feed = self.feed(steps.concat())?;
         for shards in &steps {

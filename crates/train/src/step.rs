@@ -248,7 +248,8 @@ impl ShardWork<'_> {
         add: impl FnOnce(&Tensor) -> Result<Option<usize>, mmc_ops::OpsError>,
     ) -> Result<Summed, TrainError> {
         let step = self.step;
-        let _span = tracing::trace_span!("shard", step, first_row, rows = batch.ids.len()).entered();
+        let _span =
+            tracing::trace_span!("shard", step, first_row, rows = batch.ids.len()).entered();
         let targets = match &batch.targets {
             Some(mmc_preprocess::Targets::Classes(classes)) => Targets::Classes(classes),
             Some(mmc_preprocess::Targets::Soft(scores)) => Targets::Soft(scores),

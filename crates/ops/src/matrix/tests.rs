@@ -102,8 +102,9 @@ fn products_of_16_bits_are_those_of_rounded_operands() {
     let (m, k, n) = (130, 70, 340);
     let (a, b) = (normal(m * k, 0), normal(k * n, 1));
     for precision in [Precision::Bf16, Precision::F16] {
-        let [near_a, near_b] =
-            [&a, &b].map(|values| crate::rounding::rounded(values, (1, values.len(), values.len()), precision));
+        let [near_a, near_b] = [&a, &b].map(|values| {
+            crate::rounding::rounded(values, (1, values.len(), values.len()), precision)
+        });
         for turned in [false, true] {
             let of = |a, b| {
                 let (a, b) = if turned {

@@ -61,7 +61,8 @@ fn records_are_found_as_scalars() {
     assert!(has(1, "train/loss", 1.5) && has(2, "train/loss", 2.5));
     assert!(has(1, "train/grad_norm/below_head_1", 0.25));
     assert!(has(2, "val/accuracy", 0.75) && has(2, "val/loss", 0.7));
-    let absent = |tag: &str, at: i64| !found.iter().any(|(step, name, _)| name == tag && *step == at);
+    let absent =
+        |tag: &str, at: i64| !found.iter().any(|(step, name, _)| name == tag && *step == at);
     assert!(absent("val/auroc", 2) && absent("train/grad_norm", 2) && absent("train/skipped", 1));
 }
 
