@@ -262,7 +262,10 @@ pub(crate) fn contribute<T: Real>(
             let mut gradient = Buffer::of(parameter.elem_count());
             compute(&mut gradient);
             ACTIVE.with_borrow_mut(|active| match active {
-                Some(active) => Ok(active.keep(place, gradient)),
+                Some(active) => {
+                    active.keep(place, gradient);
+                    Ok(())
+                }
                 None => bail!("a backward pass ended before its operations"),
             })
         }

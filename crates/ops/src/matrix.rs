@@ -101,7 +101,7 @@ impl<'a, T> Matrix<'a, T> {
     }
 
     /// The matrix of this shape, and as this one transposed or not, of such elements.
-    fn of<'b>(self, values: &'b [T]) -> Matrix<'b, T> {
+    fn of(self, values: &[T]) -> Matrix<'_, T> {
         if self.column_stride == 1 {
             Matrix::new(values, self.rows, self.columns)
         } else {

@@ -172,13 +172,13 @@ impl FromStr for GradientCheckpointing {
         match word {
             "none" => Ok(Self::None),
             "all" => Ok(Self::All),
-            _ => match word.parse() {
-                Ok(layers) => Ok(Self::Layers(layers)),
-                Err(_) => {
-                    let known = &["all", "none", "a number"];
-                    Err(RunError::unknown("gradient checkpointing", word, known))
+            _ => {
+                if let Ok(layers) = word.parse() {
+                    return Ok(Self::Layers(layers));
                 }
-            },
+                let known = &["all", "none", "a number"];
+                Err(RunError::unknown("gradient checkpointing", word, known))
+            }
         }
     }
 }
@@ -324,6 +324,12 @@ mod tests {
             assert_eq!(toml::from_str::<File>(&written).unwrap(), file);
             assert_eq!(scale.to_string().parse::<LossScale>().unwrap(), scale);
         }
+        let error = "dinamic".parse::<LossScale>().unwrap_err().to_string();
+        assert!(error.contains("`dynamic`"), "{error}");
+    }
+
+    #[test]
+    fn gradient_checkpointing_is_a_switch_or_a_number() {
         #[derive(Debug, PartialEq, Serialize, Deserialize)]
         struct Layers {
             gradient_checkpointing: GradientCheckpointing,
@@ -339,7 +345,5 @@ mod tests {
             assert_eq!(word.parse::<GradientCheckpointing>().unwrap(), file.gradient_checkpointing);
             assert_eq!(file.gradient_checkpointing.to_string(), word);
         }
-        let error = "dinamic".parse::<LossScale>().unwrap_err().to_string();
-        assert!(error.contains("`dynamic`"), "{error}");
     }
 }

@@ -92,7 +92,7 @@ impl AdamW {
 
     /// Whether levels have learning rates of their own.
     pub(crate) fn layers_differ(&self) -> bool {
-        self.settings.layer_decay < 1.0 || self.settings.layer_decay > 1.0
+        (self.settings.layer_decay - 1.0).abs() > 0.0
     }
 
     /// One step: parameters move against `scale` × their gradients (scale 1, or less where the
