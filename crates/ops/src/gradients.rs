@@ -13,7 +13,7 @@ use candle_core::{DType, Tensor, TensorId, bail};
 use crate::buffer::Buffer;
 use crate::error::Result;
 use crate::in_place::in_place;
-use crate::matrix::Into;
+use crate::matrix::{Into, Matrix, MatrixMut, adds_at_once, product};
 use crate::real::{Real, are_native, hold, tensor_of};
 use crate::threads::add_slices;
 use crate::turns::Turn;
@@ -270,6 +270,29 @@ pub(crate) fn contribute<T: Real>(
             })
         }
     }
+}
+
+/// [`contribute`] where the gradient `[rows, columns]` is `a b` with `a` `[rows, inner]`, which is added
+/// without a buffer where that gives the same sum.
+pub(crate) fn contribute_product<T: Real>(
+    parameter: &Tensor,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+) -> candle_core::Result<()> {
+    if !is_wanted(parameter)? {
+        return Ok(());
+    }
+    let (rows, inner, columns) = (a.rows(), a.columns(), b.columns());
+    if adds_at_once(rows, columns, inner)
+        && let Begun::Now(sum, into) = begin(parameter, false)?
+    {
+        return in_place(&sum, |sum: &mut [T]| {
+            product(MatrixMut::new(sum, rows, columns), a, b, into);
+        });
+    }
+    contribute(parameter, |output: &mut [T]| {
+        product(MatrixMut::new(output, rows, columns), a, b, Into::Replace);
+    })
 }
 
 /// The gradient of an operand of an operation: added to its sum where it is a parameter and sums are

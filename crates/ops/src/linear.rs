@@ -6,7 +6,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 
 use crate::error::{OpsError, Result};
-use crate::gradients::gradient_of;
+use crate::gradients::{contribute_product, gradient_of, is_summed};
 use crate::matrix::{Into, Matrix, MatrixMut, product};
 use crate::real::{Real, are_native, contiguous, elements, hold, tensor_of, with_type};
 use crate::recording::{applied2, applied3};
@@ -156,9 +156,14 @@ impl Linear {
             None
         };
         let x = Matrix::new(held_x.values::<T>()?, rows, inputs);
-        let by_weight = gradient_of(weight, |output| {
-            product(MatrixMut::new(output, outputs, inputs), by_rows.t(), x, Into::Replace);
-        })?;
+        let by_weight = if is_summed(weight) {
+            contribute_product(weight, by_rows.t(), x)?;
+            None
+        } else {
+            gradient_of(weight, |output| {
+                product(MatrixMut::new(output, outputs, inputs), by_rows.t(), x, Into::Replace);
+            })?
+        };
         let by_bias = match bias {
             Some(bias) => gradient_of(bias, |sums| column_sums(gradient, sums))?,
             None => None,

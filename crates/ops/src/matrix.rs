@@ -5,6 +5,7 @@
 //! are never that narrow. (One row, or a few, are such a matrix: what stands beside a row can change
 //! its last digits.)
 
+use std::cmp::Ordering;
 use std::marker::PhantomData;
 
 use gemm::Parallelism;
@@ -78,6 +79,14 @@ impl<'a, T> Matrix<'a, T> {
     pub(crate) fn strided(values: &'a [T], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(fits(values.len(), rows, columns, row_stride), "a matrix longer than its slice");
         Self { values, rows, columns, row_stride, column_stride: 1 }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Its transpose.
@@ -184,18 +193,16 @@ pub(crate) fn product<T: Real>(
     let (a, b) = held.as_ref().map_or((a, b), |(of_a, of_b)| (a.of(of_a), b.of(of_b)));
     let MatrixMut { pointer, rows, columns, row_stride: stride, .. } = output;
     let inner = a.columns;
-    let (longest, shortest) = (rows.max(columns), rows.min(columns));
     let work = rows.saturating_mul(columns).saturating_mul(inner);
-    let threads = rayon::current_num_threads();
-    let parts = threads.min(work / WORTH_A_THREAD).min(longest / narrowest(shortest));
+    let most = rayon::current_num_threads().min(work / WORTH_A_THREAD);
+    let (by_rows, parts) = cut(rows, columns, a.column_stride == 1, most);
     if parts < 2 {
         let output = MatrixMut { pointer, rows, columns, row_stride: stride, borrow: PhantomData };
         return whole_product(output, a, b, T::of_f64(1.0), into);
     }
     assert!(a.rows == rows && b.columns == columns && b.rows == inner, "shapes that do not fit");
-    let by_rows = rows >= columns;
-    let start =
-        |part| part_start(longest, parts, part, if by_rows { TILE_ROWS } else { TILE_COLUMNS });
+    let (length, tile) = if by_rows { (rows, TILE_ROWS) } else { (columns, TILE_COLUMNS) };
+    let start = |part| part_start(length, parts, part, tile);
     let shared = Shared(pointer);
     (0..parts).into_par_iter().for_each(|part| {
         let (first, end) = (start(part), start(part + 1));
@@ -215,9 +222,30 @@ pub(crate) fn product<T: Real>(
     });
 }
 
+/// Whether a product is cut by rows (or by columns), and into how many parts, at most `most`.
+///
+/// Where `a`'s rows lie in one piece `gemm` reads them where they are, but lays `b` out anew: cut by
+/// columns, each thread does so with its own part of `b` and not with all of it.
+fn cut(rows: usize, columns: usize, a_lies_in_rows: bool, most: usize) -> (bool, usize) {
+    let parts_of_rows = most.min(rows / narrowest(columns));
+    let parts_of_columns = most.min(columns / narrowest(rows));
+    let by_rows = match parts_of_rows.cmp(&parts_of_columns) {
+        Ordering::Equal => !a_lies_in_rows && rows >= columns,
+        more => more.is_gt(),
+    };
+    (by_rows, if by_rows { parts_of_rows } else { parts_of_columns })
+}
+
+/// Whether [`Into::Add`] adds each element's terms as one number, as if the product had been made
+/// elsewhere and added then: where `gemm` goes over the inner dimension once, in its way for
+/// matrices that are narrow in no dimension.
+pub(crate) const fn adds_at_once(rows: usize, columns: usize, inner: usize) -> bool {
+    rows > 64 && columns > 64 && 2 < inner && inner <= 512
+}
+
 /// Where part `part` of `parts` begins: at the tile that begins nearest to an equal share.
-fn part_start(longest: usize, parts: usize, part: usize, tile: usize) -> usize {
-    if part == parts { longest } else { (longest * part / parts + tile / 2) / tile * tile }
+fn part_start(length: usize, parts: usize, part: usize, tile: usize) -> usize {
+    if part == parts { length } else { (length * part / parts + tile / 2) / tile * tile }
 }
 
 /// `output = scale · a b` on this thread, or that added to it.

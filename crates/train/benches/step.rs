@@ -114,8 +114,14 @@ fn answer(mut work: Work) -> Result<(), Box<dyn Error>> {
 fn round(work: &mut Work) -> Result<(f64, f64), Box<dyn Error>> {
     match work {
         Work::Model(timed, training) => {
-            let (loss, passes) =
-                if *training { (timed.train()?, 3.0) } else { (timed.infer()?, 1.0) };
+            let (loss, passes) = match training {
+                // As `mmc train`: on one of the threads that share the work.
+                true if timed.model.device().is_cpu() => {
+                    (rayon::scope(|_| timed.train().map_err(|error| error.to_string()))?, 3.0)
+                }
+                true => (timed.train()?, 3.0),
+                false => (timed.infer()?, 1.0),
+            };
             timed.model.device().synchronize()?;
             Ok((loss, passes * timed.flops))
         }

@@ -77,13 +77,29 @@ impl Stepper<'_> {
             let loss = None;
             return Ok(StepOutcome::without_norm(loss, learning_rate, (items, cut_texts)));
         }
-        let gradients = self.sums(step, &ids)?;
         let loss = Some(f64::from(loss) / items as f64);
+        let updated = among_threads(self.model, || self.update(step, &ids, learning_rate))?;
+        Ok(match updated {
+            None => StepOutcome::without_norm(loss, learning_rate, (items, cut_texts)),
+            Some((norm, grad_norms)) => {
+                let grad_norm = Some(norm);
+                StepOutcome { loss, grad_norm, grad_norms, learning_rate, items, cut_texts }
+            }
+        })
+    }
+
+    /// Clips the sums over the items `ids` and moves the parameters; the norm, and that of each
+    /// level, or `None` where it was not finite and they stay.
+    fn update(
+        &mut self,
+        step: u64,
+        ids: &[String],
+        learning_rate: f64,
+    ) -> Result<Option<(f64, Vec<f64>)>, TrainError> {
+        let gradients = self.sums(step, ids)?;
         // Of the gradients: they are summed over items, and their loss may have been scaled.
-        let whole = items as f64 * self.scaler.map_or(1.0, |scaler| scaler.scale);
-        let Some(squares) = self.squares(step, &gradients, &ids)? else {
-            return Ok(StepOutcome::without_norm(loss, learning_rate, (items, cut_texts)));
-        };
+        let whole = ids.len() as f64 * self.scaler.map_or(1.0, |scaler| scaler.scale);
+        let Some(squares) = self.squares(step, &gradients, ids)? else { return Ok(None) };
         let norm = squares.iter().sum::<f64>().sqrt() / whole;
         let grad_norms = self.of_levels(&squares, whole);
         let scale = clip_factor(norm, self.clip_norm) / whole;
@@ -91,8 +107,7 @@ impl Stepper<'_> {
         if let Some(scaler) = &mut self.scaler {
             scaler.taken();
         }
-        let grad_norm = Some(norm);
-        Ok(StepOutcome { loss, grad_norm, grad_norms, learning_rate, items, cut_texts })
+        Ok(Some((norm, grad_norms)))
     }
 
     /// Adds the gradients of all shards to the sums.
@@ -121,7 +136,8 @@ impl Stepper<'_> {
                 gradients.add(loss)?;
                 Ok(gradients.unreached())
             };
-            total.append(work.add(shard?, add)?);
+            let shard = shard?;
+            total.append(among_threads(self.model, || work.add(shard, add))?);
         }
         Ok(total)
     }
@@ -181,6 +197,12 @@ impl Stepper<'_> {
         }
         (0..levels(&self.parameters)).map(|level| self.optimizer.rate_at(head, level)).collect()
     }
+}
+
+/// Does `work`, on the CPU on one of rayon's threads: each operation that they share then wakes the
+/// others alone, and not also the thread that waits for them. A step has thousands.
+fn among_threads<R: Send>(model: &dyn Classifier, work: impl FnOnce() -> R + Send) -> R {
+    if model.device().is_cpu() { rayon::scope(|_| work()) } else { work() }
 }
 
 /// How many levels parameters lie on, the head's too.

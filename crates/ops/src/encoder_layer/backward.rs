@@ -3,13 +3,11 @@
 
 use std::ops::DerefMut;
 
-use candle_core::Tensor;
-
 use super::forward::{Pair, Saved, Weights, gathered, normed};
 use super::{Affine, Layer, Norms};
 use crate::buffer::Buffer;
 use crate::dropout::Dropout;
-use crate::gradients::{contribute, is_wanted};
+use crate::gradients::{contribute, contribute_product, is_wanted};
 use crate::layer_norm;
 use crate::linear::column_sums;
 use crate::mask::{Mask, keep_rows};
@@ -156,16 +154,9 @@ fn through_norm<T: Real>(
 fn map_gradients<T: Real>(map: &Affine, x: &[T], gradient: &[T]) -> candle_core::Result<()> {
     let (outputs, inputs) = map.weight.dims2()?;
     let rows = x.len() / inputs;
-    contribute(&map.weight, |output: &mut [T]| {
-        let into = MatrixMut::new(output, outputs, inputs);
-        let gradient = Matrix::new(gradient, rows, outputs).t();
-        product(into, gradient, Matrix::new(x, rows, inputs), Into::Replace);
-    })?;
-    contribute_bias(&map.bias, gradient)
-}
-
-fn contribute_bias<T: Real>(bias: &Tensor, gradient: &[T]) -> candle_core::Result<()> {
-    contribute(bias, |sums: &mut [T]| column_sums(gradient, sums))
+    let by_rows = Matrix::new(gradient, rows, outputs);
+    contribute_product(&map.weight, by_rows.t(), Matrix::new(x, rows, inputs))?;
+    contribute(&map.bias, |sums: &mut [T]| column_sums(gradient, sums))
 }
 
 /// `gradient W`, the gradient by the input of a linear map, into `output` or added to it.

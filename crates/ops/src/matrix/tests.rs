@@ -81,12 +81,18 @@ fn threads_change_no_element() {
         let (a, b) = (normal(m * k, 0), normal(k * n, 1));
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let mut output = vec![0.0; m * n];
+            // As forward, backward and the gradients of weights take them.
+            let [plain, turned, whole] = [0; 3].map(|_| vec![0.0; m * n]);
+            let mut outputs = [plain, turned, whole];
             pool.install(|| {
-                let into = MatrixMut::new(&mut output, m, n);
-                product(into, Matrix::new(&a, m, k), Matrix::new(&b, k, n), Into::Replace);
+                let (a_rows, b_rows) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+                let (a_columns, b_columns) = (Matrix::new(&a, k, m).t(), Matrix::new(&b, n, k).t());
+                let pairs = [(a_rows, b_rows), (a_rows, b_columns), (a_columns, b_rows)];
+                for (output, (a, b)) in outputs.iter_mut().zip(pairs) {
+                    product(MatrixMut::new(output, m, n), a, b, Into::Replace);
+                }
             });
-            output
+            outputs
         };
         let one = on(1);
         for threads in [2, 4, 5, 9] {
@@ -122,5 +128,22 @@ fn products_of_16_bits_are_those_of_rounded_operands() {
             assert!(found == expected, "{precision:?}, turned {turned}");
             assert!(found != of(&a[..], &b[..]));
         }
+    }
+}
+
+/// What `adds_at_once` says of a product is so.
+#[test]
+fn what_is_added_at_once_is_added_as_one_number() {
+    let sizes = [(65, 512, 65), (130, 3, 70), (768, 256, 300), (96, 4, 1000), (300, 511, 66)];
+    for (m, k, n) in sizes {
+        assert!(adds_at_once(m, n, k));
+        let (gradient, x, before) = (normal(k * m, 0), normal(k * n, 1), normal(m * n, 2));
+        let (a, b) = (Matrix::new(&gradient, k, m).t(), Matrix::new(&x, k, n));
+        let mut apart = vec![0.0; m * n];
+        product(MatrixMut::new(&mut apart, m, n), a, b, Into::Replace);
+        let apart: Vec<f32> = apart.iter().zip(&before).map(|(one, sum)| sum + one).collect();
+        let mut added = before;
+        product(MatrixMut::new(&mut added, m, n), a, b, Into::Add);
+        assert!(apart == added, "{m} × {k} × {n}");
     }
 }
