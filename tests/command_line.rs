@@ -11,6 +11,8 @@
 mod bad_input;
 #[path = "command_line/diagnose.rs"]
 mod diagnose;
+#[path = "command_line/full_disk.rs"]
+mod full_disk;
 #[path = "command_line/help.rs"]
 mod help;
 #[path = "command_line/language.rs"]
@@ -21,6 +23,8 @@ mod place;
 mod plan;
 #[path = "command_line/power.rs"]
 mod power;
+#[path = "command_line/precision.rs"]
+mod precision;
 #[path = "command_line/prediction_files.rs"]
 mod prediction_files;
 #[path = "command_line/resumed.rs"]
@@ -138,6 +142,24 @@ fn killed_and_resumed_variants_end_identical() {
     }
 }
 
+/// The ways of `cargo xtask kills`, with eight kills in all.
+#[test]
+fn killed_runs_on_several_devices_and_in_16_bits_end_identical() {
+    for way in [
+        "--devices cpu,cpu --gradient-checkpointing",
+        "--devices cpu,cpu --precision bf16",
+        "--precision bf16 --gradient-checkpointing",
+        "--devices cpu,cpu --precision bf16 --gradient-checkpointing=1",
+    ] {
+        let place = Place::with_table();
+        let train = format!(
+            "train --model vilt-tiny --dataset table --data-root data --max-steps 90 --shard-rows 3 \
+             --save-every 3 --dropout 0.1 --keep best {way}"
+        );
+        kill_and_resume(&place, &train, 2);
+    }
+}
+
 #[test]
 fn the_first_interrupt_saves_the_state_and_says_how_to_go_on() {
     let place = Place::with_table();
@@ -165,7 +187,7 @@ fn the_first_interrupt_saves_the_state_and_says_how_to_go_on() {
 }
 
 #[test]
-fn threads_workers_and_accumulation_change_no_byte() {
+fn what_computes_and_how_it_is_cut_changes_no_byte() {
     let place = Place::with_table();
     let emoji = workspace().join("data/emoji");
     let emoji = format!("--model bert-tiny --data-root {} --max-steps 40", emoji.display());
@@ -189,7 +211,21 @@ fn threads_workers_and_accumulation_change_no_byte() {
         run("no-workers", "1", "--batch-size 16 --workers 0");
         run("four-workers", "2", "--batch-size 16 --workers 4");
         run("accumulated", "1", "--batch-size 8 --grad-accumulation 2 --workers 1");
-        for other in ["two-threads", "four-threads", "no-workers", "four-workers", "accumulated"] {
+        run("two-devices", "2", "--batch-size 16 --workers 1 --devices cpu,cpu");
+        run("three-devices", "4", "--batch-size 16 --workers 1 --devices cpu,cpu,cpu");
+        run("recomputed", "2", "--batch-size 16 --workers 1 --gradient-checkpointing");
+        run("all", "2", "--batch-size 16 --workers 1 --gradient-checkpointing=1 --devices cpu,cpu");
+        for other in [
+            "two-threads",
+            "four-threads",
+            "no-workers",
+            "four-workers",
+            "accumulated",
+            "two-devices",
+            "three-devices",
+            "recomputed",
+            "all",
+        ] {
             assert_same(&place, &format!("{model}/one"), &format!("{model}/{other}"));
         }
     }

@@ -22,6 +22,8 @@ use mmc_preprocess::{Batch, Padding, collate};
 
 #[path = "models/fixture.rs"]
 mod fixture;
+#[path = "models/recomputed.rs"]
+mod recomputed;
 #[path = "models/saving.rs"]
 mod saving;
 

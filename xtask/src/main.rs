@@ -20,6 +20,7 @@ mod diagnose;
 mod experiment;
 mod failure;
 mod grid;
+mod kills;
 mod readme;
 mod references;
 mod simulate;
@@ -59,6 +60,10 @@ enum Task {
     /// Measure how often the verdict is right, on simulated experiments, and write docs/verdict.md
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(simulate::Options),
+    /// Kill runs at random moments, go on with them, and compare what they end in with runs that nobody
+    /// killed
+    #[command(after_help = kills::EXAMPLES)]
+    Kills(kills::Options),
     /// Train the checkpoints in data/checkpoints anew
     #[command(after_help = CHECKPOINTS)]
     Checkpoints,
@@ -121,6 +126,7 @@ fn main() -> ExitCode {
         Task::References { name } => references::remake(name.as_deref()),
         Task::Bench(options) => bench::run(&options),
         Task::Simulate(options) => simulate::run(&options),
+        Task::Kills(options) => kills::run(&options),
         Task::Checkpoints => checkpoints::remake(),
         Task::Readme => readme::refresh(),
         Task::Tidy => tidy::check(),

@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, reason = "comments on flags are the help, printed as they are")]
 
 mod columns;
+mod devices;
 mod diagnose;
 mod examples;
 mod settings;
@@ -13,9 +14,9 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use mmc_data::DATASETS;
-use mmc_train::ComputeDevice;
 
 pub(crate) use columns::ColumnFlags;
+pub(crate) use devices::{DeviceFlags, TrainDeviceFlags};
 pub(crate) use diagnose::DiagnoseArgs;
 use examples::{
     AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_DIAGNOSE,
@@ -23,8 +24,6 @@ use examples::{
     AFTER_REPORT, AFTER_TRAIN,
 };
 pub(crate) use settings::SettingFlags;
-
-use crate::failure::Failure;
 
 /// Does the picture help? Train, evaluate and compare text-only and image+text classifiers
 #[derive(Parser, Debug)]
@@ -37,9 +36,22 @@ use crate::failure::Failure;
     after_help = "Each command explains itself with examples: mmc train --help"
 )]
 pub(crate) struct Cli {
+    /// Write log lines as text or, for programs, as JSON objects with time, level, fields and spans;
+    /// RUST_LOG says what is logged: warn, info (the usual), debug (with each step), trace
+    #[arg(long, value_name = "FORM", global = true, default_value = "text", help_heading = "Logs")]
+    pub(crate) log_format: LogFormat,
     /// The verb.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How log lines are written.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
 }
 
 /// The verbs of `mmc`, in the order in which one meets them.
@@ -97,31 +109,7 @@ pub(crate) struct TrainArgs {
     pub(crate) settings: SettingFlags,
     /// What computes.
     #[command(flatten)]
-    pub(crate) devices: DeviceFlags,
-}
-
-/// What computes, as it is explained: a build says what it can.
-const DEVICES_HELP: &str = if cfg!(feature = "cuda") {
-    "What computes: `cpu`, with as many threads as RAYON_NUM_THREADS says, or one CUDA device, \
-     `cuda:N` [default: cuda:0]"
-} else {
-    "What computes; in this build the CPU alone, with as many threads as RAYON_NUM_THREADS says"
-};
-
-/// `--devices`.
-#[derive(Args, Clone, Copy, Debug)]
-pub(crate) struct DeviceFlags {
-    /// Explained by the build.
-    #[arg(long = "devices", value_name = if cfg!(feature = "cuda") { "cpu|cuda:N" } else { "cpu" })]
-    #[arg(help_heading = "Running", help = DEVICES_HELP)]
-    devices: Option<ComputeDevice>,
-}
-
-impl DeviceFlags {
-    /// The device that was asked for, or the usual one of this build.
-    pub(crate) fn device(self) -> Result<ComputeDevice, Failure> {
-        Ok(self.devices.map_or_else(ComputeDevice::usual, Ok)?)
-    }
+    pub(crate) devices: TrainDeviceFlags,
 }
 
 /// `mmc evaluate`: a checkpoint on a split, or a file of predictions.

@@ -33,7 +33,7 @@ use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    progress::start_logs();
+    progress::start_logs(cli.log_format);
     let outcome = match cli.command {
         Command::Train(typed) => train::run(*typed),
         Command::Evaluate(typed) => evaluate::run(&typed),

@@ -2,26 +2,36 @@
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
+use std::time::Instant;
 
-use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 use mmc_models::hub;
 use mmc_run::{EvalRecord, StepRecord};
-use mmc_train::Progress;
+use mmc_train::{Progress, peak_memory_bytes};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::cli::LogFormat;
 
 /// All bars, so that log lines are written above them and not through them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Sends log lines to stderr: what `RUST_LOG` asks for, else what `mmc` has to say.
-pub(crate) fn start_logs() {
+/// Sends log lines to stderr: what `RUST_LOG` asks for, else what `mmc` has to say. At `debug` each
+/// span that ends says how long it took.
+pub(crate) fn start_logs(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env();
-    tracing_subscriber::fmt()
+    let logs = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("warn,mmc=info")))
-        .with_writer(|| AboveBars)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .with_target(false)
-        .without_time()
-        .init();
+        .with_span_events(FmtSpan::CLOSE)
+        .with_writer(|| AboveBars);
+    match format {
+        LogFormat::Text => logs
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .with_target(false)
+            .without_time()
+            .init(),
+        LogFormat::Json => logs.json().with_current_span(false).init(),
+    }
 }
 
 struct AboveBars;
@@ -134,6 +144,26 @@ impl Drop for Parts {
 pub(crate) struct Teller {
     steps: Option<ProgressBar>,
     items: Option<(String, ProgressBar)>,
+    wait: Wait,
+}
+
+/// How long steps waited for their data.
+#[derive(Default)]
+struct Wait {
+    waited: f64,
+    seconds: f64,
+    before: Option<Instant>,
+}
+
+impl Wait {
+    /// The share of the time since the first step that this one and those before it waited.
+    fn share(&mut self, record: &StepRecord) -> f64 {
+        let now = Instant::now();
+        let Some(before) = self.before.replace(now) else { return 0.0 };
+        self.waited += record.loader_wait_seconds;
+        self.seconds += (now - before).as_secs_f64();
+        if self.seconds > 0.0 { (self.waited / self.seconds).min(1.0) } else { 0.0 }
+    }
 }
 
 impl Teller {
@@ -161,10 +191,27 @@ impl Teller {
         bar.set_position(record.step);
         let loss = record.loss.map_or_else(|| "–".to_owned(), |loss| format!("{loss:.4}"));
         bar.set_message(format!(
-            "loss {loss}  {:.1} samples/s  {} left",
+            "loss {loss}  {:.1} samples/s  {}  waits {:.0} %  {} left",
             record.samples_per_second,
+            BinaryBytes(peak_memory_bytes()),
+            100.0 * self.wait.share(record),
             time(seconds_left)
         ));
+        let StepRecord { step, epoch, loss, learning_rate, grad_norm, .. } = record;
+        tracing::debug!(
+            step,
+            epoch,
+            loss,
+            learning_rate,
+            grad_norm,
+            record.samples_per_second,
+            record.loader_wait_seconds,
+            record.loss_scale,
+            record.skipped,
+            seconds_left,
+            memory_bytes = peak_memory_bytes(),
+            "step {step} of {steps}"
+        );
     }
 
     fn predicted(&mut self, split: &str, done: usize, items: usize) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mmc_run::{PartialSettings, RunConfig, RunError, RunFolder};
-use mmc_train::{ComputeDevice, Finished, Outcome, Plan, resolve_on, train};
+use mmc_train::{ComputeDevice, Devices, Finished, Outcome, Plan, resolve_on, train};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -25,11 +25,12 @@ pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
     };
     // All that can be wrong with what was typed or with the data is found before the folder is
     // touched.
-    let device = typed.devices.device()?;
+    let devices = typed.devices.devices()?;
     let config = if typed.resume { with_shards_of(&typed.out, config) } else { config };
-    let plan = resolve_on(device.open()?, config, typed.settings.into_settings())?;
+    let plan = resolve_on(devices.device.open()?, config, typed.settings.into_settings())?
+        .on_devices(devices.count);
     let folder = open(&typed.out, typed.resume)?;
-    announce(&plan, &typed.out, device);
+    announce(&plan, &typed.out, devices);
     let interrupt = interrupt()?;
     let mut teller = Teller::default();
     let outcome = train(&plan, &folder, &interrupt, &mut |news| teller.tell(&news))?;
@@ -67,7 +68,7 @@ fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// What is about to run, before the first step.
-fn announce(plan: &Plan, out: &Path, device: ComputeDevice) {
+fn announce(plan: &Plan, out: &Path, devices: Devices) {
     let mut notes = plan.notes.clone();
     notes.dedup(); // what holds for every split is said once
     for note in notes {
@@ -84,9 +85,10 @@ fn announce(plan: &Plan, out: &Path, device: ComputeDevice) {
         plan.train.path.display(),
         plan.steps().steps(),
         settings.items_per_step(),
-        match device {
-            ComputeDevice::Cpu => "the CPU".to_owned(),
-            ComputeDevice::Cuda(_) => device.to_string(),
+        match devices {
+            Devices { device: ComputeDevice::Cpu, count: 1 } => "the CPU".to_owned(),
+            Devices { device: ComputeDevice::Cpu, count } => format!("the CPU as {count} devices"),
+            Devices { .. } => devices.to_string(),
         },
     );
 }

@@ -1,7 +1,9 @@
 //! A block of an encoder under the names that a checkpoint has for its parts.
 
 use candle_core::Tensor;
-use mmc_ops::{Activation, Affine, AttentionPlan, EncoderLayer, Norms, Sequences, StateDropouts};
+use mmc_ops::{
+    Activation, Affine, AttentionPlan, EncoderLayer, Norms, Sequences, StateDropouts, recompute,
+};
 
 use crate::layers::{DropoutSite, Sizes};
 use crate::lora::LowRank;
@@ -31,6 +33,8 @@ pub(crate) struct Block {
     layer: EncoderLayer,
     /// What LoRA adds to the query and the value map.
     low_rank: [Option<LowRank>; 2],
+    /// Which of its stack it is, from 0.
+    place: usize,
     heads: usize,
     attention: DropoutSite,
     attention_output: DropoutSite,
@@ -56,14 +60,15 @@ pub(crate) struct Context<'a> {
 }
 
 impl Block {
-    /// The block whose parameters begin with `prefix`.
-    pub(crate) fn new(
+    /// The block whose parameters begin with `stack.place`.
+    fn new(
         parameters: &mut Parameters<'_>,
-        prefix: &str,
+        (stack, place): (&str, usize),
         names: &BlockNames,
         sizes: &Sizes,
         (norms, activation): (Norms, Activation),
     ) -> Result<Self, ModelError> {
+        let prefix = format!("{stack}.{place}");
         let (hidden, inner) = (sizes.hidden, sizes.intermediate);
         let BlockNames { attention, query, key, value, .. } = names;
         let (query, value) =
@@ -100,6 +105,7 @@ impl Block {
         Ok(Self {
             layer,
             low_rank: [adapt(&query)?, adapt(&value)?],
+            place,
             heads: sizes.heads,
             attention: site(attention, sizes.attention_dropout),
             attention_output: site(names.attention_dropout, sizes.hidden_dropout),
@@ -129,17 +135,27 @@ impl Block {
             attention_output: self.attention_output.settings(context.pass),
             output: self.output.settings(context.pass),
         };
-        let [query, value] = &self.low_rank;
-        if query.is_none() && value.is_none() {
-            return Ok(self.layer.forward(states, &plan, dropouts)?);
-        }
-        let mut layer = self.layer.clone();
-        for (map, low_rank) in [(&mut layer.query, query), (&mut layer.value, value)] {
-            if let Some(low_rank) = low_rank {
-                map.weight = low_rank.added_to(&map.weight)?;
+        let (layer, low_rank) = (self.layer.clone(), self.low_rank.clone());
+        let part = move |states: &Tensor| {
+            let mut layer = layer.clone();
+            let [query, value] = &low_rank;
+            for (map, low_rank) in [(&mut layer.query, query), (&mut layer.value, value)] {
+                if let Some(low_rank) = low_rank {
+                    map.weight = low_rank.added_to(&map.weight)?;
+                }
             }
+            layer.forward(states, &plan, dropouts)
+        };
+        if context.pass.recomputes(self.place) {
+            return Ok(recompute(states, self.learning(), part)?);
         }
-        Ok(layer.forward(states, &plan, dropouts)?)
+        Ok(part(states)?)
+    }
+
+    /// A parameter that learns, if there is one.
+    fn learning(&self) -> Option<&Tensor> {
+        let changes = self.low_rank.iter().flatten().map(|low_rank| low_rank.a.as_tensor());
+        changes.chain([&self.layer.inner.weight]).find(|tensor| tensor.track_op())
     }
 }
 
@@ -170,8 +186,7 @@ impl Blocks {
         sizes: &Sizes,
         kind: (Norms, Activation),
     ) -> Result<Self, ModelError> {
-        let block =
-            |layer| Block::new(parameters, &format!("{prefix}.{layer}"), names, sizes, kind);
+        let block = |layer| Block::new(parameters, (prefix, layer), names, sizes, kind);
         Ok(Self { blocks: (0..sizes.layers).map(block).collect::<Result<_, _>>()? })
     }
 

@@ -115,6 +115,7 @@ struct Training {
     seed: u64,
     step: u64,
     first_row: usize,
+    recomputed_layers: usize,
 }
 
 impl Pass {
@@ -128,12 +129,26 @@ impl Pass {
     /// the rows of the step.
     #[must_use]
     pub fn train(seed: u64, step: u64, first_row: usize) -> Self {
-        Self { training: Some(Training { seed, step, first_row }) }
+        Self { training: Some(Training { seed, step, first_row, recomputed_layers: 0 }) }
+    }
+
+    /// The same with gradient checkpointing: of each stack the first `layers` layers keep their input
+    /// alone and are computed again in the backward pass; the gradients are the same bit for bit.
+    #[must_use]
+    pub fn recomputing(self, layers: usize) -> Self {
+        let training =
+            self.training.map(|training| Training { recomputed_layers: layers, ..training });
+        Self { training }
+    }
+
+    /// Whether this layer of a stack, from 0, is computed again in the backward pass.
+    pub(crate) fn recomputes(&self, layer: usize) -> bool {
+        self.training.is_some_and(|training| layer < training.recomputed_layers)
     }
 
     /// Dropout with this probability at one layer; `None` where nothing is to be dropped.
     pub(crate) fn dropout(&self, probability: f64, layer: u64) -> Option<Dropout> {
-        let Training { seed, step, first_row } = self.training?;
+        let Training { seed, step, first_row, .. } = self.training?;
         let first_row = first_row as u64;
         (probability > 0.0).then_some(Dropout { probability, seed, step, layer, first_row })
     }

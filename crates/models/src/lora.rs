@@ -11,6 +11,8 @@ use candle_core::{DType, Device, Tensor, Var};
 use mmc_random::{Purpose, generator, name_index};
 use rand::RngExt;
 
+use mmc_ops::OpsError;
+
 use crate::ModelError;
 
 /// What of a model trains.
@@ -76,7 +78,7 @@ impl LoraSettings {
 
 impl LowRank {
     /// The weight `[out, in]` with its change, whose gradient reaches the two thin matrices.
-    pub(crate) fn added_to(&self, weight: &Tensor) -> Result<Tensor, ModelError> {
+    pub(crate) fn added_to(&self, weight: &Tensor) -> Result<Tensor, OpsError> {
         let change = self.b.as_tensor().matmul(self.a.as_tensor())?;
         Ok((weight + (change * self.settings.scaling())?)?)
     }

@@ -57,5 +57,15 @@ pub enum OpsError {
     },
 }
 
+impl OpsError {
+    /// As operations within candle's graph report it.
+    pub(crate) fn into_candle(self) -> candle_core::Error {
+        match self {
+            Self::Tensor(error) => error,
+            other => candle_core::Error::Msg(other.to_string()),
+        }
+    }
+}
+
 /// What every function here returns.
 pub(crate) type Result<T> = std::result::Result<T, OpsError>;

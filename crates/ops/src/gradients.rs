@@ -5,14 +5,18 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Tensor, TensorId, bail};
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor, TensorId, bail};
 
 use crate::buffer::Buffer;
 use crate::error::Result;
+use crate::in_place::in_place;
 use crate::matrix::{Into, Matrix, MatrixMut, adds_at_once, product};
 use crate::real::{Real, are_native, hold, tensor_of};
 use crate::threads::add_slices;
+use crate::turns::Turn;
 
 /// Sums of the gradients of some parameters.
 ///
@@ -35,7 +39,7 @@ use crate::threads::add_slices;
 #[derive(Debug, Default)]
 pub struct Gradients {
     entries: Vec<Entry>,
-    places: HashMap<TensorId, usize>,
+    pub(crate) places: Arc<HashMap<TensorId, usize>>,
 }
 
 #[derive(Debug)]
@@ -57,19 +61,31 @@ enum State {
 }
 
 thread_local! {
-    /// Those that a backward pass on this thread adds to.
-    static ACTIVE: RefCell<Option<Gradients>> = const { RefCell::new(None) };
+    /// What a backward pass on this thread adds to.
+    static ACTIVE: RefCell<Option<Active>> = const { RefCell::new(None) };
 }
 
-/// Gradients lent to this thread, and what it had before; taken back also where an operation panics.
-struct Lent<'a>(&'a mut Gradients, Option<Gradients>);
+/// What a backward pass adds to: sums that are its own, or that come to it in its turn.
+#[derive(Default)]
+pub(crate) struct Active {
+    /// Absent before its turn.
+    pub(crate) gradients: Option<Gradients>,
+    pub(crate) turn: Option<Turn>,
+}
 
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        if let Some(back) = ACTIVE.replace(self.1.take()) {
-            *self.0 = back;
+/// Runs `work` with what this thread adds to, and takes that back, also where an operation panics.
+pub(crate) fn lend<R>(active: &mut Active, work: impl FnOnce() -> R) -> R {
+    struct Lent<'a>(&'a mut Active, Option<Active>);
+    impl Drop for Lent<'_> {
+        fn drop(&mut self) {
+            if let Some(back) = ACTIVE.replace(self.1.take()) {
+                *self.0 = back;
+            }
         }
     }
+    let mine = std::mem::take(active);
+    let _lent = Lent(active, ACTIVE.replace(Some(mine)));
+    work()
 }
 
 impl Gradients {
@@ -82,7 +98,7 @@ impl Gradients {
         };
         let entries: Vec<Entry> = parameters.into_iter().map(entry).collect();
         let places = entries.iter().enumerate().map(|(at, entry)| (entry.parameter.id(), at));
-        Self { places: places.collect(), entries }
+        Self { places: Arc::new(places.collect()), entries }
     }
 
     /// Adds the gradients of `loss`, a scalar.
@@ -91,23 +107,41 @@ impl Gradients {
     /// What an operation's backward finds. Sums may then hold a part of this pass: only
     /// [`Gradients::reset`] makes sense of them again.
     pub fn add(&mut self, loss: &Tensor) -> Result<()> {
+        self.begin_pass();
+        let mut active = Active { gradients: Some(std::mem::take(self)), turn: None };
+        let outcome = lend(&mut active, || loss.backward());
+        *self = active.gradients.take().unwrap_or_default();
+        self.take_rest(&mut outcome?)?;
+        Ok(())
+    }
+
+    /// Nothing of the pass that begins is there yet.
+    pub(crate) fn begin_pass(&mut self) {
         for entry in &mut self.entries {
             if entry.state == State::Reached {
                 entry.state = State::Waiting;
             }
         }
-        let mut rest = {
-            let mine = std::mem::take(self);
-            let _lent = Lent(self, ACTIVE.replace(Some(mine)));
-            loss.backward()?
-        };
-        // What candle's own operations gave.
+    }
+
+    /// Adds what candle's own operations gave.
+    pub(crate) fn take_rest(&mut self, rest: &mut GradStore) -> candle_core::Result<()> {
         for entry in &mut self.entries {
             if let Some(gradient) = rest.remove(&entry.parameter) {
                 entry.add(&gradient)?;
             }
         }
         Ok(())
+    }
+
+    /// The buffer of the parameter at this place, and what the next gradient does with what it
+    /// holds. Nothing stays borrowed while the gradient is computed.
+    pub(crate) fn begin(&mut self, place: usize) -> candle_core::Result<(Tensor, Into)> {
+        let Some(entry) = self.entries.get_mut(place) else { bail!("no such parameter") };
+        let into = entry.way();
+        let sum = entry.buffer()?.clone();
+        entry.state = State::Reached;
+        Ok((sum, into))
     }
 
     /// The sum for parameter `index`; `None` where no gradient reached it since the last reset.
@@ -203,7 +237,7 @@ pub(crate) fn is_wanted(parameter: &Tensor) -> candle_core::Result<bool> {
         return Ok(false);
     }
     ACTIVE.with_borrow(|active| match active {
-        Some(gradients) => Ok(gradients.places.contains_key(&parameter.id())),
+        Some(active) => Ok(active.place(parameter).is_some()),
         None => bail!("this operation gives its gradients to `mmc_ops::Gradients::add` alone"),
     })
 }
@@ -217,16 +251,25 @@ pub(crate) fn contribute<T: Real>(
     if !is_wanted(parameter)? {
         return Ok(());
     }
-    let (sum, into) = begin(parameter)?;
-    match into {
-        Into::Replace => in_place(&sum, compute)?,
-        Into::Add => {
+    match begin(parameter, false)? {
+        Begun::Now(sum, Into::Replace) => in_place(&sum, compute),
+        Begun::Now(sum, Into::Add) => {
             let mut gradient = Buffer::of(sum.elem_count());
             compute(&mut gradient);
-            in_place(&sum, |sum: &mut [T]| add_slices(sum, &gradient))?;
+            in_place(&sum, |sum: &mut [T]| add_slices(sum, &gradient))
+        }
+        Begun::Later(place) => {
+            let mut gradient = Buffer::of(parameter.elem_count());
+            compute(&mut gradient);
+            ACTIVE.with_borrow_mut(|active| match active {
+                Some(active) => {
+                    active.keep(place, gradient);
+                    Ok(())
+                }
+                None => bail!("a backward pass ended before its operations"),
+            })
         }
     }
-    Ok(())
 }
 
 /// [`contribute`] where the gradient `[rows, columns]` is `a b` with `a` `[rows, inner]`, which is added
@@ -240,8 +283,9 @@ pub(crate) fn contribute_product<T: Real>(
         return Ok(());
     }
     let (rows, inner, columns) = (a.rows(), a.columns(), b.columns());
-    if adds_at_once(rows, columns, inner) {
-        let (sum, into) = begin(parameter)?;
+    if adds_at_once(rows, columns, inner)
+        && let Begun::Now(sum, into) = begin(parameter, false)?
+    {
         return in_place(&sum, |sum: &mut [T]| {
             product(MatrixMut::new(sum, rows, columns), a, b, into);
         });
@@ -281,13 +325,13 @@ pub(crate) fn contribute_tensor(
     }
     let gradient = compute()?;
     ACTIVE.with_borrow_mut(|active| {
-        let entry = active.as_mut().and_then(|gradients| {
-            let place = *gradients.places.get(&parameter.id())?;
-            gradients.entries.get_mut(place)
+        let entry = active.as_mut().and_then(|active| {
+            let place = active.place(parameter)?;
+            active.gradients.as_mut()?.entries.get_mut(place)
         });
         match entry {
             Some(entry) => entry.add(&gradient),
-            None => bail!("no gradient of this parameter is asked for"),
+            None => bail!("no gradient of this parameter is asked for, or sums are shared"),
         }
     })
 }
@@ -316,7 +360,10 @@ pub(crate) fn contribute_sparse<T: Real>(
     if !is_wanted(parameter)? {
         return Ok(());
     }
-    let (sum, into) = begin(parameter)?;
+    // Few wait here: embeddings come last in a backward pass.
+    let Begun::Now(sum, into) = begin(parameter, true)? else {
+        bail!("a turn that was waited for did not come");
+    };
     in_place(&sum, |sum: &mut [T]| {
         if into == Into::Replace {
             sum.fill(T::default());
@@ -325,54 +372,58 @@ pub(crate) fn contribute_sparse<T: Real>(
     })
 }
 
-/// The buffer of a wanted parameter and what to do with what it holds. Nothing stays borrowed while
-/// the gradient is computed.
-fn begin(parameter: &Tensor) -> candle_core::Result<(Tensor, Into)> {
+/// Adds what candle's own operations gave in a backward pass within the one in hand.
+pub(crate) fn contribute_rest(rest: &mut GradStore) -> candle_core::Result<()> {
     ACTIVE.with_borrow_mut(|active| {
-        let entry = active.as_mut().and_then(|gradients| {
-            let place = *gradients.places.get(&parameter.id())?;
-            gradients.entries.get_mut(place)
-        });
-        let Some(entry) = entry else { bail!("no gradient of this parameter is asked for") };
-        let into = entry.way();
-        let sum = entry.buffer()?.clone();
-        entry.state = State::Reached;
-        Ok((sum, into))
+        let Some(active) = active else {
+            bail!("this operation gives its gradients to `mmc_ops::Gradients::add` alone")
+        };
+        let is_asked_for = |id: &TensorId| active.places().is_some_and(|all| all.contains_key(id));
+        if !rest.get_ids().any(is_asked_for) {
+            return Ok(());
+        }
+        active.claim(true)?;
+        match &mut active.gradients {
+            Some(gradients) => gradients.take_rest(rest),
+            None => bail!("a turn that was waited for did not come"),
+        }
     })
 }
 
-/// Lets `work` change the elements of a contiguous f32 tensor on the CPU where they lie, such as a
-/// variable that is optimised; gives what `work` gives.
-///
-/// # Errors
-/// A tensor of another type, elsewhere or not contiguous.
-pub fn in_place_f32<R>(tensor: &Tensor, work: impl FnOnce(&mut [f32]) -> R) -> Result<R> {
-    let mut given = None;
-    in_place(tensor, |values| given = Some(work(values)))?;
-    given.ok_or_else(|| candle_core::Error::Msg("an update was not run".to_owned()).into())
+/// Where a gradient goes.
+enum Begun {
+    /// Into this buffer.
+    Now(Tensor, Into),
+    /// To the parameter at this place, when it is this pass's turn.
+    Later(usize),
 }
 
-/// Lets `work` change the elements of a contiguous tensor where they lie.
-pub(crate) fn in_place<T: Real>(
-    tensor: &Tensor,
-    work: impl FnOnce(&mut [T]),
-) -> candle_core::Result<()> {
-    struct Work<F>(RefCell<Option<F>>);
-    impl<T: Real, F: FnOnce(&mut [T])> InplaceOp1 for Wrapped<T, F> {
-        fn name(&self) -> &'static str {
-            "in-place"
+/// Where the gradient of a wanted parameter goes; `waits`: not before it can be added.
+fn begin(parameter: &Tensor, waits: bool) -> candle_core::Result<Begun> {
+    ACTIVE.with_borrow_mut(|active| {
+        let found = active.as_mut().and_then(|active| Some((active.place(parameter)?, active)));
+        let Some((place, active)) = found else {
+            bail!("no gradient of this parameter is asked for")
+        };
+        active.claim(waits)?;
+        match &mut active.gradients {
+            Some(gradients) => gradients.begin(place).map(|(sum, into)| Begun::Now(sum, into)),
+            None => Ok(Begun::Later(place)),
         }
-        fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-            let Some((start, end)) = layout.contiguous_offsets() else {
-                bail!("a sum of gradients is not contiguous");
-            };
-            let (Some(values), Some(work)) = (T::slice_mut(storage), self.0.0.take()) else {
-                bail!("a sum of gradients has another type than its gradient");
-            };
-            work(&mut values[start..end]);
-            Ok(())
+    })
+}
+
+impl Active {
+    /// The places of those whose gradients are asked for.
+    fn places(&self) -> Option<&HashMap<TensorId, usize>> {
+        match (&self.gradients, &self.turn) {
+            (Some(gradients), _) => Some(&gradients.places),
+            (None, Some(turn)) => Some(&turn.hand.places),
+            (None, None) => None,
         }
     }
-    struct Wrapped<T, F>(Work<F>, std::marker::PhantomData<T>);
-    tensor.inplace_op1(&Wrapped(Work(RefCell::new(Some(work))), std::marker::PhantomData::<T>))
+
+    fn place(&self, parameter: &Tensor) -> Option<usize> {
+        self.places()?.get(&parameter.id()).copied()
+    }
 }

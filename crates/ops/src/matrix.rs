@@ -11,7 +11,10 @@ use std::marker::PhantomData;
 use gemm::Parallelism;
 use rayon::prelude::*;
 
+use crate::buffer::Buffer;
+use crate::precision::Precision;
 use crate::real::Real;
+use crate::rounding::{rounded, rounding};
 
 /// Multiply-adds that are worth a thread.
 const WORTH_A_THREAD: usize = 1 << 20;
@@ -96,6 +99,24 @@ impl<'a, T> Matrix<'a, T> {
             ..self
         }
     }
+
+    /// Its elements, rounded, row by row of what is transposed or not.
+    fn rounded(self, precision: Precision) -> Buffer<T>
+    where
+        T: Real,
+    {
+        let plain = if self.column_stride == 1 { self } else { self.t() };
+        rounded(plain.values, (plain.rows, plain.columns, plain.row_stride), precision)
+    }
+
+    /// The matrix of this shape, and as this one transposed or not, of such elements.
+    fn of(self, values: &[T]) -> Matrix<'_, T> {
+        if self.column_stride == 1 {
+            Matrix::new(values, self.rows, self.columns)
+        } else {
+            Matrix::new(values, self.columns, self.rows).t()
+        }
+    }
 }
 
 impl<'a, T> MatrixMut<'a, T> {
@@ -168,6 +189,8 @@ pub(crate) fn product<T: Real>(
     b: Matrix<'_, T>,
     into: Into,
 ) {
+    let held = rounding::<T>().map(|precision| (a.rounded(precision), b.rounded(precision)));
+    let (a, b) = held.as_ref().map_or((a, b), |(of_a, of_b)| (a.of(of_a), b.of(of_b)));
     let MatrixMut { pointer, rows, columns, row_stride: stride, .. } = output;
     let inner = a.columns;
     let work = rows.saturating_mul(columns).saturating_mul(inner);
@@ -175,7 +198,7 @@ pub(crate) fn product<T: Real>(
     let (by_rows, parts) = cut(rows, columns, a.column_stride == 1, most);
     if parts < 2 {
         let output = MatrixMut { pointer, rows, columns, row_stride: stride, borrow: PhantomData };
-        return block_product(output, a, b, T::of_f64(1.0), into);
+        return whole_product(output, a, b, T::of_f64(1.0), into);
     }
     assert!(a.rows == rows && b.columns == columns && b.rows == inner, "shapes that do not fit");
     let (length, tile) = if by_rows { (rows, TILE_ROWS) } else { (columns, TILE_COLUMNS) };
@@ -231,6 +254,20 @@ fn part_start(length: usize, parts: usize, part: usize, tile: usize) -> usize {
 /// Where the shapes do not fit: a fault of the caller, never of the input.
 #[allow(clippy::needless_pass_by_value, reason = "who gives a matrix to write to gives it up")]
 pub(crate) fn block_product<T: Real>(
+    output: MatrixMut<'_, T>,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    scale: T,
+    into: Into,
+) {
+    let held = rounding::<T>().map(|precision| (a.rounded(precision), b.rounded(precision)));
+    let (a, b) = held.as_ref().map_or((a, b), |(of_a, of_b)| (a.of(of_a), b.of(of_b)));
+    whole_product(output, a, b, scale, into);
+}
+
+/// The same of operands as they are.
+#[allow(clippy::needless_pass_by_value, reason = "who gives a matrix to write to gives it up")]
+fn whole_product<T: Real>(
     output: MatrixMut<'_, T>,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,

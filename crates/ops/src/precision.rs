@@ -21,8 +21,8 @@ thread_local! {
     static PRODUCTS: Cell<Precision> = const { Cell::new(Precision::F32) };
 }
 
-/// Runs `work`, on this thread, with the products of matrices on CUDA devices in this type, and then
-/// puts back what was before, also where `work` panics. On the CPU products stay in their own type.
+/// Runs `work`, on this thread, with the products of f32 matrices of this crate in this type, and then
+/// puts back what was before, also where `work` panics. Operands are rounded, results are f32.
 pub fn with_products_in<R>(precision: Precision, work: impl FnOnce() -> R) -> R {
     struct Restore(Precision);
     impl Drop for Restore {
@@ -35,7 +35,6 @@ pub fn with_products_in<R>(precision: Precision, work: impl FnOnce() -> R) -> R 
 }
 
 /// The type that is asked for.
-#[cfg(feature = "cuda")]
 pub(crate) fn products() -> Precision {
     PRODUCTS.get()
 }

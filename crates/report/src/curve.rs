@@ -142,6 +142,8 @@ mod tests {
             loss: (step != 1).then_some(step as f64),
             learning_rate: 0.0,
             grad_norm: None,
+            learning_rates: Vec::new(),
+            grad_norms: Vec::new(),
             samples_per_second: 16.0,
             loader_wait_seconds: 0.5,
             loss_scale: None,

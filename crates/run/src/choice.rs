@@ -130,6 +130,94 @@ choice! {
     }
 }
 
+/// How many layers of each encoder keep their input alone, from the first on, and are computed again
+/// in the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GradientCheckpointing {
+    /// None.
+    #[default]
+    None,
+    /// All.
+    All,
+    /// So many.
+    Layers(usize),
+}
+
+impl GradientCheckpointing {
+    /// The number of layers; more than there are means all.
+    #[must_use]
+    pub fn layers(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::All => usize::MAX,
+            Self::Layers(layers) => layers,
+        }
+    }
+}
+
+impl fmt::Display for GradientCheckpointing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => formatter.write_str("none"),
+            Self::All => formatter.write_str("all"),
+            Self::Layers(layers) => write!(formatter, "{layers}"),
+        }
+    }
+}
+
+impl FromStr for GradientCheckpointing {
+    type Err = RunError;
+
+    fn from_str(word: &str) -> Result<Self, RunError> {
+        match word {
+            "none" => Ok(Self::None),
+            "all" => Ok(Self::All),
+            _ => {
+                if let Ok(layers) = word.parse() {
+                    return Ok(Self::Layers(layers));
+                }
+                let known = &["all", "none", "a number"];
+                Err(RunError::unknown("gradient checkpointing", word, known))
+            }
+        }
+    }
+}
+
+impl Serialize for GradientCheckpointing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => serializer.serialize_bool(false),
+            Self::All => serializer.serialize_bool(true),
+            Self::Layers(layers) => serializer.serialize_u64(*layers as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for GradientCheckpointing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SwitchOrNumber;
+        impl serde::de::Visitor<'_> for SwitchOrNumber {
+            type Value = GradientCheckpointing;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`true`, `false` or a number of layers")
+            }
+            fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<Self::Value, E> {
+                Ok(if on { GradientCheckpointing::All } else { GradientCheckpointing::None })
+            }
+            fn visit_i64<E: serde::de::Error>(self, layers: i64) -> Result<Self::Value, E> {
+                let layers = usize::try_from(layers).map_err(E::custom)?;
+                Ok(GradientCheckpointing::Layers(layers))
+            }
+            fn visit_u64<E: serde::de::Error>(self, layers: u64) -> Result<Self::Value, E> {
+                let layers = usize::try_from(layers).map_err(E::custom)?;
+                Ok(GradientCheckpointing::Layers(layers))
+            }
+        }
+        deserializer.deserialize_any(SwitchOrNumber)
+    }
+}
+
 /// What the loss is multiplied by before the backward pass: a number, or one that a run finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossScale {
@@ -238,5 +326,24 @@ mod tests {
         }
         let error = "dinamic".parse::<LossScale>().unwrap_err().to_string();
         assert!(error.contains("`dynamic`"), "{error}");
+    }
+
+    #[test]
+    fn gradient_checkpointing_is_a_switch_or_a_number() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Layers {
+            gradient_checkpointing: GradientCheckpointing,
+        }
+        for (text, layers, word) in [
+            ("gradient_checkpointing = true", usize::MAX, "all"),
+            ("gradient_checkpointing = false", 0, "none"),
+            ("gradient_checkpointing = 3", 3, "3"),
+        ] {
+            let file: Layers = toml::from_str(text).unwrap();
+            assert_eq!(file.gradient_checkpointing.layers(), layers);
+            assert_eq!(toml::to_string(&file).unwrap().trim_end(), text);
+            assert_eq!(word.parse::<GradientCheckpointing>().unwrap(), file.gradient_checkpointing);
+            assert_eq!(file.gradient_checkpointing.to_string(), word);
+        }
     }
 }

@@ -26,6 +26,7 @@ const ENTRIES: &[&str] = &[
     "diagnosis.json",
     "checkpoint",
     "state",
+    "tensorboard",
     "log.txt",
 ];
 
@@ -151,6 +152,12 @@ impl RunFolder {
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.root.join("state")
+    }
+
+    /// `tensorboard/`: the same as `train.jsonl` and `eval.jsonl`, as TensorBoard reads it.
+    #[must_use]
+    pub fn tensorboard(&self) -> PathBuf {
+        self.root.join("tensorboard")
     }
 
     /// `train.jsonl`: a [`StepRecord`] a line.

@@ -27,6 +27,7 @@ mod choice;
 mod config;
 mod diagnosis;
 mod error;
+mod events;
 mod experiment;
 mod folder;
 mod gallery;
@@ -39,13 +40,16 @@ mod settings;
 mod toml_file;
 
 pub use atomic::write_atomically;
-pub use choice::{ClassWeights, Freeze, Keep, LossScale, Pad, Precision, Schedule};
+pub use choice::{
+    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
+};
 pub use config::{DataRecord, LanguageRecord, RunConfig, SplitRecord};
 pub use diagnosis::{
     AdditivePart, ByModality, DIAGNOSIS_METHOD, DiagnosedItem, Diagnosis, DiagnosisSource,
     LogitRows, folder_fingerprint,
 };
 pub use error::{ConfigProblem, RunError};
+pub use events::EventLog;
 pub use experiment::{
     DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, Prices, ResultsFolder, RunId,
 };

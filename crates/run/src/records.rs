@@ -19,6 +19,14 @@ pub struct StepRecord {
     /// L2 norm of the gradient before clipping; `null` of a step without a usable item, and of one
     /// that was skipped since its gradients overflowed.
     pub grad_norm: Option<f64>,
+    /// The learning rate of each level below the head, as used: of the head first, then of the level
+    /// below it, down to the embeddings. Absent where all levels have `learning_rate`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_rates: Vec<f64>,
+    /// L2 norm of the gradient of each level, likewise; absent where `grad_norm` is `null`, and of
+    /// runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grad_norms: Vec<f64>,
     /// Items a second over this step.
     pub samples_per_second: f64,
     /// Seconds for which the step waited for its data.

@@ -8,7 +8,9 @@ use mmc_data::{Arm, OnBadItem};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::choice::{ClassWeights, Freeze, Keep, LossScale, Pad, Precision, Schedule};
+use crate::choice::{
+    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
+};
 use crate::{RunError, toml_file};
 
 /// What changing a setting can do.
@@ -124,10 +126,12 @@ settings! {
     lora_alpha: f64 => Option<f64>, Result;
     /// What the learning rate is multiplied by from one layer to the one below.
     layer_decay: f64 => f64, Result;
-    /// Type of matrix products in training, on CUDA: `bf16` or `f16`; absent: f32.
+    /// Type of matrix products in training: `bf16` or `f16`; absent: f32.
     precision: Precision => Option<Precision>, Result;
     /// What the loss is multiplied by before the backward pass: `dynamic` or a number.
     loss_scale: LossScale => Option<LossScale>, Result;
+    /// Layers of each encoder that are computed again in the backward pass: `true`, all, or a number.
+    gradient_checkpointing: GradientCheckpointing => GradientCheckpointing, None;
     /// Part of the target that is spread over all classes.
     label_smoothing: f64 => f64, Result;
     /// How classes weigh in the loss: `none` or `balanced`.
@@ -232,6 +236,7 @@ impl PartialSettings {
                 Some(Precision::F16) => Some(LossScale::Dynamic),
                 _ => None,
             }),
+            gradient_checkpointing: self.gradient_checkpointing.unwrap_or_default(),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
             class_weights: self.class_weights.unwrap_or_default(),
             early_stopping: self.early_stopping,

@@ -49,6 +49,8 @@ fn step(step: u64) -> StepRecord {
         loss: (step != 3).then_some(0.1 * step as f64),
         learning_rate: 2e-5,
         grad_norm: (step != 3).then_some(1.0 / 3.0),
+        learning_rates: Vec::new(),
+        grad_norms: Vec::new(),
         samples_per_second: 100.0,
         loader_wait_seconds: 0.0,
         loss_scale: None,

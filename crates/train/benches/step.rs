@@ -17,6 +17,8 @@
 //! ends when the device is done, and `peak` and `before` are of its memory. `MMC_PRECISION=bf16` (or
 //! `f16`) rounds the operands of matrix products there.
 //!
+//! `MMC_GRADIENT_CHECKPOINTING=N` computes the first N layers of each encoder again in the backward pass.
+//!
 //! With `limit` a round is one large matrix product, as fast as this machine does them.
 #![allow(clippy::print_stdout, reason = "it answers on standard output")]
 
@@ -33,6 +35,12 @@ use mmc_ops::{
 };
 use mmc_preprocess::{Batch, ImageInput, TextInput};
 use mmc_train::{AdamW, AdamWSettings, ComputeDevice, sums_of_squares};
+
+/// Layers of each encoder that are computed again in the backward pass.
+fn recomputed_layers() -> usize {
+    let asked = std::env::var("MMC_GRADIENT_CHECKPOINTING");
+    asked.ok().and_then(|layers| layers.parse().ok()).unwrap_or(0)
+}
 
 /// Rows of a forward pass in training on the CPU: the default of `--shard-rows`.
 const SHARD: usize = 8;
@@ -214,7 +222,7 @@ impl Timed {
             self.steps += 1;
             let (mut sum, mut rows) = (0.0, 0);
             for (batch, labels) in shards {
-                let pass = Pass::train(0, self.steps, rows);
+                let pass = Pass::train(0, self.steps, rows).recomputing(recomputed_layers());
                 let logits = self.model.forward(batch, &pass)?.0;
                 let loss = OBJECTIVE.loss_sum(&logits, &Targets::Classes(labels))?;
                 sum += f64::from(loss.to_scalar::<f32>()?);

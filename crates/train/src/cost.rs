@@ -108,6 +108,8 @@ mod tests {
             loss: None,
             learning_rate: 0.0,
             grad_norm: None,
+            learning_rates: Vec::new(),
+            grad_norms: Vec::new(),
             samples_per_second,
             loader_wait_seconds: 0.0,
             loss_scale: None,

@@ -37,11 +37,54 @@ impl FromStr for ComputeDevice {
             return Ok(Self::Cuda(index));
         }
         let problem = if text.contains(',') {
-            "a run is computed by one device today; name one, such as `cpu` or `cuda:0`"
+            "one device computes here; name one, such as `cpu` or `cuda:0`"
         } else {
             "expected `cpu` or `cuda:N`, such as `cuda:0`"
         };
         Err(device_error(text, problem))
+    }
+}
+
+/// What computes a run, as it is typed: one device, or several of the CPU (`cpu,cpu`), which share
+/// the shards of each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Devices {
+    /// What each is.
+    pub device: ComputeDevice,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl From<ComputeDevice> for Devices {
+    fn from(device: ComputeDevice) -> Self {
+        Self { device, count: 1 }
+    }
+}
+
+impl fmt::Display for Devices {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = vec![self.device.to_string(); self.count];
+        formatter.write_str(&names.join(","))
+    }
+}
+
+impl FromStr for Devices {
+    type Err = TrainError;
+
+    fn from_str(text: &str) -> Result<Self, TrainError> {
+        let named: Vec<ComputeDevice> =
+            text.split(',').map(str::parse).collect::<Result<_, TrainError>>()?;
+        match named.as_slice() {
+            &[device] => Ok(device.into()),
+            several if several.iter().all(|&device| device == ComputeDevice::Cpu) => {
+                Ok(Self { device: ComputeDevice::Cpu, count: several.len() })
+            }
+            _ => Err(device_error(
+                text,
+                "a run is computed by one CUDA device, or by the CPU as one or several; name \
+                 one, such as `cuda:0`, or write `cpu,cpu`",
+            )),
+        }
     }
 }
 
@@ -163,8 +206,17 @@ mod tests {
             let error = wrong.parse::<ComputeDevice>().unwrap_err();
             assert!(error.is_usage() && error.to_string().contains("`cuda:0`"), "{error}");
         }
-        let error = "cuda:0,cuda:1".parse::<ComputeDevice>().unwrap_err();
+        let error = "cpu,cpu".parse::<ComputeDevice>().unwrap_err();
         assert!(error.to_string().contains("one device"), "{error}");
+        for typed in ["cpu", "cpu,cpu,cpu", "cuda:3"] {
+            let devices = typed.parse::<Devices>().unwrap();
+            assert_eq!(devices.to_string(), typed);
+            assert_eq!(devices.count, typed.split(',').count());
+        }
+        for wrong in ["cuda:0,cuda:1", "cpu,cuda:0", "cpu,", "cpu,gpu"] {
+            let error = wrong.parse::<Devices>().unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("`cuda:0`"), "{error}");
+        }
     }
 
     #[cfg(not(feature = "cuda"))]

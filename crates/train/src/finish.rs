@@ -69,6 +69,7 @@ pub(crate) fn finish(
         let name = split.name.as_str();
         let items = split.len();
         let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
+        let _span = tracing::debug_span!("predict", split = name, items).entered();
         let began = Instant::now();
         let found = predict(model, processor, split, &plan.predict_options(), tell)?;
         if items > 0 {

@@ -9,7 +9,8 @@ use mmc_data::Split;
 use mmc_models::{Loaded, Parameter, Trained};
 use mmc_ops::Gradients;
 use mmc_preprocess::{Loader, Processor};
-use mmc_run::{EvalRecord, Keep, RunFolder, StepRecord};
+use mmc_run::{EvalRecord, EventLog, Keep, RunFolder, StepRecord};
+use tracing::debug_span;
 
 use crate::error::listed;
 use crate::feed::Feed;
@@ -18,6 +19,7 @@ use crate::loss_scale::LossScaler;
 use crate::moved::Moment;
 use crate::plan::StepPlan;
 use crate::predict::loader_options;
+use crate::replicas::Replicas;
 use crate::represented::Represented;
 use crate::resume::{Best, Counters};
 use crate::start::Start;
@@ -45,6 +47,7 @@ pub fn train(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Outcome, TrainError> {
     let started = Instant::now();
+    let _span = debug_span!("run", folder = %folder.root().display()).entered();
     let lock = start::lock(folder, progress)?;
     if start::admit(plan, folder, progress)? == start::Admitted::Complete {
         return Ok(Outcome::AlreadyComplete);
@@ -88,6 +91,8 @@ struct Run<'a> {
     counters: Counters,
     started: Instant,
     pace: Pace,
+    /// `tensorboard/`.
+    events: EventLog,
     progress: &'a mut dyn FnMut(Progress<'_>),
 }
 
@@ -126,7 +131,9 @@ impl<'a> Run<'a> {
             seed: plan.settings.seed,
             optimizer,
             precision: plan.precision(),
+            recomputed_layers: plan.settings.gradient_checkpointing.layers(),
             scaler: counters.loss_scaler.or_else(|| plan.settings.loss_scale.map(LossScaler::new)),
+            replicas: Replicas::new(plan.devices)?,
         };
         let (steps, started, pace) = (plan.steps(), Instant::now(), Pace::default());
         Ok(Self {
@@ -141,6 +148,7 @@ impl<'a> Run<'a> {
             counters,
             started,
             pace,
+            events: EventLog::begin(folder)?,
             progress,
         })
     }
@@ -176,6 +184,8 @@ impl<'a> Run<'a> {
 
     /// Takes the steps that are left of an epoch; evaluates and saves as they fall due.
     fn epoch(&mut self, interrupt: &AtomicBool) -> Result<Sitting, TrainError> {
+        let _span =
+            debug_span!("epoch", epoch = self.steps.epoch(self.counters.step + 1)).entered();
         let steps = self.steps.rest_of_epoch(self.counters.step + 1);
         let mut feed = self.feed(steps.concat())?;
         for shards in &steps {
@@ -218,6 +228,7 @@ impl<'a> Run<'a> {
     /// Takes the next step and records it.
     fn step(&mut self, shards: &[Vec<usize>], feed: &mut Feed) -> Result<(), TrainError> {
         let step = self.counters.step + 1;
+        let _span = debug_span!("step", step).entered();
         if self.pace.steps == 0 {
             self.announce(step);
         }
@@ -235,12 +246,15 @@ impl<'a> Run<'a> {
             loss,
             learning_rate,
             grad_norm,
+            learning_rates: self.stepper.learning_rates(learning_rate),
+            grad_norms: outcome.grad_norms.clone(),
             samples_per_second: items as f64 / seconds.max(f64::MIN_POSITIVE),
             loader_wait_seconds: feed.wait_seconds() - waited,
             loss_scale,
             skipped: self.stepper.scaler.map(|scaler| scaler.skipped),
         };
         self.folder.append_step(&record)?;
+        self.events.step(&record)?;
         self.counters.step = step;
         self.counters.loss_scaler = self.stepper.scaler;
         self.count(&outcome, shards)?;
@@ -303,6 +317,7 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let step = self.counters.step;
+        let _span = debug_span!("evaluate", split = split.name.as_str(), step).entered();
         let predictions = self.predict(&split)?;
         let scores = score::scores(&predictions, self.plan.positive)?;
         let metric = self.plan.metric;
@@ -326,6 +341,7 @@ impl<'a> Run<'a> {
             self.counters.since_best += 1;
         }
         self.folder.append_evaluation(&record)?;
+        self.events.evaluation(&record)?;
         (self.progress)(Progress::Evaluated { record: &record, best });
         Ok(())
     }
@@ -366,6 +382,7 @@ impl<'a> Run<'a> {
 
     /// Saves the state after the last step; records reach the disk before it.
     fn save_state(&mut self) -> Result<(), TrainError> {
+        let _span = debug_span!("save state", step = self.counters.step).entered();
         for path in [self.folder.train_path(), self.folder.eval_path()] {
             if path.is_file() {
                 resume::sync(&path)?;

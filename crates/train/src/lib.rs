@@ -55,6 +55,7 @@ mod place;
 mod plan;
 mod predict;
 mod progress;
+mod replicas;
 mod represented;
 mod resume;
 mod schedule;
@@ -66,7 +67,7 @@ mod step;
 mod variant;
 
 pub use cost::peak_memory_bytes;
-pub use device::ComputeDevice;
+pub use device::{ComputeDevice, Devices};
 pub use diagnose::{Diagnosing, diagnose};
 pub use error::TrainError;
 pub use fit::train;

@@ -54,18 +54,4 @@ impl Plan {
             Some(Precision::F16) => mmc_ops::Precision::F16,
         }
     }
-
-    /// Products of 16 bits are CUDA's.
-    pub(crate) fn check_precision(&self) -> Result<(), TrainError> {
-        match self.settings.precision {
-            Some(precision) if !self.device.is_cuda() => {
-                let problem = format!(
-                    "`precision` is `{precision}`, which CUDA devices compute, and this run is on \
-                     the CPU, which multiplies in f32; leave `--precision` out"
-                );
-                Err(TrainError::setting("precision", problem))
-            }
-            _ => Ok(()),
-        }
-    }
 }

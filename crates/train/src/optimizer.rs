@@ -84,6 +84,17 @@ impl AdamW {
         &self.moments
     }
 
+    /// The learning rate of parameters so many levels below the head, whose own it is given.
+    #[must_use]
+    pub fn rate_at(&self, head: f64, below_head: usize) -> f64 {
+        rate_at(head, self.settings.layer_decay, below_head)
+    }
+
+    /// Whether levels have learning rates of their own.
+    pub(crate) fn layers_differ(&self) -> bool {
+        (self.settings.layer_decay - 1.0).abs() > 0.0
+    }
+
     /// One step: parameters move against `scale` × their gradients (scale 1, or less where the
     /// norm was clipped), in the order given to [`AdamW::new`]. `learning_rate` is the head's; with
     /// layer-wise decay that of parameters below it is less.
@@ -101,8 +112,7 @@ impl AdamW {
         let AdamWSettings { beta1, beta2, epsilon, weight_decay, layer_decay } = self.settings;
         let correction = |beta: f64| 1.0 - beta.powi(self.step.min(i32::MAX as u64) as i32);
         let update = |parameter: &Parameter| {
-            let levels = i32::try_from(parameter.below_head).unwrap_or(i32::MAX);
-            let learning_rate = learning_rate * layer_decay.powi(levels);
+            let learning_rate = rate_at(learning_rate, layer_decay, parameter.below_head);
             let weight_decay = if parameter.decay { weight_decay } else { 0.0 };
             Update {
                 keep: (1.0 - learning_rate * weight_decay) as f32,
@@ -142,6 +152,10 @@ impl AdamW {
         }
         Ok(())
     }
+}
+
+fn rate_at(head: f64, layer_decay: f64, below_head: usize) -> f64 {
+    head * layer_decay.powi(i32::try_from(below_head).unwrap_or(i32::MAX))
 }
 
 /// The same step by one kernel for all parameters.

@@ -83,7 +83,26 @@ pub(crate) fn save(
     fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
     let aside = folder.join(format!("{UNFINISHED}{}", counters.step));
     remove(&aside)?;
-    fs::create_dir(&aside).map_err(TrainError::io(&aside))?;
+    // On a full disk half a state would be in the way of what comes next.
+    write(&aside, parameters, moments, counters).inspect_err(|_| drop(remove(&aside)))?;
+    let place = folder.join(format!("step-{}", counters.step));
+    remove(&place)?;
+    fs::rename(&aside, &place).map_err(TrainError::io(&place))?;
+    sync(folder)?;
+    for (_, old) in states(folder)?.into_iter().skip(keep.max(1)) {
+        remove(&old)?;
+    }
+    Ok(())
+}
+
+/// Writes all files of a state into a new folder and brings them to the disk.
+fn write(
+    aside: &Path,
+    parameters: &[Parameter],
+    moments: &[(&str, &Tensor)],
+    counters: &Counters,
+) -> Result<(), TrainError> {
+    fs::create_dir(aside).map_err(TrainError::io(aside))?;
     let active = parameters.iter().filter(|parameter| parameter.active);
     let values = active.map(|parameter| (&*parameter.name, parameter.var.as_tensor()));
     for (name, tensors) in [(PARAMETERS, values.collect()), (MOMENTS, moments.to_vec())] {
@@ -91,7 +110,9 @@ pub(crate) fn save(
             .into_iter()
             .map(|(name, tensor): (&str, &Tensor)| (name, tensor.clone()))
             .collect();
-        candle_core::safetensors::save(&tensors, aside.join(name))?;
+        let path = aside.join(name);
+        candle_core::safetensors::save(&tensors, &path)
+            .map_err(|error| TrainError::io(&path)(std::io::Error::other(error.to_string())))?;
     }
     write_json(&aside.join(COUNTERS), counters)?;
     let mut checksums = Checksums::new();
@@ -102,15 +123,7 @@ pub(crate) fn save(
     }
     write_json(&aside.join(CHECKSUMS), &checksums)?;
     sync(&aside.join(CHECKSUMS))?;
-    sync(&aside)?;
-    let place = folder.join(format!("step-{}", counters.step));
-    remove(&place)?;
-    fs::rename(&aside, &place).map_err(TrainError::io(&place))?;
-    sync(folder)?;
-    for (_, old) in states(folder)?.into_iter().skip(keep.max(1)) {
-        remove(&old)?;
-    }
-    Ok(())
+    sync(aside)
 }
 
 /// The newest state that is whole and of which `usable` finds nothing amiss, and what was amiss

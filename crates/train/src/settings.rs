@@ -40,6 +40,8 @@ pub struct Plan {
     pub(crate) language: Option<LanguageRecord>,
     /// What computes it.
     pub(crate) device: Device,
+    /// How many such devices share the shards of a step.
+    pub(crate) devices: usize,
     /// Index of the positive class of two.
     pub(crate) positive: usize,
     /// The metric by which the best epoch is chosen.
@@ -123,13 +125,13 @@ pub fn resolve_on(
         notes,
         language,
         device,
+        devices: 1,
         positive,
         metric,
     };
     plan.settle_selection()?;
     plan.note_variant();
     plan.objective()?;
-    plan.check_precision()?;
     plan.check_length()?;
     Ok(plan)
 }
@@ -169,6 +171,13 @@ fn preset_defaults(preset: &Preset) -> PartialSettings {
 }
 
 impl Plan {
+    /// The same computed by this many CPU devices, which share the threads and the shards of each
+    /// step; it changes no figure.
+    #[must_use]
+    pub fn on_devices(self, devices: usize) -> Self {
+        Self { devices: devices.max(1), ..self }
+    }
+
     /// How the training items are dealt out to steps. Rows that reading left out are not among
     /// them; items that turn out to be bad later are, so skipping those changes no other step.
     #[must_use]

@@ -7,6 +7,7 @@ use mmc_preprocess::Batch;
 
 use crate::loss_scale::{LossScaler, Overflow};
 use crate::optimizer::{AdamW, sums_of_squares};
+use crate::replicas::Replicas;
 use crate::{Schedule, TrainError};
 
 /// All that a step needs beside its data.
@@ -23,18 +24,24 @@ pub(crate) struct Stepper<'a> {
     pub(crate) gradients: Gradients,
     /// The type of matrix products, forward and backward.
     pub(crate) precision: Precision,
+    /// Layers of each encoder that are computed again in the backward pass.
+    pub(crate) recomputed_layers: usize,
     /// What the loss is multiplied by, where it is scaled.
     pub(crate) scaler: Option<LossScaler>,
+    /// The devices that share the shards, where there are several.
+    pub(crate) replicas: Option<Replicas>,
 }
 
 /// What a step did.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StepOutcome {
     /// Σ wᵢ·lᵢ / items; `None` without items.
     pub(crate) loss: Option<f64>,
     /// L2 norm of the loss's gradient, before clipping; `None` without items, and where it was not
     /// finite and the step was skipped.
     pub(crate) grad_norm: Option<f64>,
+    /// The same of each level below the head, the head's first; empty where there is none.
+    pub(crate) grad_norms: Vec<f64>,
     pub(crate) learning_rate: f64,
     pub(crate) items: usize,
     /// Texts that were longer than the limit.
@@ -63,98 +70,76 @@ impl Stepper<'_> {
         shards: impl Iterator<Item = Result<Shard, TrainError>>,
     ) -> Result<StepOutcome, TrainError> {
         self.gradients.reset();
-        let mut loss = 0_f32;
-        let mut ids = Vec::new();
-        let mut cut_texts = 0;
-        for shard in shards {
-            let mut shard = shard?;
-            cut_texts += shard.cut_texts;
-            loss += self.add_shard(step, &shard)?;
-            ids.append(&mut shard.batch.ids);
-        }
+        let Summed { loss, ids, cut_texts } = self.add_shards(step, shards)?;
         let items = ids.len();
         let learning_rate = self.schedule.rate(step);
         if items == 0 {
-            return Ok(StepOutcome {
-                loss: None,
-                grad_norm: None,
-                learning_rate,
-                items,
-                cut_texts,
-            });
+            let loss = None;
+            return Ok(StepOutcome::without_norm(loss, learning_rate, (items, cut_texts)));
         }
         let loss = Some(f64::from(loss) / items as f64);
-        let grad_norm = self.among_threads(|me| me.update(step, &ids, learning_rate))?;
-        Ok(StepOutcome { loss, grad_norm, learning_rate, items, cut_texts })
+        let updated = among_threads(self.model, || self.update(step, &ids, learning_rate))?;
+        Ok(match updated {
+            None => StepOutcome::without_norm(loss, learning_rate, (items, cut_texts)),
+            Some((norm, grad_norms)) => {
+                let grad_norm = Some(norm);
+                StepOutcome { loss, grad_norm, grad_norms, learning_rate, items, cut_texts }
+            }
+        })
     }
 
-    /// Clips the sums over the items `ids` and moves the parameters; the norm, or `None` where it
-    /// was not finite and they stay.
+    /// Clips the sums over the items `ids` and moves the parameters; the norm, and that of each
+    /// level, or `None` where it was not finite and they stay.
     fn update(
         &mut self,
         step: u64,
         ids: &[String],
         learning_rate: f64,
-    ) -> Result<Option<f64>, TrainError> {
+    ) -> Result<Option<(f64, Vec<f64>)>, TrainError> {
         let gradients = self.sums(step, ids)?;
         // Of the gradients: they are summed over items, and their loss may have been scaled.
         let whole = ids.len() as f64 * self.scaler.map_or(1.0, |scaler| scaler.scale);
-        let Some(norm) = self.norm(step, &gradients, ids)? else { return Ok(None) };
-        let norm = norm / whole;
+        let Some(squares) = self.squares(step, &gradients, ids)? else { return Ok(None) };
+        let norm = squares.iter().sum::<f64>().sqrt() / whole;
+        let grad_norms = self.of_levels(&squares, whole);
         let scale = clip_factor(norm, self.clip_norm) / whole;
         self.optimizer.step(&self.parameters, &gradients, learning_rate, scale)?;
         if let Some(scaler) = &mut self.scaler {
             scaler.taken();
         }
-        Ok(Some(norm))
+        Ok(Some((norm, grad_norms)))
     }
 
-    /// Adds a shard's gradient to the sums and returns its summed loss.
-    fn add_shard(&mut self, step: u64, shard: &Shard) -> Result<f32, TrainError> {
-        let precision = self.precision;
-        self.among_threads(|me| with_products_in(precision, || me.add_shard_as_set(step, shard)))
-    }
-
-    /// Does `work`, on the CPU on one of rayon's threads: each operation that they share then wakes
-    /// the others alone, and not also the thread that waits for them. A step has thousands.
-    fn among_threads<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
-        if self.model.device().is_cpu() { rayon::scope(|_| work(self)) } else { work(self) }
-    }
-
-    /// The same with products of the type that is set.
-    fn add_shard_as_set(
+    /// Adds the gradients of all shards to the sums.
+    fn add_shards(
         &mut self,
         step: u64,
-        Shard { first_row, batch, pooled, .. }: &Shard,
-    ) -> Result<f32, TrainError> {
-        let ids = || batch.ids.clone();
-        let targets = match &batch.targets {
-            Some(mmc_preprocess::Targets::Classes(classes)) => Targets::Classes(classes),
-            Some(mmc_preprocess::Targets::Soft(scores)) => Targets::Soft(scores),
-            None => return Err(TrainError::NoTarget { step, ids: ids() }),
+        shards: impl Iterator<Item = Result<Shard, TrainError>>,
+    ) -> Result<Summed, TrainError> {
+        let work = ShardWork {
+            model: self.model,
+            parameters: &self.parameters,
+            objective: &self.objective,
+            precision: self.precision,
+            recomputed_layers: self.recomputed_layers,
+            scale: self.scaler.map(|scaler| scaler.scale),
+            seed: self.seed,
+            step,
         };
-        let pass = Pass::train(self.seed, step, *first_row);
-        let logits = match pooled {
-            Some(pooled) => self.model.classify(pooled, &pass)?,
-            None => self.model.forward(batch, &pass)?,
-        };
-        let loss_sum = self.objective.loss_sum(&logits.0, &targets)?;
-        drop(logits);
-        let loss = loss_sum.to_scalar::<f32>()?;
-        if !loss.is_finite() {
-            let (loss, ids) = (f64::from(loss), ids());
-            return Err(TrainError::Loss { step, loss, ids, saved: None });
+        let gradients = &mut self.gradients;
+        if let Some(replicas) = &self.replicas {
+            return replicas.add(gradients, &work, shards);
         }
-        let loss_sum = match self.scaler {
-            Some(LossScaler { scale, .. }) => (loss_sum * scale)?,
-            None => loss_sum,
-        };
-        self.gradients.add(&loss_sum)?;
-        if let Some(index) = self.gradients.unreached() {
-            let parameter = self.parameters[index].name.clone();
-            return Err(TrainError::NoGradient { step, parameter, ids: ids() });
+        let mut total = Summed::default();
+        for shard in shards {
+            let add = |loss: &Tensor| {
+                gradients.add(loss)?;
+                Ok(gradients.unreached())
+            };
+            let shard = shard?;
+            total.append(among_threads(self.model, || work.add(shard, add))?);
         }
-        Ok(loss)
+        Ok(total)
     }
 
     /// The summed gradient of each parameter.
@@ -169,16 +154,16 @@ impl Stepper<'_> {
         self.parameters.iter().enumerate().map(of).collect()
     }
 
-    /// The norm over all gradients: squares in f64, parameter by parameter. `None` where it is not
-    /// finite with a loss scale that can fall, and does.
-    fn norm(
+    /// The square of the norm of each parameter's gradient, in f64. `None` where one is not finite
+    /// with a loss scale that can fall, and does.
+    fn squares(
         &mut self,
         step: u64,
         gradients: &[Tensor],
         ids: &[String],
-    ) -> Result<Option<f64>, TrainError> {
-        let mut squares = 0.0;
-        for (parameter, square) in self.parameters.iter().zip(sums_of_squares(gradients)?) {
+    ) -> Result<Option<Vec<f64>>, TrainError> {
+        let squares = sums_of_squares(gradients)?;
+        for (parameter, square) in self.parameters.iter().zip(&squares) {
             if !square.is_finite() {
                 let (parameter, ids, saved) = (parameter.name.clone(), ids.to_vec(), None);
                 let Some(scaler) = &mut self.scaler else {
@@ -192,9 +177,127 @@ impl Stepper<'_> {
                     }
                 };
             }
-            squares += square;
         }
-        Ok(Some(squares.sqrt()))
+        Ok(Some(squares))
+    }
+
+    /// The norm at each level below the head, from those of parameters.
+    fn of_levels(&self, squares: &[f64], whole: f64) -> Vec<f64> {
+        let mut levels = vec![0.0; levels(&self.parameters)];
+        for (parameter, square) in self.parameters.iter().zip(squares) {
+            levels[parameter.below_head] += square;
+        }
+        levels.into_iter().map(|square: f64| square.sqrt() / whole).collect()
+    }
+
+    /// The rate at each level below the head, where not all have the head's.
+    pub(crate) fn learning_rates(&self, head: f64) -> Vec<f64> {
+        if !self.optimizer.layers_differ() {
+            return Vec::new();
+        }
+        (0..levels(&self.parameters)).map(|level| self.optimizer.rate_at(head, level)).collect()
+    }
+}
+
+/// Does `work`, on the CPU on one of rayon's threads: each operation that they share then wakes the
+/// others alone, and not also the thread that waits for them. A step has thousands.
+fn among_threads<R: Send>(model: &dyn Classifier, work: impl FnOnce() -> R + Send) -> R {
+    if model.device().is_cpu() { rayon::scope(|_| work()) } else { work() }
+}
+
+/// How many levels parameters lie on, the head's too.
+fn levels(parameters: &[&Parameter]) -> usize {
+    parameters.iter().map(|parameter| parameter.below_head + 1).max().unwrap_or(0)
+}
+
+impl StepOutcome {
+    /// Of a step that changed nothing.
+    fn without_norm(
+        loss: Option<f64>,
+        learning_rate: f64,
+        (items, cut_texts): (usize, usize),
+    ) -> Self {
+        let (grad_norm, grad_norms) = (None, Vec::new());
+        Self { loss, grad_norm, grad_norms, learning_rate, items, cut_texts }
+    }
+}
+
+/// What is summed over shards beside the gradients.
+#[derive(Debug, Default)]
+pub(crate) struct Summed {
+    loss: f32,
+    ids: Vec<String>,
+    cut_texts: usize,
+}
+
+impl Summed {
+    /// Adds the next shard's.
+    pub(crate) fn append(&mut self, mut next: Self) {
+        self.loss += next.loss;
+        self.ids.append(&mut next.ids);
+        self.cut_texts += next.cut_texts;
+    }
+}
+
+/// What is done with each shard of a step, the same on every device.
+pub(crate) struct ShardWork<'a> {
+    model: &'a dyn Classifier,
+    parameters: &'a [&'a Parameter],
+    objective: &'a Objective,
+    precision: Precision,
+    recomputed_layers: usize,
+    /// What the loss is multiplied by.
+    scale: Option<f64>,
+    seed: u64,
+    step: u64,
+}
+
+impl ShardWork<'_> {
+    /// Computes the loss of a shard and lets `add` add its gradients, which says what parameter they
+    /// did not reach.
+    pub(crate) fn add(
+        &self,
+        shard: Shard,
+        add: impl FnOnce(&Tensor) -> Result<Option<usize>, mmc_ops::OpsError>,
+    ) -> Result<Summed, TrainError> {
+        with_products_in(self.precision, || self.add_as_set(shard, add))
+    }
+
+    /// The same with products of the type that is set.
+    fn add_as_set(
+        &self,
+        Shard { first_row, batch, pooled, cut_texts }: Shard,
+        add: impl FnOnce(&Tensor) -> Result<Option<usize>, mmc_ops::OpsError>,
+    ) -> Result<Summed, TrainError> {
+        let step = self.step;
+        let _span =
+            tracing::trace_span!("shard", step, first_row, rows = batch.ids.len()).entered();
+        let targets = match &batch.targets {
+            Some(mmc_preprocess::Targets::Classes(classes)) => Targets::Classes(classes),
+            Some(mmc_preprocess::Targets::Soft(scores)) => Targets::Soft(scores),
+            None => return Err(TrainError::NoTarget { step, ids: batch.ids }),
+        };
+        let pass = Pass::train(self.seed, step, first_row).recomputing(self.recomputed_layers);
+        let logits = match &pooled {
+            Some(pooled) => self.model.classify(pooled, &pass)?,
+            None => self.model.forward(&batch, &pass)?,
+        };
+        let loss_sum = self.objective.loss_sum(&logits.0, &targets)?;
+        drop(logits);
+        let loss = loss_sum.to_scalar::<f32>()?;
+        if !loss.is_finite() {
+            let (loss, ids) = (f64::from(loss), batch.ids);
+            return Err(TrainError::Loss { step, loss, ids, saved: None });
+        }
+        let loss_sum = match self.scale {
+            Some(scale) => (loss_sum * scale)?,
+            None => loss_sum,
+        };
+        if let Some(index) = add(&loss_sum)? {
+            let parameter = self.parameters[index].name.clone();
+            return Err(TrainError::NoGradient { step, parameter, ids: batch.ids });
+        }
+        Ok(Summed { loss, ids: batch.ids, cut_texts })
     }
 }
 

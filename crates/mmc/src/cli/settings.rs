@@ -6,7 +6,10 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mmc_data::{Arm, DATASETS, OnBadItem};
 use mmc_models::CATALOG;
-use mmc_run::{ClassWeights, Freeze, Keep, LossScale, Pad, PartialSettings, Precision, Schedule};
+use mmc_run::{
+    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, PartialSettings, Precision,
+    Schedule,
+};
 
 /// What may be said about a run; whatever is absent comes from `--config`, else from the preset.
 #[derive(Args, Debug, Default)]
@@ -114,13 +117,19 @@ pub(crate) struct SettingFlags {
     /// Scale gradients down to this norm [default: 1]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) clip_norm: Option<f64>,
-    /// Multiply matrices in this type in training, on CUDA; all else stays f32 [default: f32]
-    #[arg(long, value_name = "TYPE", help_heading = "How", hide = cfg!(not(feature = "cuda")))]
+    /// Round what is multiplied in matrix products to this type in training; all else stays f32. It
+    /// saves time on CUDA devices only [default: f32]
+    #[arg(long, value_name = "TYPE", help_heading = "How")]
     #[arg(value_parser = one_of::<Precision>(Precision::WORDS))]
     pub(crate) precision: Option<Precision>,
     /// Multiply the loss by X before the backward pass [default: dynamic with f16, else none]
-    #[arg(long, value_name = "X|dynamic", help_heading = "How", hide = cfg!(not(feature = "cuda")))]
+    #[arg(long, value_name = "X|dynamic", help_heading = "How")]
     pub(crate) loss_scale: Option<LossScale>,
+    /// Keep of each layer its input alone and compute it again in the backward pass: less memory for
+    /// about a third more time, and the same bits; LAYERS: only the first so many of each encoder
+    #[arg(long, value_name = "LAYERS", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "all", help_heading = "How")]
+    pub(crate) gradient_checkpointing: Option<GradientCheckpointing>,
     /// Take this share of each target from its class and spread it [default: 0]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) label_smoothing: Option<f64>,
@@ -191,6 +200,7 @@ impl SettingFlags {
             clip_norm: self.clip_norm,
             precision: self.precision,
             loss_scale: self.loss_scale,
+            gradient_checkpointing: self.gradient_checkpointing,
             label_smoothing: self.label_smoothing,
             class_weights: self.class_weights,
             early_stopping: self.early_stopping,

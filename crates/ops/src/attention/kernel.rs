@@ -6,6 +6,7 @@ use super::AttentionPlan;
 use crate::buffer::Buffer;
 use crate::mask::{Mask, keep_rows};
 use crate::matrix::{Into, Matrix, MatrixMut, block_product};
+use crate::precision::{products, with_products_in};
 use crate::real::{Real, sum};
 use crate::vector::vectorised;
 
@@ -196,8 +197,10 @@ impl AttentionPlan {
         let (hidden, width) = (self.heads * self.width, self.width);
         let mut context = Buffer::of(self.queries.tokens() * hidden);
         let blocks = MatrixMut::blocks(&mut context, hidden, self.queries.starts(), width);
+        let precision = products(); // what is set is set for this thread alone
         let one = |(task, block)| {
-            self.head(inputs, masks, (task / self.heads, task % self.heads)).forward(block);
+            let head = self.head(inputs, masks, (task / self.heads, task % self.heads));
+            with_products_in(precision, || head.forward(block));
         };
         if self.is_worth_threads() {
             blocks.into_par_iter().enumerate().for_each(one);
@@ -222,12 +225,14 @@ impl AttentionPlan {
         let queries = MatrixMut::blocks(&mut by_query, hidden, starts.0, width);
         let keys = MatrixMut::blocks(&mut by_key, hidden, starts.1, width);
         let values = MatrixMut::blocks(&mut by_value, hidden, starts.1, width);
+        let precision = products();
         let one = |(task, ((query, key), value)): (usize, Blocks<'_, T>)| {
             let (row, head) = (task / self.heads, task % self.heads);
             let rows = self.queries.range(row);
             let start = (rows.start * hidden + head * width).min(gradient.len());
             let gradient = Matrix::strided(&gradient[start..], rows.len(), width, hidden);
-            self.head(inputs, masks, (row, head)).backward(gradient, [query, key, value]);
+            let head = self.head(inputs, masks, (row, head));
+            with_products_in(precision, || head.backward(gradient, [query, key, value]));
         };
         if self.is_worth_threads() {
             let blocks = queries.into_par_iter().zip(keys).zip(values);

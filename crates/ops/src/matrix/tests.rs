@@ -101,6 +101,36 @@ fn threads_change_no_element() {
     }
 }
 
+/// Operands are rounded as they lie, transposed or not; results are not.
+#[test]
+fn products_of_16_bits_are_those_of_rounded_operands() {
+    use crate::precision::{Precision, with_products_in};
+    let (m, k, n) = (130, 70, 340);
+    let (a, b) = (normal(m * k, 0), normal(k * n, 1));
+    for precision in [Precision::Bf16, Precision::F16] {
+        let [near_a, near_b] = [&a, &b].map(|values| {
+            crate::rounding::rounded(values, (1, values.len(), values.len()), precision)
+        });
+        for turned in [false, true] {
+            let of = |a, b| {
+                let (a, b) = if turned {
+                    (Matrix::new(a, k, m).t(), Matrix::new(b, n, k).t())
+                } else {
+                    (Matrix::new(a, m, k), Matrix::new(b, k, n))
+                };
+                let (mut whole, mut block) = (vec![1.0; m * n], vec![1.0; m * n]);
+                product(MatrixMut::new(&mut whole, m, n), a, b, Into::Add);
+                block_product(MatrixMut::new(&mut block, m, n), a, b, 0.5, Into::Replace);
+                (whole, block)
+            };
+            let expected = of(&near_a[..], &near_b[..]);
+            let found = with_products_in(precision, || of(&a[..], &b[..]));
+            assert!(found == expected, "{precision:?}, turned {turned}");
+            assert!(found != of(&a[..], &b[..]));
+        }
+    }
+}
+
 /// What `adds_at_once` says of a product is so.
 #[test]
 fn what_is_added_at_once_is_added_as_one_number() {

@@ -135,6 +135,8 @@ impl Synthetic {
             loss: Some(0.3),
             learning_rate: 0.0,
             grad_norm: Some(1.0),
+            learning_rates: Vec::new(),
+            grad_norms: Vec::new(),
             samples_per_second: 100.0,
             loader_wait_seconds: 0.0,
             loss_scale: None,

@@ -68,7 +68,9 @@ fn stepper(model: &Linear, clip_norm: f64) -> Stepper<'_> {
         optimizer,
         gradients,
         precision: Precision::F32,
+        recomputed_layers: 0,
         scaler: None,
+        replicas: None,
     }
 }
 
@@ -240,4 +242,45 @@ fn items_without_labels_are_an_error() {
     unlabelled.batch.targets = None;
     let error = stepper(&model, 1.0).step(2, [Ok(unlabelled)].into_iter()).unwrap_err();
     assert!(matches!(error, TrainError::NoTarget { step: 2, .. }));
+}
+
+/// On several devices too, the error is that of the first shard that failed.
+#[test]
+fn devices_take_one_step_and_name_the_first_failure() {
+    let one = |devices: usize, rows: &[([f32; 3], u32)]| {
+        let model = linear(false);
+        let mut stepper = stepper(&model, 1e9);
+        stepper.replicas = Replicas::new(devices).unwrap();
+        let shards = rows.iter().enumerate().map(|(row, one)| {
+            let mut shard = shard(&[*one])?;
+            shard.batch.ids = vec![format!("id{row}")];
+            Ok(shard)
+        });
+        let outcome = stepper.step(1, shards).map_err(|error| error.to_string());
+        let weight = model.parameters[0].var.to_vec2::<f32>().unwrap();
+        (outcome, weight)
+    };
+    let many: Vec<([f32; 3], u32)> = ROWS.iter().copied().cycle().take(40).collect();
+    let (outcome, weight) = one(1, &many);
+    for devices in [2, 3, 50] {
+        assert_eq!(one(devices, &many), (outcome.clone(), weight.clone()), "{devices} devices");
+    }
+    let mut bad = many;
+    for row in [17, 18, 30] {
+        bad[row].0[1] = f32::NAN;
+    }
+    let (outcome, _) = one(1, &bad);
+    assert!(outcome.as_ref().unwrap_err().contains("`id17`"), "{outcome:?}");
+    for devices in [2, 3, 50] {
+        assert_eq!(one(devices, &bad).0, outcome, "{devices} devices");
+    }
+    for devices in [1, 2] {
+        let model = linear(false);
+        let mut stepper = stepper(&model, 1e9);
+        stepper.replicas = Replicas::new(devices).unwrap();
+        let shards = ROWS.iter().cycle().take(9).map(|one| shard(&[*one]));
+        let unreadable = std::iter::once(Err(TrainError::setting("x", "unreadable")));
+        let error = stepper.step(1, shards.chain(unreadable)).unwrap_err();
+        assert_eq!(error.to_string(), "unreadable");
+    }
 }
