@@ -18,6 +18,8 @@ const TAIL: usize = 12;
 pub(crate) struct Run {
     /// Model, arm and seed.
     pub(crate) id: RunId,
+    /// What it is called: its id, and of which trial it is.
+    pub(crate) name: String,
     /// All that is asked of it; what is absent is the preset's.
     pub(crate) settings: PartialSettings,
     /// Its folder.
@@ -68,7 +70,13 @@ impl Run {
         };
         let folder = results.run_path(&id);
         let asked = results.root().join("asked").join(format!("{id}.toml"));
-        Self { id, settings: settings.clone().merge(decided), folder, asked }
+        let name = id.to_string();
+        Self { id, name, settings: settings.clone().merge(decided), folder, asked }
+    }
+
+    /// The same run under another name.
+    pub(crate) fn called(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// Whether its folder holds a run.
@@ -99,7 +107,7 @@ impl Run {
             fs::rename(&self.folder, &aside)?;
             say!(
                 "{}: its settings or data changed; the old run is in {}",
-                self.id,
+                self.name,
                 aside.display()
             );
         }
@@ -197,13 +205,13 @@ pub(crate) struct Launch<'a> {
 }
 
 /// Executes what is not complete, `jobs` at a time, with a line for each run that ends. A run that
-/// fails does not keep the others from running; how many did is returned.
-pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
+/// fails does not keep the others from running; how many did is returned. `what` is the noun for one.
+pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>, what: &str) -> usize {
     let todo: Vec<&(Run, State)> =
         runs.iter().filter(|(_, state)| *state != State::Complete).collect();
     let skipped = runs.len() - todo.len();
     if skipped > 0 {
-        say!("{skipped} of {} runs are complete already", runs.len());
+        say!("{skipped} of {} {what}s are complete already", runs.len());
     }
     let next = Mutex::new(todo.iter());
     let progress = Mutex::new(Progress { ended: 0, failed: 0, started: Instant::now() });
@@ -238,7 +246,7 @@ impl Progress {
         let elapsed = self.started.elapsed().as_secs_f64();
         let left = elapsed / self.ended as f64 * (all - self.ended) as f64;
         let left = if self.ended == all { String::new() } else { format!(", {} left", time(left)) };
-        let (ended, id, seconds) = (self.ended, &run.id, time(seconds));
+        let (ended, id, seconds) = (self.ended, &run.name, time(seconds));
         match outcome {
             Ok(()) => say!("[{ended:>2}/{all}] {id}: done in {seconds}{left}"),
             Err(failure) => {

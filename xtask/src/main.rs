@@ -22,9 +22,11 @@ mod failure;
 mod grid;
 mod readme;
 mod references;
+mod search;
 mod simulate;
 mod size;
 mod source;
+mod study;
 mod tidy;
 
 use std::process::ExitCode;

@@ -162,6 +162,10 @@ impl RunConfig {
 }
 
 /// Settings that runs of earlier versions do not have, with what held for those runs.
-fn added_settings() -> [(&'static str, toml::Value); 2] {
-    [("freeze", toml::Value::from("none")), ("layer_decay", toml::Value::from(1.0))]
+fn added_settings() -> [(&'static str, toml::Value); 3] {
+    [
+        ("freeze", toml::Value::from("none")),
+        ("layer_decay", toml::Value::from(1.0)),
+        ("no_test", toml::Value::from(false)),
+    ]
 }
