@@ -31,6 +31,8 @@ mod prediction_files;
 mod resumed;
 #[path = "command_line/round_trip.rs"]
 mod round_trip;
+#[path = "command_line/search.rs"]
+mod search;
 #[path = "command_line/trained.rs"]
 mod trained;
 

@@ -36,18 +36,26 @@ impl Ran {
 /// With an example beside it, cargo resolves features as for the tests: nothing is built twice.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--workspace", "--bin", "mmc"]);
-        cargo.args(["--example", "same_order_anywhere"]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        let built = cargo.current_dir(workspace()).output().unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let test = std::env::current_exe().unwrap();
-        test.ancestors().nth(2).unwrap().join("mmc")
-    })
+    PROGRAM.get_or_init(|| build("mmc"))
+}
+
+/// The program that runs experiments, `cargo xtask`, built likewise.
+pub(crate) fn experiments() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| build("xtask"))
+}
+
+fn build(program: &str) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--workspace", "--bin", program]);
+    cargo.args(["--example", "same_order_anywhere"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let built = cargo.current_dir(workspace()).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().join(program)
 }
 
 /// The root of the workspace.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use mmc_report::{PUBLISHED, gallery, read_results, verdict, write};
+use mmc_report::{PUBLISHED, gallery, overlap, read_results, verdict, write};
 use mmc_run::{Published, ResultsFolder};
 
 use crate::failure::{Failure, workspace};
@@ -31,6 +31,13 @@ pub(crate) fn conclude(out: &Path) -> Result<(), Failure> {
         }
         let out = out.display();
         return Err(Failure::work(format!("{out}: no run is complete, so there is no verdict")));
+    }
+    match overlap(&results) {
+        Ok(found) => {
+            ResultsFolder::new(out).write_overlap(&found)?;
+            results.overlap = Some(found);
+        }
+        Err(error) => say!("the splits were not compared item by item: {error}"),
     }
     match gallery(&results) {
         Ok(items) => {

@@ -8,14 +8,16 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use mmc_data::demo::Truth;
-use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, PartialSettings, ResultsFolder};
+use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, Search};
 
 use crate::conclusion::{conclude, publish};
 use crate::demo::{self, Found};
 use crate::diagnose;
 use crate::failure::{Failure, workspace};
-use crate::grid::{self, Launch, Run, State, time};
+use crate::grid::{self, Launch, time};
+use crate::search;
 use crate::slurm::Slurm;
+use crate::study::Study;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +29,7 @@ Examples:
 /// What `cargo xtask experiment` is asked for.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// The experiment: configs/NAME.toml
+    /// The experiment: configs/NAME.toml, or a file of your own whose name ends in .toml
     name: String,
     /// full: the study's protocol or nothing; demo: generated data and tiny models
     /// [default: full where data and weights are in place, else demo]
@@ -90,10 +92,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let in_place = look(&mmc, &config, &root)?;
     let mode = choose(options, &experiment, &in_place)?;
     announce(&options.name, &mode);
-    let out = options.out.clone().unwrap_or_else(|| root.join("results").join(&options.name));
+    let out = options.out.clone().unwrap_or_else(|| root.join("results").join(stem(&options.name)));
     let results = ResultsFolder::new(&out);
     check_out(&results, &mode)?;
-    let (grid, settings) = plan(&experiment, &mode, &results)?;
+    let study = Study::of(&experiment, matches!(mode, Mode::Demo { .. }), &results)?;
     let mut is_data_known = true;
     if let Mode::Demo { truth, .. } = &mode
         && let Some(plan) = &experiment.demo
@@ -105,28 +107,33 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             demo::generate(plan, *truth, &data)?;
         }
     }
-    let runs = states(&results, &grid, &settings, is_data_known)?;
+    let trials = study.states(study.trials(&results), is_data_known)?;
     if options.dry_run {
-        for (run, state) in &runs {
-            say!("{:<24} {}", run.id.to_string(), state.plan());
-        }
-        say!("then every run with text and picture is diagnosed, unless that is up to date");
-        return Ok(());
+        return study.foretell(&results, &trials, is_data_known);
     }
     if matches!(mode, Mode::Study { tiny: false }) {
         mmc = build(&root, "release")?;
     }
     publish(&experiment.dataset, &results)?;
-    results.write_record(&record(options, &experiment, &mode, grid))?;
+    let planned = (study.grid.clone(), study.search.clone());
+    results.write_record(&record(options, &experiment, &mode, planned))?;
     let launch = launch(options, &mode, &mmc, &results)?;
-    let failed = grid::execute(&runs, &launch);
-    say!("{} runs in {}", runs.len(), time(started.elapsed().as_secs_f64()));
+    let mut failed = grid::execute(&trials, &launch, "trial");
+    let chosen = search::choose_and_tell(&results)?;
+    let runs = study.finals(&results, chosen.as_ref());
+    failed += study.grid.runs().len() - runs.len();
+    let runs = study.states(runs, is_data_known)?;
+    failed += grid::execute(&runs, &launch, "run");
+    say!("{} runs in {}", trials.len() + runs.len(), time(started.elapsed().as_secs_f64()));
     let undiagnosed = diagnose::execute(&runs, &launch);
     conclude(&out)?;
     if failed + undiagnosed == 0 { Ok(()) } else { Err(Failure::said()) }
 }
 
 fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {
+    if is_file_name(name) {
+        return Ok(std::path::absolute(name)?);
+    }
     let folder = root.join("configs");
     let path = folder.join(format!("{name}.toml"));
     if path.is_file() {
@@ -142,6 +149,21 @@ fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {
     }
     known.sort();
     Err(Failure::usage(format!("no experiment `{name}`, expected one of {}", known.join(", "))))
+}
+
+/// The file of an experiment, in words.
+fn file_of(name: &str) -> String {
+    if is_file_name(name) { name.to_owned() } else { format!("configs/{name}.toml") }
+}
+
+/// The experiment's name: of a file of one's own, that of the file.
+fn stem(name: &str) -> String {
+    let stem = Path::new(name).file_stem().filter(|_| is_file_name(name));
+    stem.map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+fn is_file_name(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "toml")
 }
 
 /// Builds the program as it is now and says where it lies. `dev`, the profile of this very program
@@ -194,8 +216,8 @@ fn choose(options: &Options, experiment: &Experiment, found: &Found) -> Result<M
     }
     if experiment.demo.is_none() {
         return Err(Failure::work(format!(
-            "configs/{}.toml has no `[demo]` to fall back to, and these are missing:\n{}",
-            options.name,
+            "{} has no `[demo]` to fall back to, and these are missing:\n{}",
+            file_of(&options.name),
             found.instructions()
         )));
     }
@@ -224,10 +246,11 @@ fn check_out(results: &ResultsFolder, mode: &Mode) -> Result<(), Failure> {
 }
 
 /// The first lines: nobody may take a demo figure for a real one.
-fn announce(name: &str, mode: &Mode) {
+fn announce(given: &str, mode: &Mode) {
+    let name = stem(given);
     match mode {
         Mode::Study { .. } => {
-            say!("{name}: data and weights are in place; the protocol of configs/{name}.toml");
+            say!("{name}: data and weights are in place; the protocol of {}", file_of(given));
         }
         Mode::Demo { truth, missing } if missing.is_empty() => {
             say!("{name}: DEMO as asked for, on generated data (truth: {truth}) with tiny models");
@@ -240,48 +263,12 @@ fn announce(name: &str, mode: &Mode) {
     }
 }
 
-/// The grid of the mode, and what every run of it is asked.
-fn plan(
+fn record(
+    options: &Options,
     experiment: &Experiment,
     mode: &Mode,
-    results: &ResultsFolder,
-) -> Result<(Grid, PartialSettings), Failure> {
-    let dataset = mmc_data::dataset(&experiment.dataset)?;
-    let demo = experiment.demo.as_ref().filter(|_| matches!(mode, Mode::Demo { .. }));
-    let (grid, settings) =
-        demo.map_or((&experiment.grid, &experiment.settings), |demo| (&demo.grid, &demo.settings));
-    let data_root = if demo.is_some() {
-        results.root().join("demo-data")
-    } else {
-        workspace().join(dataset.root(experiment.data_root.as_deref().map(Path::new)))
-    };
-    let data = PartialSettings {
-        dataset: Some(experiment.dataset.clone()),
-        data_root: Some(std::path::absolute(data_root)?.display().to_string()),
-        ..PartialSettings::default()
-    };
-    Ok((grid.clone(), settings.clone().merge(data)))
-}
-
-/// Every run of the grid with what is in its folder now. Runs on data that is still to be made are
-/// not runs on it.
-fn states(
-    results: &ResultsFolder,
-    grid: &Grid,
-    settings: &PartialSettings,
-    is_data_known: bool,
-) -> Result<Vec<(Run, State)>, Failure> {
-    let runs: Vec<Run> =
-        grid.runs().into_iter().map(|id| Run::new(results, id, settings)).collect();
-    let any_started = runs.iter().any(Run::is_started);
-    let fingerprints =
-        if any_started && is_data_known { grid::fingerprints(settings)? } else { Vec::new() };
-    let state = |run: Run| Ok((run.state(&fingerprints)?, run));
-    let states: Result<Vec<_>, Failure> = runs.into_iter().map(state).collect();
-    Ok(states?.into_iter().map(|(state, run)| (run, state)).collect())
-}
-
-fn record(options: &Options, experiment: &Experiment, mode: &Mode, grid: Grid) -> ExperimentRecord {
+    (grid, search): (Grid, Option<Search>),
+) -> ExperimentRecord {
     let name = &options.name;
     let (command, missing, demo) = match mode {
         Mode::Study { .. } => (format!("cargo xtask experiment {name}"), Vec::new(), None),
@@ -292,7 +279,7 @@ fn record(options: &Options, experiment: &Experiment, mode: &Mode, grid: Grid) -
         ),
     };
     ExperimentRecord {
-        name: name.clone(),
+        name: stem(name),
         command,
         dataset: experiment.dataset.clone(),
         primary_metric: experiment.primary_metric.clone(),
@@ -302,6 +289,7 @@ fn record(options: &Options, experiment: &Experiment, mode: &Mode, grid: Grid) -
         prices: experiment.prices(),
         demo,
         grid,
+        search,
     }
 }
 
@@ -323,7 +311,7 @@ fn launch<'a>(
         Launcher::Local => None,
         Launcher::Slurm => Some(Slurm {
             folder: std::path::absolute(results.root())?.join("slurm"),
-            job_name: format!("mmc-{}", options.name),
+            job_name: format!("mmc-{}", stem(&options.name)),
             arguments: options
                 .sbatch
                 .iter()
@@ -398,8 +386,8 @@ mod tests {
             let experiment =
                 Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
             let options = Typed::try_parse_from(["experiment", "hateful_memes"]).unwrap().options;
-            let grid = experiment.grid.clone();
-            results.write_record(&record(&options, &experiment, &there, grid)).unwrap();
+            let planned = (experiment.grid.clone(), None);
+            results.write_record(&record(&options, &experiment, &there, planned)).unwrap();
             check_out(&results, &fits).unwrap();
             let error = check_out(&results, &clashes).unwrap_err().to_string();
             assert!(error.contains("--out"), "{error}");
@@ -411,8 +399,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let experiment = Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
         let options = Typed::try_parse_from(["experiment", "hateful_memes"]).unwrap().options;
-        let grid = experiment.grid.clone();
-        let record = record(&options, &experiment, &Mode::Study { tiny: false }, grid);
+        let planned = (experiment.grid.clone(), None);
+        let record = record(&options, &experiment, &Mode::Study { tiny: false }, planned);
         ResultsFolder::new(place.path()).write_record(&record).unwrap();
         let error = conclude(place.path()).unwrap_err().to_string();
         assert!(error.contains("no run is complete"), "{error}");

@@ -19,6 +19,8 @@ const TAIL: usize = 12;
 pub(crate) struct Run {
     /// Model, arm and seed.
     pub(crate) id: RunId,
+    /// What it is called: its id, and of which trial it is.
+    pub(crate) name: String,
     /// All that is asked of it; what is absent is the preset's.
     pub(crate) settings: PartialSettings,
     /// Its folder.
@@ -69,7 +71,13 @@ impl Run {
         };
         let folder = results.run_path(&id);
         let asked = results.root().join("asked").join(format!("{id}.toml"));
-        Self { id, settings: settings.clone().merge(decided), folder, asked }
+        let name = id.to_string();
+        Self { id, name, settings: settings.clone().merge(decided), folder, asked }
+    }
+
+    /// The same run under another name.
+    pub(crate) fn called(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// Whether its folder holds a run.
@@ -100,7 +108,7 @@ impl Run {
             fs::rename(&self.folder, &aside)?;
             say!(
                 "{}: its settings or data changed; the old run is in {}",
-                self.id,
+                self.name,
                 aside.display()
             );
         }
@@ -218,13 +226,13 @@ pub(crate) struct Launch<'a> {
 }
 
 /// Executes what is not complete, `jobs` at a time, with a line for each run that ends. A run that
-/// fails does not keep the others from running; how many did is returned.
-pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
+/// fails does not keep the others from running; how many did is returned. `what` is the noun for one.
+pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>, what: &str) -> usize {
     let todo: Vec<&(Run, State)> =
         runs.iter().filter(|(_, state)| *state != State::Complete).collect();
     let skipped = runs.len() - todo.len();
     if skipped > 0 {
-        say!("{skipped} of {} runs are complete already", runs.len());
+        say!("{skipped} of {} {what}s are complete already", runs.len());
     }
     if let Some(slurm) = &launch.slurm {
         return execute_on(slurm, &todo, launch.mmc);
@@ -258,7 +266,7 @@ fn execute_on(slurm: &Slurm, todo: &[&(Run, State)], mmc: &Path) -> usize {
         match run.prepare(*state) {
             Ok(()) => {
                 runs.push(run);
-                let (name, words) = (run.id.to_string(), run.words(mmc).to_vec());
+                let (name, words) = (run.name.replace(['/', ' '], "-"), run.words(mmc).to_vec());
                 tasks.push(Task { name, words, log: run.log() });
             }
             Err(failure) => progress.end(run, Err(failure), 0.0, todo.len()),
@@ -292,7 +300,7 @@ impl Progress {
         let elapsed = self.started.elapsed().as_secs_f64();
         let left = elapsed / self.ended as f64 * (all - self.ended) as f64;
         let left = if self.ended == all { String::new() } else { format!(", {} left", time(left)) };
-        let (ended, id, seconds) = (self.ended, &run.id, time(seconds));
+        let (ended, id, seconds) = (self.ended, &run.name, time(seconds));
         match outcome {
             Ok(()) => say!("[{ended:>2}/{all}] {id}: done in {seconds}{left}"),
             Err(failure) => {

@@ -23,10 +23,12 @@ mod grid;
 mod kills;
 mod readme;
 mod references;
+mod search;
 mod simulate;
 mod size;
 mod slurm;
 mod source;
+mod study;
 mod tidy;
 
 use std::process::ExitCode;

@@ -45,6 +45,7 @@ mod place;
 mod rows;
 mod sample;
 mod scan;
+mod shared;
 mod table;
 mod thumbnail;
 
@@ -54,4 +55,5 @@ pub use inputs::{Inputs, Samples, read_inputs};
 pub use language::{TextLanguage, text_language};
 pub use picture::decode;
 pub use sample::{Arm, ImageSource, Sample, Split, SplitName, Target};
+pub use shared::{Shared, shared};
 pub use thumbnail::thumbnail;

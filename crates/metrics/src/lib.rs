@@ -44,6 +44,7 @@ mod metric;
 pub mod noncentral;
 mod order;
 pub mod paired;
+pub mod paired_bootstrap;
 pub mod perceptual;
 pub mod pilot;
 pub mod power;
@@ -65,6 +66,7 @@ pub use items::Items;
 pub use labels::accuracy;
 pub use metric::{METRICS, Metric, Needs, metric};
 pub use paired::{McNemar, mcnemar};
+pub use paired_bootstrap::paired_bootstrap;
 pub use ranking::{auroc, average_precision};
 pub use roc::{RocPoint, mean_roc, roc_curve};
 

@@ -3,11 +3,11 @@
 use std::f64::consts::FRAC_2_PI;
 
 use crate::bootstrap::sample_covariance;
-use crate::covariance::item_covariance;
+use crate::covariance::{ItemCovariance, item_covariance};
 use crate::error::{MetricError, Result, confidence};
 use crate::items::Items;
 use crate::metric::Metric;
-use crate::power::Components;
+use crate::power::{Components, cluster_items};
 use crate::two_way::Runs;
 
 /// Correlation that is assumed of the latent scores of two seeds of one model on an item.
@@ -31,7 +31,8 @@ pub fn of_two_models(
     let files: Vec<&Items> = baseline.iter().chain(candidate).collect();
     let (scores, covariance, items) = measured(metric, &files, seed)?;
     let (a, b) = scores.split_at(baseline.len());
-    let runs = Runs { baseline: a, candidate: b, covariance: &covariance, item_df: None };
+    let (covariance, item_df) = (&covariance.matrix, covariance.df);
+    let runs = Runs { baseline: a, candidate: b, covariance, item_df };
     Components::estimate(&runs, items)
 }
 
@@ -48,8 +49,9 @@ pub fn of_one_model(metric: &Metric, files: &[Items], seed: u64) -> Result<Compo
     if files.len() < 2 {
         return Err(MetricError::TooFew { what: "seeds", found: files.len(), expected: 2 });
     }
-    let diagonal = (0..files.len()).map(|run| covariance[run][run]).sum::<f64>() / k;
-    let total: f64 = covariance.iter().flatten().sum();
+    let matrix = &covariance.matrix;
+    let diagonal = (0..files.len()).map(|run| matrix[run][run]).sum::<f64>() / k;
+    let total: f64 = matrix.iter().flatten().sum();
     let shared = ((total - k * diagonal) / (k * (k - 1.0))).max(0.0);
     let residual = (diagonal - shared).max(0.0);
     let seeds = (sample_covariance(&scores, &scores) - residual).max(0.0);
@@ -58,6 +60,7 @@ pub fn of_one_model(metric: &Metric, files: &[Items], seed: u64) -> Result<Compo
         seeds: [seeds; 2],
         common: 2.0 * shared * n * (1.0 - of_models / of_seeds),
         residual: [residual * n; 2],
+        cluster_items: cluster_items(n, covariance.df),
     })
 }
 
@@ -80,6 +83,7 @@ pub fn of_accuracy(discordant: f64, seed_deviation: f64) -> Result<Components> {
         seeds: [seed_deviation * seed_deviation; 2],
         common: share(of_seeds - of_models),
         residual: [share(0.5 * (1.0 - of_seeds)); 2],
+        cluster_items: 1.0,
     })
 }
 
@@ -103,7 +107,7 @@ fn measured(
     metric: &Metric,
     files: &[&Items],
     seed: u64,
-) -> Result<(Vec<f64>, Vec<Vec<f64>>, usize)> {
+) -> Result<(Vec<f64>, ItemCovariance, usize)> {
     let Some(first) = files.first() else { return Err(MetricError::Empty) };
     for file in files {
         file.check()?;
@@ -113,5 +117,5 @@ fn measured(
         }
     }
     let scores = files.iter().map(|file| (metric.score)(file)).collect::<Result<_>>()?;
-    Ok((scores, item_covariance(metric, files, seed)?.matrix, first.len()))
+    Ok((scores, item_covariance(metric, files, seed)?, first.len()))
 }

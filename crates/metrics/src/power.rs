@@ -30,10 +30,14 @@ pub struct Components {
     pub common: f64,
     /// ε, what an item adds to one seed's score alone, times the items: baseline, candidate.
     pub residual: [f64; 2],
+    /// Items of a cluster in the mean; 1 where items are independent. Clusters bound the degrees of
+    /// freedom.
+    pub cluster_items: f64,
 }
 
 impl Components {
-    /// From finished runs on `items` items: the item covariance splits into what seeds share (off
+    /// From finished runs on `items` items, in as many clusters as the runs' item degrees of freedom say
+    /// (one more), or independent where they say none: the item covariance splits into what seeds share (off
     /// the diagonal) and the rest, and the spread of the scores less that rest is the seeds'.
     ///
     /// # Errors
@@ -60,6 +64,7 @@ impl Components {
             seeds: [seeds_a, seeds_b],
             common: found.c * n,
             residual: [residual_a, residual_b],
+            cluster_items: cluster_items(n, runs.item_df),
         })
     }
 
@@ -69,7 +74,7 @@ impl Components {
         let v = |side: usize| self.seeds[side] / k + self.residual[side] / (k * n);
         let variance = v(0) + v(1) + self.common / n;
         let seeds = (v(0) * v(0) + v(1) * v(1)) / (k - 1.0);
-        let most = (n - 1.0).max(1.0);
+        let most = (n / self.cluster_items - 1.0).max(1.0);
         (variance, if seeds > 0.0 { (variance * variance / seeds).min(most) } else { most })
     }
 
@@ -78,6 +83,11 @@ impl Components {
     pub fn standard_error(&self, design: Design) -> f64 {
         self.spread(design).0.sqrt()
     }
+}
+
+/// Items of a cluster in the mean, from the degrees of freedom of an item covariance, clusters − 1.
+pub(crate) fn cluster_items(items: f64, df: Option<f64>) -> f64 {
+    df.map_or(1.0, |df| items / (df + 1.0))
 }
 
 /// The 95 % interval of a standard deviation as factors of the one seen over `seeds` seeds.

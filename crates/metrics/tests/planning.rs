@@ -58,7 +58,7 @@ const RULE: Rule = Rule { margin: 0.02, lower_level: 0.95, upper_level: 0.95 };
 
 fn components(seed_deviation: f64) -> Components {
     let seeds = [seed_deviation * seed_deviation; 2];
-    Components { seeds, common: 0.18, residual: [0.05; 2] }
+    Components { seeds, common: 0.18, residual: [0.05; 2], cluster_items: 1.0 }
 }
 
 #[test]
@@ -72,6 +72,7 @@ fn chances_are_those_of_simulated_experiments() {
             seeds: [tau * tau; 2],
             common: get("omega"),
             residual: [get("epsilon"); 2],
+            cluster_items: 1.0,
         };
         let found = chances(&parts, design, &RULE, get("gain")).unwrap();
         for (found, key) in [(found.candidate, "candidate"), (found.baseline, "baseline")] {
@@ -119,7 +120,8 @@ fn impossible_plans_err() {
     let error = chances(&components(0.01), design, &RULE, 0.0).unwrap_err();
     assert_eq!(error, MetricError::TooFew { what: "seeds", found: 1, expected: 2 });
     let design = Design { items: 500, seeds: 3 };
-    let nothing = Components { seeds: [0.0; 2], common: 0.0, residual: [0.0; 2] };
+    let nothing =
+        Components { seeds: [0.0; 2], common: 0.0, residual: [0.0; 2], cluster_items: 1.0 };
     assert!(chances(&nothing, design, &RULE, 0.0).is_err());
     let negative = Components { common: -1.0, ..components(0.01) };
     assert!(chances(&negative, design, &RULE, 0.0).is_err());
@@ -394,4 +396,40 @@ fn clustered_delong_is_obuchowskis() {
     let plain = mmc_metrics::delong_paired(&files[0], &files[1], &positive).unwrap();
     assert!((alone.standard_error / plain.standard_error - 1.0).abs() < 0.02);
     assert!(delong_paired_clustered(&files[0], &files[1], &positive, &vec![0; n]).is_err());
+}
+
+#[test]
+fn clusters_and_not_items_bound_the_degrees_of_freedom() {
+    // 400 items in 10 clusters, all alike within: without variance over seeds t has 9 degrees of
+    // freedom, and the forecast of independent items is too bright.
+    let labels = vec![0; 400];
+    let hits = |file: usize| -> Vec<usize> {
+        (0..400).map(|item| usize::from((item / 40 * 7 + file / 2) % 10 < 3)).collect()
+    };
+    let files: Vec<Vec<usize>> = (0..4).map(hits).collect();
+    let flat = vec![vec![0.5, 0.5]; 400];
+    let clusters: Vec<usize> = (0..400).map(|item| item / 40).collect();
+    let of = |file: usize, clustered: bool| mmc_metrics::Items {
+        labels: &labels,
+        predictions: &files[file],
+        probabilities: &flat,
+        logits: None,
+        clusters: clustered.then_some(clusters.as_slice()),
+        classes: 2,
+        positive: 1,
+    };
+    let accuracy = mmc_metrics::metric("accuracy").unwrap();
+    let estimate = |clustered: bool| {
+        let sides = [[of(0, clustered), of(1, clustered)], [of(2, clustered), of(3, clustered)]];
+        mmc_metrics::pilot::of_two_models(accuracy, &sides[0], &sides[1], 0).unwrap()
+    };
+    let (grouped, alone) = (estimate(true), estimate(false));
+    assert!(
+        (grouped.cluster_items - 40.0).abs() < 1e-9 && (alone.cluster_items - 1.0).abs() < 1e-9
+    );
+    let design = Design { items: 400, seeds: 2 };
+    let chance =
+        |parts: &Components| chances(parts, design, &RULE, 2.0 * RULE.margin).unwrap().candidate;
+    let many = Components { cluster_items: 1.0, ..grouped };
+    assert!(chance(&grouped) < chance(&many), "{} and {}", chance(&grouped), chance(&many));
 }

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use mmc_metrics::bootstrap::Resampling;
 use mmc_metrics::compare::Method;
-use mmc_metrics::{Comparison, Contrast, Decision, Items, Metric, compare, metric};
+use mmc_metrics::paired_bootstrap::{is_quick, paired_bootstrap};
+use mmc_metrics::{Comparison, Contrast, Decision, Items, Metric, MetricError, compare, metric};
 use mmc_run::ScoredRows;
+use serde::Serialize;
 
 use crate::cli::CompareArgs;
 use crate::failure::Failure;
@@ -44,7 +47,37 @@ pub(crate) fn run(typed: &CompareArgs) -> Result<(), Failure> {
     })
     .map_err(|error| files.at_fault(error))?;
     comparison.notes.extend(files.missing());
-    if typed.json { print_json(&comparison) } else { print(&words(&comparison, metric)) }
+    let outcome = Outcome {
+        bootstrap_p_value: resampled(metric, baseline, candidate, &mut comparison.notes)
+            .map_err(|error| files.at_fault(error))?,
+        comparison,
+    };
+    if typed.json { print_json(&outcome) } else { print(&words(&outcome, metric)) }
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    comparison: Comparison,
+    /// The paired bootstrap's; null where there are too many items to resample unasked.
+    bootstrap_p_value: Option<f64>,
+}
+
+/// The p of the paired bootstrap over the items of these files.
+fn resampled(
+    metric: &Metric,
+    baseline: &[Items],
+    candidate: &[Items],
+    notes: &mut Vec<String>,
+) -> Result<Option<f64>, MetricError> {
+    let (items, files) = (baseline[0].len(), baseline.len() + candidate.len());
+    if !is_quick(items, files) {
+        notes.push(format!("no bootstrap p: {items} items of {files} files are many to resample"));
+        return Ok(None);
+    }
+    let found = paired_bootstrap(metric, baseline, candidate, &Resampling::default())?;
+    Ok(Some(found.p_value))
 }
 
 /// The rows of one file as the metrics take them.
@@ -76,7 +109,8 @@ pub(crate) fn positive(rows: &ScoredRows, named: Option<&str>) -> Result<usize, 
 }
 
 /// The comparison in plain words.
-fn words(comparison: &Comparison, metric: &Metric) -> String {
+fn words(outcome: &Outcome, metric: &Metric) -> String {
+    let Outcome { comparison, bootstrap_p_value } = outcome;
     let unit = match comparison.clusters {
         Some(clusters) => format!("{} items in {clusters} groups", comparison.items),
         None => format!("{} items", comparison.items),
@@ -95,6 +129,11 @@ fn words(comparison: &Comparison, metric: &Metric) -> String {
             format!("{:.0} % interval [{low}, {high}]", comparison.level * 100.0),
         ],
         ["p".into(), format!("{:.2e}", comparison.p_value), "two-sided".into()],
+        [
+            "bootstrap p".into(),
+            bootstrap_p_value.map_or("–".to_owned(), |p| format!("{p:.2e}")),
+            "paired, over the items of these files".into(),
+        ],
         ["margin".into(), comparison.margin.to_string(), "smallest difference that matters".into()],
     ];
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();

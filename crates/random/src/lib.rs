@@ -45,6 +45,8 @@ pub enum Purpose {
     Augment = 9,
     /// Simulated data in tests of statistical procedures.
     Simulation = 10,
+    /// Which settings the trials of a search try.
+    Search = 11,
 }
 
 /// The generator for (`seed`, `purpose`, `epoch`, `index`): `ChaCha8` whose 256-bit key is these

@@ -1,6 +1,8 @@
 //! What a reader must be warned of: runs that failed, did not train, or say one thing only.
 
+mod budget;
 mod distrust;
+mod leak;
 
 use std::collections::BTreeMap;
 
@@ -30,7 +32,8 @@ pub(crate) struct Grounds<'a> {
 pub(crate) fn alarms(results: &Results, arms: &[ArmRuns], grounds: &Grounds) -> Vec<String> {
     let mut lines: Vec<String> =
         results.failed.iter().map(|run| in_one_line(&run.to_string())).collect();
-    lines.extend(distrust::overlapping(arms));
+    lines.extend(budget::unfair(results, grounds.primary));
+    lines.extend(leak::leaks(results, arms));
     lines.extend(grounds.scores.iter().filter_map(below_chance));
     lines.extend(below_published(grounds.beside));
     lines.extend(distrust::collapsed(arms, grounds.primary, grounds.margin));

@@ -23,7 +23,7 @@ pub struct Beside {
     pub difference: Option<f64>,
     /// Why ours is absent.
     pub absent: Option<String>,
-    /// Whether ours is lower by more than chance and more than the margin.
+    /// Whether ours is worse by more than chance and, in the primary metric, by more than the margin.
     pub far_below: bool,
 }
 
@@ -77,20 +77,39 @@ pub(crate) fn beside(results: &Results, arms: &[ArmRuns], margin: f64) -> Vec<Be
     if results.record.is_demo() {
         return Vec::new();
     }
-    published.figures.iter().map(|figure| place(figure, results, arms, margin)).collect()
+    let margin_of = |name: &str| margin_of(results, name, margin);
+    let figures = published.figures.iter();
+    figures.map(|figure| place(figure, results, arms, margin_of(&figure.metric))).collect()
 }
 
-fn place(figure: &PublishedFigure, results: &Results, arms: &[ArmRuns], margin: f64) -> Beside {
+/// The margin, where it is one of this metric: it is stated for the primary metric alone.
+fn margin_of(results: &Results, name: &str, margin: f64) -> Option<f64> {
+    (results.record.primary_metric == name).then_some(margin)
+}
+
+fn place(
+    figure: &PublishedFigure,
+    results: &Results,
+    arms: &[ArmRuns],
+    margin: Option<f64>,
+) -> Beside {
     let ours = ours(figure, results, arms);
     let values = ours.as_ref().ok();
     let (own, spread) =
         (values.map(|values| mean(values)), values.and_then(|values| deviation(values)));
     let difference = own.map(|own| own - figure.value);
-    // Both means vary with their seeds; without a spread of ours, only the margin is asked.
-    let noise = values.zip(spread).map_or(0.0, |(values, spread)| {
+    // Both means vary with their seeds; without a spread of ours, only the margin is asked, and
+    // where there is no margin of this metric, nothing.
+    let noise = values.zip(spread).map(|(values, spread)| {
         let theirs = figure.deviation.unwrap_or(spread);
         CHANCE * (spread * spread + theirs * theirs).sqrt() / (values.len() as f64).sqrt()
     });
+    let allowed = match (margin, noise) {
+        (None, None) => f64::INFINITY,
+        (margin, noise) => margin.unwrap_or(0.0) + noise.unwrap_or(0.0),
+    };
+    let higher = metric(&figure.metric).is_ok_and(|metric| metric.higher_is_better);
+    let sign = if higher { 1.0 } else { -1.0 };
     Beside {
         figure: figure.clone(),
         ours: own,
@@ -98,7 +117,7 @@ fn place(figure: &PublishedFigure, results: &Results, arms: &[ArmRuns], margin: 
         difference,
         absent: ours.err(),
         far_below: figure.sure == Sureness::Quoted
-            && difference.is_some_and(|difference| difference < -(margin + noise)),
+            && difference.is_some_and(|difference| sign * difference < -allowed),
     }
 }
 
@@ -142,7 +161,9 @@ fn judged(claim: &Claim, results: &Results, arms: &[ArmRuns], margin: f64) -> Ju
         Err("generated data and tiny models say nothing about it".to_owned())
     } else {
         match claim.kind {
-            ClaimKind::Gain | ClaimKind::NoGain => difference(claim, arms, margin),
+            ClaimKind::Gain | ClaimKind::NoGain => {
+                difference(claim, arms, margin_of(results, &claim.measure, margin))
+            }
             ClaimKind::Ratio => ratio(claim, arms),
             ClaimKind::Cheapest => cheapest(claim, arms),
         }
@@ -166,7 +187,18 @@ fn whole<'a, 'b>(name: &str, arms: &'b [ArmRuns<'a>]) -> Result<&'b ArmRuns<'a>,
         .ok_or_else(|| format!("there is no complete run of {name}"))
 }
 
-fn difference(claim: &Claim, arms: &[ArmRuns], margin: f64) -> Result<Evidence, String> {
+/// Without a margin of the claim's metric a gain is one above 0, and no gain cannot be shown at all.
+fn difference(claim: &Claim, arms: &[ArmRuns], margin: Option<f64>) -> Result<Evidence, String> {
+    let claims_gain = claim.kind == ClaimKind::Gain;
+    if margin.is_none() && !claims_gain {
+        return Err(format!(
+            "that a gain in `{}` is too small to matter cannot be shown: the experiment's margin is of \
+             another metric",
+            claim.measure
+        ));
+    }
+    let stated = margin;
+    let margin = margin.unwrap_or(0.0);
     let measure = metric(&claim.measure).map_err(|error| error.to_string())?;
     let baseline = whole(claim.baseline.as_deref().unwrap_or_default(), arms)?;
     let candidate = match &claim.candidate {
@@ -182,13 +214,18 @@ fn difference(claim: &Claim, arms: &[ArmRuns], margin: f64) -> Result<Evidence, 
     let seeds_and_items = found.comparison.as_ref().map_or(String::new(), |at| {
         format!("{} and {} seeds, {} items", at.seeds.baseline, at.seeds.candidate, at.items)
     });
-    let claims_gain = claim.kind == ClaimKind::Gain;
     let shown = found.finding;
     let judgement = match (shown.is_gain(), shown.is_below_margin()) {
         (true, _) if claims_gain => Judgement::Confirmed,
         (_, true) if !claims_gain => Judgement::Confirmed,
         (false, false) => Judgement::NotDecidable,
         _ => Judgement::Refuted,
+    };
+    let words = match stated {
+        Some(margin) => format!("{}, for a margin of {margin}", shown.words()),
+        None if shown.is_gain() => "shown better".to_owned(),
+        None if shown.is_below_margin() => "shown worse".to_owned(),
+        None => "neither shown better nor shown worse".to_owned(),
     };
     let amount = claim.value.map(|value| {
         let (at, lies) = (100.0 * value, interval.low <= value && value <= interval.high);
@@ -197,8 +234,8 @@ fn difference(claim: &Claim, arms: &[ArmRuns], margin: f64) -> Result<Evidence, 
     let why = match shown {
         Finding::OneSeed => "one seed on a side says nothing about newly trained models".to_owned(),
         _ => format!(
-            "{}, for a margin of {margin}, from {seeds_and_items}; the interval is [{:+.3}, {:+.3}]{}",
-            shown.words(),
+            "{}, from {seeds_and_items}; the interval is [{:+.3}, {:+.3}]{}",
+            words,
             interval.low,
             interval.high,
             amount.unwrap_or_default()

@@ -1,5 +1,7 @@
 //! Comparisons of arms over seeds and items, and what follows from one for a margin.
 
+use mmc_metrics::bootstrap::Resampling;
+use mmc_metrics::paired_bootstrap::{is_quick, paired_bootstrap};
 use mmc_metrics::{Comparison, Contrast, Decision, Interval, Items, Metric, compare};
 use serde::Serialize;
 
@@ -21,6 +23,9 @@ pub struct Gain {
     pub absent: Option<String>,
     /// Holm's corrected p-value over the family; printed, never decides.
     pub holm_p: Option<f64>,
+    /// The paired bootstrap's p over the items of these very runs; printed, never decides. Absent where
+    /// there are too many items to resample unasked.
+    pub bootstrap_p: Option<f64>,
     /// How much better the candidate is; positive is better also where less is better.
     pub gain: Option<f64>,
     /// Lower end at `lower_level`, upper end at `upper_level` of the comparison.
@@ -115,6 +120,15 @@ impl<'a> Rule<'a> {
         }
     }
 
+    /// As [`Rule::apply`], with the paired bootstrap's p.
+    pub(crate) fn apply_resampled(&self, baseline: &ArmRuns, candidate: &ArmRuns) -> Gain {
+        let (a, b) = (baseline.items(), candidate.items());
+        let quick = is_quick(a.first().map_or(0, Items::len), a.len() + b.len());
+        let resampled = || paired_bootstrap(self.metric, &a, &b, &Resampling::default()).ok();
+        let bootstrap_p = if quick { resampled().map(|found| found.p_value) } else { None };
+        Gain { bootstrap_p, ..self.apply(baseline, candidate) }
+    }
+
     pub(crate) fn compare(
         &self,
         baseline: &[Items],
@@ -154,6 +168,7 @@ impl<'a> Rule<'a> {
             comparison,
             absent,
             holm_p: None,
+            bootstrap_p: None,
             gain: better.map(|better| better.0),
             interval: better.map(|better| better.1),
             finding,

@@ -1,4 +1,5 @@
-//! The figures as files for other programs: `runs.csv`, `runs.parquet` and `verdict.json`.
+//! The figures as files for other programs: `runs.csv`, `runs.parquet`, `search.csv` and
+//! `verdict.json`.
 
 use std::sync::Arc;
 
@@ -6,11 +7,12 @@ use arrow_array::{
     Array as _, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
 use arrow_schema::{Field, Schema};
-use mmc_run::RunId;
+use mmc_run::{RunId, SearchRecord};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use crate::search::values;
 use crate::{ReportError, Results, RunResult, Verdict};
 
 /// The runs as a table: a row a planned run, complete or not.
@@ -169,6 +171,38 @@ pub(crate) fn parquet(runs: Runs) -> Result<Vec<u8>, ReportError> {
     writer.write(&batch).map_err(|error| fault(&error))?;
     writer.close().map_err(|error| fault(&error))?;
     Ok(bytes)
+}
+
+/// `search.csv`: a row a trial; nothing where there was no search.
+pub(crate) fn search_csv(search: &SearchRecord) -> Result<Vec<u8>, ReportError> {
+    let fault = |problem: String| ReportError::Write { file: "search.csv", problem };
+    let trials = || search.arms.iter().flat_map(|at| at.trials.iter().map(move |one| (at, one)));
+    let mut names: Vec<String> =
+        trials().flat_map(|(_, trial)| values(&trial.settings).into_keys()).collect();
+    names.sort();
+    names.dedup();
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let fixed = ["model", "arm", "trial", "seed"].map(str::to_owned);
+    let last = [search.metric.clone(), "chosen".into(), "wall_seconds".into(), "failed".into()];
+    out.write_record(fixed.iter().chain(&names).chain(&last))
+        .map_err(|error| fault(error.to_string()))?;
+    for (at, trial) in trials() {
+        let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+        let set = values(&trial.settings);
+        let mut cells = vec![
+            at.model.clone(),
+            at.arm.to_string(),
+            trial.trial.to_string(),
+            search.seed.to_string(),
+        ];
+        cells.extend(names.iter().map(|name| set.get(name).cloned().unwrap_or_default()));
+        cells.push(number(trial.score));
+        cells.push((Some(trial.trial) == at.chosen).to_string());
+        cells.push(number(trial.wall_seconds));
+        cells.push(trial.failed.clone().unwrap_or_default());
+        out.write_record(cells).map_err(|error| fault(error.to_string()))?;
+    }
+    out.into_inner().map_err(|error| fault(error.to_string()))
 }
 
 pub(crate) fn verdict_json(verdict: &Verdict) -> Result<Vec<u8>, ReportError> {

@@ -2,14 +2,14 @@
 //! text arm.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mmc_data::{Arm, ImageSource, ReadOptions, Sample, dataset, thumbnail};
+use mmc_data::{Arm, ImageSource, Sample, thumbnail};
 use mmc_run::{GalleryClass, GalleryItem, PictureEffect, Prediction, RunConfig};
 
 use crate::arm::{ArmRuns, mean};
+use crate::overlap::read_split;
 use crate::{ReportError, Results};
 
 /// Items of each effect that are kept of each model.
@@ -110,22 +110,8 @@ fn item(
 
 /// The samples of a run's test split by their ids.
 fn read_samples(config: &RunConfig) -> Result<BTreeMap<String, Sample>, ReportError> {
-    let settings = &config.settings;
     let Some(test) = &config.data.test else { return Ok(BTreeMap::new()) };
-    let options = ReadOptions {
-        labels: settings.labels.clone(),
-        id_column: settings.id_column.clone(),
-        text_column: settings.text_column.clone(),
-        image_column: settings.image_column.clone(),
-        label_column: settings.label_column.clone(),
-        on_bad_item: settings.on_bad_item,
-        arm: Arm::Both,
-    };
-    let dataset = dataset(&settings.dataset)?;
-    let split = dataset.read(Path::new(&settings.data_root), &test.split, &options)?;
-    if split.fingerprint() != test.fingerprint {
-        return Err(ReportError::OtherData { path: split.path });
-    }
+    let split = read_split(config, test)?;
     Ok(split.samples.into_iter().map(|sample| (sample.id.clone(), sample)).collect())
 }
 

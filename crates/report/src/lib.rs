@@ -28,6 +28,7 @@
 //! #         arms: vec![mmc_data::Arm::Both],
 //! #         seeds: vec![0, 1],
 //! #     },
+//! #     search: None,
 //! # })?;
 //! // Of four planned runs none has been started, and the report says so.
 //! let results = read_results(&path)?;
@@ -63,12 +64,14 @@ mod html;
 mod ledger;
 mod markdown;
 mod notebook;
+mod overlap;
 mod page;
 mod parts;
 mod plot;
 mod read;
 mod reading;
 mod score;
+mod search;
 mod verdict;
 
 use std::fs;
@@ -87,14 +90,16 @@ pub use diagnosis::{DiagnosisFiles, DiagnosisTerms, ModelDiagnosis, ScoreDrop, d
 pub use error::ReportError;
 pub use gallery::gallery;
 pub use ledger::{LedgerPart, LedgerParts};
+pub use overlap::overlap;
 pub use parts::{Change, ClassScore, Subgroup};
 pub use read::{FailedRun, PUBLISHED, Results, RunResult, read_results};
 pub use reading::CAUTIONS;
 pub use score::{ArmScore, Chance};
+pub use search::choose;
 pub use verdict::{Answer, LedgerEntry, MarginRange, Verdict, judge, verdict};
 
-/// Writes `report.md`, `report.html`, `runs.csv`, `runs.parquet`, `analysis.ipynb` and
-/// `verdict.json` into `folder`, each whole or not at all.
+/// Writes `report.md`, `report.html`, `runs.csv`, `runs.parquet`, `analysis.ipynb`,
+/// `verdict.json` and, of a search, `search.csv` into `folder`, each whole or not at all.
 ///
 /// # Errors
 /// [`ReportError`] naming the file.
@@ -111,7 +116,8 @@ pub fn write(results: &Results, verdict: &Verdict, folder: &Path) -> Result<(), 
         ("report.html", html::render(&page).into_bytes()),
         ("report.md", in_markdown(&page)?.into_bytes()),
     ];
-    for (name, bytes) in files {
+    let search = verdict.search.as_ref().map(export::search_csv).transpose()?;
+    for (name, bytes) in files.into_iter().chain(search.map(|bytes| ("search.csv", bytes))) {
         let path = folder.join(name);
         write_atomically(&path, |out| {
             out.write_all(&bytes).map_err(|source| RunError::Io { path: path.clone(), source })

@@ -9,6 +9,7 @@ mod opening;
 mod others;
 mod parts;
 mod scores;
+mod search;
 
 use crate::arm::ArmRuns;
 use crate::caption::{demo_words, of_scored, scored, test_split};
@@ -36,6 +37,7 @@ pub(crate) fn page(results: &Results, verdict: &Verdict) -> Vec<Block> {
     blocks.extend(page.learning());
     blocks.extend(page.roc());
     blocks.extend(page.calibration());
+    blocks.extend(page.search());
     blocks.extend(page.runs());
     blocks.extend(page.data());
     blocks.extend(page.methods());

@@ -1,17 +1,22 @@
-//! Scores of parts of the test split: by class, by how many items share a picture, and what the
-//! picture changes item by item. Exploratory: nothing of it decides.
+//! Scores of parts of the test split: by class, by how many items share a picture, by what the predictions
+//! record of the items (such as `question_type`), and what the picture changes item by item. Exploratory: nothing of it decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use mmc_data::Arm;
 use mmc_metrics::{Interval, Items, Metric, metric};
-use mmc_run::ScoredRows;
+use mmc_run::{ScoredRows, WordColumn};
 use serde::Serialize;
 
 use crate::arm::{ArmRuns, items, mean};
 use crate::compare::{ALPHA, Rule};
+use crate::document::plain;
 use crate::verdict::best_on_selection;
 
+/// Values of a recorded column that are shown, those with most items first.
+const MOST_VALUES: usize = 12;
+/// A column of more values than this tells items apart and not kinds of them.
+const MOST_KINDS: usize = 100;
 /// Classes that are shown, those with most items first.
 const MOST_CLASSES: usize = 30;
 
@@ -71,7 +76,12 @@ pub(crate) struct Parts {
     pub(crate) changes: Vec<Change>,
 }
 
-pub(crate) fn parts(arms: &[ArmRuns], text: Option<&ArmRuns>, primary: &Metric) -> Parts {
+pub(crate) fn parts(
+    arms: &[ArmRuns],
+    text: Option<&ArmRuns>,
+    primary: &Metric,
+    columns: &[WordColumn],
+) -> Parts {
     let both = || arms.iter().filter(|arm| arm.arm == Arm::Both && !arm.scored().is_empty());
     let text = text.filter(|text| !text.scored().is_empty());
     let best = best_on_selection(both(), primary);
@@ -79,7 +89,11 @@ pub(crate) fn parts(arms: &[ArmRuns], text: Option<&ArmRuns>, primary: &Metric) 
     Parts {
         candidate: best.map(ArmRuns::name),
         classes: class_scores(&shown),
-        subgroups: text.zip(best).map_or(Vec::new(), |(text, best)| subgroups(text, best)),
+        subgroups: text.zip(best).map_or(Vec::new(), |(text, best)| {
+            let mut found = subgroups(text, best);
+            found.extend(columns.iter().flat_map(|column| by_column(column, text, best)));
+            found
+        }),
         changes: text.map_or(Vec::new(), |text| both().map(|arm| change(text, arm)).collect()),
     }
 }
@@ -143,6 +157,42 @@ fn subgroups(text: &ArmRuns, best: &ArmRuns) -> Vec<Subgroup> {
         found.extend(subgroup(part, &chosen, text, best));
     }
     if found.len() < 2 { Vec::new() } else { found }
+}
+
+/// Items by what a column of the predictions says of them; nothing of a column with one value, or with
+/// so many that it names items.
+fn by_column(column: &WordColumn, text: &ArmRuns, best: &ArmRuns) -> Vec<Subgroup> {
+    let rows = text.runs.first().and_then(|run| run.test.as_ref());
+    let Some(rows) = rows.map(|test| &test.rows) else { return Vec::new() };
+    let words: HashMap<&str, &str> =
+        column.words.iter().map(|(id, word)| (id.as_str(), word.as_str())).collect();
+    let mut chosen: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        if let Some(word) = words.get(row.id.as_str()) {
+            chosen.entry(word).or_default().push(at);
+        }
+    }
+    let kinds = chosen.len();
+    if !(2..=MOST_KINDS.min(rows.len() / 2)).contains(&kinds) {
+        return Vec::new();
+    }
+    let mut kinds: Vec<(&str, Vec<usize>)> = chosen.into_iter().collect();
+    kinds.sort_by_key(|(word, items)| (std::cmp::Reverse(items.len()), *word));
+    let left = kinds.len().saturating_sub(MOST_VALUES);
+    let rest: Vec<usize> = kinds.drain(kinds.len() - left..).flat_map(|(_, items)| items).collect();
+    let mut found: Vec<Subgroup> = kinds
+        .into_iter()
+        .filter_map(|(word, items)| {
+            subgroup(format!("`{}` is {}", plain(&column.name), plain(word)), &items, text, best)
+        })
+        .collect();
+    found.extend(subgroup(
+        format!("`{}` is one of {left} rarer values", plain(&column.name)),
+        &rest,
+        text,
+        best,
+    ));
+    found
 }
 
 fn subgroup(part: String, chosen: &[usize], text: &ArmRuns, best: &ArmRuns) -> Option<Subgroup> {

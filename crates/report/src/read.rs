@@ -7,13 +7,15 @@ use std::path::Path;
 
 use mmc_metrics::Evaluation;
 use mmc_run::{
-    Cost, Diagnosis, ExperimentRecord, GalleryItem, Predictions, Published, ResultsFolder,
-    RunConfig, RunFolder, RunId, SplitRecord, paired,
+    Cost, Diagnosis, ExperimentRecord, GalleryItem, OverlapRecord, Predictions, Published,
+    ResultsFolder, RunConfig, RunFolder, RunId, SearchRecord, SplitRecord, WordColumn, paired,
+    word_columns,
 };
 
 use crate::ReportError;
 use crate::curve::Learning;
 use crate::document::plain;
+use crate::overlap::ids_of_both;
 
 /// The file of a results folder that holds what others report: a copy of
 /// `configs/published/DATASET.toml` as it was when the experiment was run.
@@ -28,6 +30,15 @@ pub struct Results {
     pub runs: Vec<RunResult>,
     /// The planned runs of which there is no result.
     pub failed: Vec<FailedRun>,
+    /// What a search for hyperparameters tried and chose; absent where none was made.
+    pub search: Option<SearchRecord>,
+    /// Which items of a split are also in another, where that was looked for.
+    pub overlap: Option<OverlapRecord>,
+    /// Test items whose id is also one of the selection split's predictions; `None` where no run has
+    /// both.
+    pub ids_of_both: Option<usize>,
+    /// What the predictions record of the items in words, such as `question_type`.
+    pub word_columns: Vec<WordColumn>,
     /// Items on which the picture decided, where they were put together.
     pub gallery: Vec<GalleryItem>,
     /// What a reader must know about how these results were read.
@@ -115,13 +126,37 @@ pub fn read_results(root: &Path) -> Result<Results, ReportError> {
     notes.extend(pair(&mut runs, &mut failed));
     notes.extend(read_diagnoses(&folder, &mut runs));
     notes.extend(differing_settings(&runs));
+    let search = folder.search().unwrap_or_else(|error| {
+        notes.push(format!("the search cannot be read: {error}"));
+        None
+    });
+    let overlap = folder.overlap().unwrap_or_else(|error| {
+        notes.push(format!("what the splits share cannot be read: {error}"));
+        None
+    });
+    let word_columns = recorded_words(&folder, &runs).unwrap_or_else(|error| {
+        notes.push(format!("what is recorded of the test items cannot be read: {error}"));
+        Vec::new()
+    });
+    let ids_of_both = ids_of_both(&folder, &runs);
     let gallery = folder.gallery().unwrap_or_else(|error| {
         notes.push(format!("the gallery cannot be read: {error}"));
         Vec::new()
     });
     let published = root.join(PUBLISHED);
     let published = if published.is_file() { Some(Published::read(&published)?) } else { None };
-    Ok(Results { record, runs, failed, gallery, notes, published })
+    Ok(Results {
+        record,
+        runs,
+        failed,
+        search,
+        overlap,
+        ids_of_both,
+        word_columns,
+        gallery,
+        notes,
+        published,
+    })
 }
 
 fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
@@ -153,6 +188,22 @@ fn read_run(results: &ResultsFolder, id: &RunId) -> Result<RunResult, String> {
     read().map_err(|error| format!("cannot be read: {error}"))
 }
 
+/// The columns of words in the test predictions of the first run that has any.
+fn recorded_words(
+    folder: &ResultsFolder,
+    runs: &[RunResult],
+) -> Result<Vec<WordColumn>, mmc_run::RunError> {
+    for run in runs {
+        let Some(test) = run.test_split() else { continue };
+        let path = folder.run(&run.id)?.predictions_path(&test.split, "parquet");
+        let found = word_columns(&path)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
+}
+
 /// Adds the diagnoses of the runs that have one; what is said of those that cannot be read.
 fn read_diagnoses(results: &ResultsFolder, runs: &mut [RunResult]) -> Vec<String> {
     let mut notes = Vec::new();
@@ -166,7 +217,7 @@ fn read_diagnoses(results: &ResultsFolder, runs: &mut [RunResult]) -> Vec<String
 }
 
 /// The last line that a run printed, where its output was kept.
-fn last_words(run: &Path) -> String {
+pub(crate) fn last_words(run: &Path) -> String {
     let log = fs::read_to_string(run.join("log.txt")).unwrap_or_default();
     match log.lines().map(str::trim).rfind(|line| !line.is_empty()) {
         Some(line) => format!("; its last words: {}", plain(line)),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mmc_data::Arm;
 use mmc_metrics::{Items, Metric, holm, metric};
-use mmc_run::{DataRecord, ExperimentRecord, Prices};
+use mmc_run::{DataRecord, ExperimentRecord, Prices, SearchRecord};
 use serde::{Serialize, Serializer};
 
 use crate::advice::{Advice, advice, help};
@@ -69,6 +69,8 @@ pub struct Verdict {
     pub alpha: f64,
     /// The splits that all figures are of.
     pub data: Option<DataRecord>,
+    /// What a search for hyperparameters tried and chose; absent where none was made.
+    pub search: Option<SearchRecord>,
     /// The text model that others are compared with, chosen on the selection split.
     pub text_model: Option<String>,
     /// Every arm's scores.
@@ -168,7 +170,7 @@ pub fn verdict(results: &Results, margin: f64) -> Result<Verdict, ReportError> {
     let grounds = Grounds { scores: &scores, beside: &beside, primary, margin };
     let mut alarms = alarms(results, &arms, &grounds);
     let costs = costs(&arms, text);
-    let parts = parts(&arms, text, primary);
+    let parts = parts(&arms, text, primary, &results.word_columns);
     let any_above_chance = (!chance.is_empty()).then(|| chance.contains(&true));
     let diagnoses = diagnoses(&arms, text, primary, margin);
     alarms.extend(diagnoses.alarms);
@@ -182,6 +184,7 @@ pub fn verdict(results: &Results, margin: f64) -> Result<Verdict, ReportError> {
         margin,
         alpha: ALPHA,
         data: results.runs.first().map(|run| run.config.data.clone()),
+        search: results.search.clone(),
         text_model: text.map(|text| text.model.to_owned()),
         by_margin: by_margin(&gains),
         ledger: ledger(results, &arms, text, primary, margin),
@@ -258,7 +261,7 @@ fn gains(
     let gains = arms
         .iter()
         .filter(|arm| arm.arm == Arm::Both)
-        .map(|arm| rule.apply(text.unwrap_or(&nobody), arm));
+        .map(|arm| rule.apply_resampled(text.unwrap_or(&nobody), arm));
     corrected(gains.collect())
 }
 

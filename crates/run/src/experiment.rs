@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::{read_lines, write_lines};
 use crate::settings::{PartialSettings, SETTINGS};
-use crate::{GalleryItem, RunError, RunFolder, toml_file, write_atomically};
+use crate::{GalleryItem, Prices, RunError, RunFolder, Search, toml_file, write_atomically};
 
 /// One run of a grid; written MODEL-ARM-SEED.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +96,8 @@ pub struct DemoPlan {
     pub test: usize,
     /// What every run of the stand-in is set to.
     pub settings: PartialSettings,
+    /// What of it is searched for; absent: nothing is.
+    pub search: Option<Search>,
 }
 
 /// `configs/NAME.toml`: an experiment as it is asked for.
@@ -121,6 +123,8 @@ pub struct Experiment {
     pub grid: Grid,
     /// What every run is set to.
     pub settings: PartialSettings,
+    /// What of it is searched for, the same way for every model and arm; absent: nothing is.
+    pub search: Option<Search>,
     /// What runs instead where data or weights are missing; absent: nothing does.
     pub demo: Option<DemoPlan>,
 }
@@ -136,10 +140,11 @@ const EXPERIMENT_KEYS: &[&str] = &[
     "value_per_correct",
     "grid",
     "settings",
+    "search",
     "demo",
 ];
 const GRID_KEYS: &[&str] = &["text_models", "multimodal_models", "arms", "seeds"];
-const DEMO_KEYS: &[&str] = &["grid", "train", "dev", "test", "settings"];
+const DEMO_KEYS: &[&str] = &["grid", "train", "dev", "test", "settings", "search"];
 /// What the grid itself decides, and so no table of settings may.
 const DECIDED: &[&str] = &["model", "dataset", "data_root", "checkpoint", "arm", "seed"];
 
@@ -169,6 +174,7 @@ impl Experiment {
             "" => EXPERIMENT_KEYS.to_vec(),
             "grid" | "demo.grid" => GRID_KEYS.to_vec(),
             "demo" => DEMO_KEYS.to_vec(),
+            "search" | "demo.search" => Search::KEYS.to_vec(),
             "settings" | "demo.settings" => {
                 SETTINGS.iter().map(|row| row.name).filter(|name| !DECIDED.contains(name)).collect()
             }
@@ -179,8 +185,13 @@ impl Experiment {
             problems.push(format!("`margin` is `{}`, expected between 0 and 1", experiment.margin));
         }
         problems.extend(experiment.prices().problems());
+        let of_search = |search: &Option<Search>, grid: &Grid, place: &str| {
+            search.as_ref().map_or(Vec::new(), |search| search.problems(&grid.seeds, place))
+        };
+        problems.extend(of_search(&experiment.search, &experiment.grid, "search."));
         if let Some(demo) = &experiment.demo {
             problems.extend(demo.grid.problems("demo.grid."));
+            problems.extend(of_search(&demo.search, &demo.grid, "demo.search."));
             if demo.train == 0 || demo.dev == 0 || demo.test == 0 {
                 problems.push("`demo` needs at least one item in each split".to_owned());
             }
@@ -190,51 +201,6 @@ impl Experiment {
         } else {
             Err(RunError::file(path, problems.join("; ")))
         }
-    }
-}
-
-/// What computing costs and a right decision is worth to the user; what is absent is not guessed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Prices {
-    /// What an hour of computing costs, in whatever currency.
-    pub price_per_hour: Option<f64>,
-    /// What the machine draws at work, in watts.
-    pub watts: Option<f64>,
-    /// What one more correct decision is worth, in the currency of the price.
-    pub value_per_correct: Option<f64>,
-}
-
-impl Prices {
-    /// Whether nothing is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// What is given here, and else what `other` has.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            price_per_hour: self.price_per_hour.or(other.price_per_hour),
-            watts: self.watts.or(other.watts),
-            value_per_correct: self.value_per_correct.or(other.value_per_correct),
-        }
-    }
-
-    /// What cannot be, a line each.
-    #[must_use]
-    pub fn problems(&self) -> Vec<String> {
-        let given = [
-            ("price_per_hour", self.price_per_hour),
-            ("watts", self.watts),
-            ("value_per_correct", self.value_per_correct),
-        ];
-        given
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .filter(|(_, value)| !(*value > 0.0 && value.is_finite()))
-            .map(|(name, value)| format!("`{name}` is `{value}`, expected a number above 0"))
-            .collect()
     }
 }
 
@@ -262,6 +228,9 @@ pub struct ExperimentRecord {
     pub demo: Option<DemoRecord>,
     /// Models, arms and seeds.
     pub grid: Grid,
+    /// What was searched for before the runs of the grid; absent: nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
 }
 
 /// What stood in for the real data.
@@ -327,6 +296,12 @@ impl ResultsFolder {
         let path = self.record_path();
         let text = toml::to_string(record).map_err(|error| RunError::file(&path, error))?;
         write_atomically(&path, |out| out.write_all(text.as_bytes()).map_err(RunError::io(&path)))
+    }
+
+    /// `search/trial-N/`: where the runs of a search's trial lie, as those of a results folder.
+    #[must_use]
+    pub fn trial(&self, number: usize) -> Self {
+        Self { root: self.root.join("search").join(format!("trial-{number}")) }
     }
 
     /// `gallery.jsonl`: items on which the picture decided.

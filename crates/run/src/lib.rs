@@ -33,9 +33,12 @@ mod folder;
 mod gallery;
 mod json;
 mod lock;
+mod overlap;
 mod predictions;
+mod prices;
 mod published;
 mod records;
+mod search;
 mod settings;
 mod toml_file;
 
@@ -51,12 +54,17 @@ pub use diagnosis::{
 pub use error::{ConfigProblem, RunError};
 pub use events::EventLog;
 pub use experiment::{
-    DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, Prices, ResultsFolder, RunId,
+    DemoPlan, DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, RunId,
 };
 pub use folder::RunFolder;
 pub use gallery::{GalleryClass, GalleryItem, PictureEffect};
 pub use lock::RunLock;
-pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired, paired_of};
+pub use overlap::{OverlapRecord, SplitOverlap};
+pub use predictions::{
+    Paired, Prediction, Predictions, ScoredRows, WordColumn, paired, paired_of, word_columns,
+};
+pub use prices::Prices;
 pub use published::{Claim, ClaimKind, Published, PublishedFigure, Sureness};
 pub use records::{Cost, EvalRecord, StepRecord};
+pub use search::{ArmSearch, Search, SearchRecord, Trial};
 pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};

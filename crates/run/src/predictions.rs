@@ -5,6 +5,7 @@ mod jsonl;
 mod paired;
 mod parquet;
 mod row;
+mod words;
 mod write;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use crate::RunError;
 pub use paired::{Paired, paired, paired_of};
+pub use words::{WordColumn, word_columns};
 
 /// One predicted item.
 #[derive(Clone, Debug, PartialEq)]

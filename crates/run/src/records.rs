@@ -98,8 +98,8 @@ pub struct Cost {
     /// Parameters that were to be trained and ended bit for bit as they began.
     #[serde(default)]
     pub unmoved_parameters: Vec<String>,
-    /// Rows of each other split whose text and picture (compared by its path) are also those of a
-    /// training row, by split.
+    /// Rows of each other split that show the run's arm what a training row shows it (the text, the
+    /// picture by its path, or both), by split.
     #[serde(default)]
     pub rows_in_train: BTreeMap<String, usize>,
 }

@@ -144,6 +144,8 @@ settings! {
     keep: Keep => Keep, Result;
     /// Keep the file's order of items in every epoch.
     no_shuffle: bool => bool, Result;
+    /// Leave the test split unread, as the trials of a search do: no predictions and no scores of it.
+    no_test: bool => bool, Result;
     /// What to do with an item that cannot be used: `error` or `skip`.
     on_bad_item: OnBadItem => OnBadItem, Result;
     /// The classes in order, in place of the data set's.
@@ -243,6 +245,7 @@ impl PartialSettings {
             seed: self.seed.unwrap_or(0),
             keep: self.keep.unwrap_or(keep),
             no_shuffle: self.no_shuffle.unwrap_or(false),
+            no_test: self.no_test.unwrap_or(false),
             on_bad_item: self.on_bad_item.unwrap_or_default(),
             labels: self.labels,
             positive: self.positive,

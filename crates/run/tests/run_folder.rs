@@ -339,6 +339,7 @@ fn what_was_run_reads_back() {
         prices: Prices { price_per_hour: Some(1.2), watts: None, value_per_correct: Some(0.05) },
         demo: None,
         grid: experiment.grid,
+        search: None,
     };
     assert_eq!(record.prices.problems(), Vec::<String>::new());
     assert!(results.record().unwrap_err().to_string().contains("it has no `experiment.toml`"));

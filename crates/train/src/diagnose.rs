@@ -16,6 +16,11 @@ use crate::error::listed;
 use crate::pair_grid::{GridPlan, additive_part, operations, pairing};
 use crate::{Intervention, Modality, PredictOptions, Predicted, TrainError, predict};
 
+/// The most logits that all passes of a diagnosis may have: 4 GiB of them.
+const MOST_LOGITS: usize = 1 << 30;
+/// Logits in a GiB.
+const GIB: f64 = (1_u64 << 28) as f64;
+
 /// What a diagnosis tells while it is made.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -55,6 +60,7 @@ pub fn diagnose(
         let problem = "no permutations are asked for; 5 or more give a stable mean";
         return Err(TrainError::setting("permutations", problem));
     }
+    affordable(split.len(), options.classes.len(), source.permutations)?;
     let mut taken = Taken { model, processor, split: Arc::clone(split), options, progress };
     let plain = taken.predict("items as they are", Intervention::None)?;
     taken.leave_out(&plain.skipped);
@@ -81,6 +87,24 @@ pub fn diagnose(
         shuffled,
         additive,
     })
+}
+
+/// Refuses what would end in a process that is killed for its memory: every pass over the split is kept,
+/// an f32 a class of each item.
+fn affordable(items: usize, classes: usize, permutations: usize) -> Result<(), TrainError> {
+    let passes = permutations.saturating_mul(2).saturating_add(3);
+    let logits = items.saturating_mul(classes).saturating_mul(passes);
+    if logits <= MOST_LOGITS {
+        return Ok(());
+    }
+    let most = MOST_LOGITS / classes.saturating_mul(passes).max(1);
+    let problem = format!(
+        "{passes} passes over {items} items of {classes} classes are {:.0} GiB of logits, more than the \
+         {:.0} GiB that are held; give a split of at most {most} items, or fewer permutations",
+        logits as f64 / GIB,
+        MOST_LOGITS as f64 / GIB
+    );
+    Err(TrainError::setting("permutations", problem))
 }
 
 /// A split that is taken through a model again and again.
@@ -201,6 +225,20 @@ fn logits(predictions: Predictions) -> LogitRows {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_not_fit_into_memory_is_refused_before_it_begins() {
+        // Hateful Memes, SNLI-VE and a tenth of VQA fit; all of VQA's validation split does not.
+        for (items, classes) in [(2_000, 2), (17_900, 3), (21_000, 3_129)] {
+            assert!(affordable(items, classes, 5).is_ok(), "{items} × {classes}");
+        }
+        let error = affordable(214_354, 3_129, 5).unwrap_err().to_string();
+        assert!(
+            error.contains("32 GiB of logits") && error.contains("at most 26396 items"),
+            "{error}"
+        );
+        assert!(affordable(usize::MAX, 2, 5).is_err());
+    }
 
     #[test]
     fn an_item_of_two_grids_has_the_mean_of_both() {

@@ -110,7 +110,8 @@ pub fn resolve_on(
     notes.extend(train.notes.iter().cloned());
     check_training_split(&train)?;
     let mut read = |name: &str| read_optional(dataset, &root, name, &options, &mut notes);
-    let (selection, test) = (read(&study.selection)?, read(&study.test)?);
+    let selection = read(&study.selection)?;
+    let test = if settings.no_test { None } else { read(&study.test)? };
     let positive = positive_class(&settings, &train.labels)?;
     let language = language::judge(preset, published, settings.arm, &train);
     notes.extend(language.as_ref().and_then(language::note));

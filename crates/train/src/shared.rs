@@ -2,20 +2,22 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use mmc_data::{ImageSource, Sample, Split};
+use mmc_data::{Arm, ImageSource, Sample, Split};
 
 use crate::Plan;
 
-/// What a row is, whichever part of it an arm shows: its text, and the place of its picture.
+/// What an arm shows of a row: its text, and the place of its picture.
 type Input<'a> = (&'a str, Option<&'a ImageSource>);
 
-/// Rows of each other split whose text and picture are those of a training row, by split; splits
-/// without such rows are not listed. Pictures count as the same where their file is;
+/// Rows of each other split that show the run's arm what a training row shows it, by split: the same
+/// text, the same picture, or both. Splits without such rows are not listed. Pictures count as the same where their file is;
 /// `mmc data check` compares them pixel by pixel.
 pub(crate) fn rows_in_train(plan: &Plan) -> BTreeMap<String, usize> {
-    let known: HashSet<Input> = plan.train.iter().filter_map(input).collect();
+    let arm = plan.settings.arm;
+    let known: HashSet<Input> = plan.train.iter().filter_map(|row| input(row, arm)).collect();
     let count = |split: &Split| {
-        split.iter().filter_map(input).filter(|input| known.contains(input)).count()
+        let shown = split.iter().filter_map(|row| input(row, arm));
+        shown.filter(|input| known.contains(input)).count()
     };
     [&plan.selection, &plan.test]
         .into_iter()
@@ -26,9 +28,10 @@ pub(crate) fn rows_in_train(plan: &Plan) -> BTreeMap<String, usize> {
 }
 
 /// A row that shows nothing is nobody's copy.
-fn input(sample: &Sample) -> Option<Input<'_>> {
-    let shows = sample.image.is_some() || !sample.text.trim().is_empty();
-    shows.then_some((sample.text.as_str(), sample.image.as_ref()))
+fn input(sample: &Sample, arm: Arm) -> Option<Input<'_>> {
+    let text = if arm.uses_text() { sample.text.as_str() } else { "" };
+    let image = sample.image.as_ref().filter(|_| arm.uses_image());
+    (image.is_some() || !text.trim().is_empty()).then_some((text, image))
 }
 
 /// What a user should know of them before training.
@@ -38,9 +41,14 @@ pub(crate) fn warning(plan: &Plan) -> Option<String> {
         shared.iter().map(|(split, rows)| format!("{rows} of `{split}`")).collect();
     (!shared.is_empty()).then(|| {
         format!(
-            "rows that are also in `{}`, with the same text and picture: {}; scores on them say \
-             nothing about new items",
+            "rows that are also in `{}`, with the same {}: {}; scores on them say nothing about new \
+             items",
             plan.train.name,
+            match plan.settings.arm {
+                Arm::Both => "text and picture",
+                Arm::Text => "text, which is all that this arm sees",
+                Arm::Image => "picture, which is all that this arm sees",
+            },
             parts.join(", ")
         )
     })

@@ -147,6 +147,9 @@ pub(crate) struct SettingFlags {
     /// Take the rows in the file's order
     #[arg(long, help_heading = "How")]
     pub(crate) no_shuffle: bool,
+    /// Leave the test split unread, as the trials of a search do
+    #[arg(long, help_heading = "How")]
+    pub(crate) no_test: bool,
 
     /// Threads that read and prepare samples [default: 2]
     #[arg(long, value_name = "N", help_heading = "Running")]
@@ -206,6 +209,7 @@ impl SettingFlags {
             early_stopping: self.early_stopping,
             seed: self.seed,
             no_shuffle: self.no_shuffle.then_some(true),
+            no_test: self.no_test.then_some(true),
             workers: self.workers,
             save_every: self.save_every,
             keep_states: self.keep_states,

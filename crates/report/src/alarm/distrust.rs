@@ -11,26 +11,6 @@ const WAITING: f64 = 0.3;
 /// Names of parameters that are listed; the others are counted.
 const SHOWN: usize = 3;
 
-/// Test or selection rows that were trained on.
-pub(super) fn overlapping(arms: &[ArmRuns]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for run in arms.iter().flat_map(|arm| &arm.runs) {
-        for (split, rows) in run.cost.rows_in_train.iter().filter(|(_, rows)| **rows > 0) {
-            let of = run.config.data.iter().find(|(_, at)| at.split == *split);
-            let of = of.map_or(String::new(), |(_, at)| format!(" of {}", at.items));
-            let line = format!(
-                "{rows}{of} rows of `{split}` are also in `{}`, with the same text and picture: \
-                 scores on them say nothing about new items",
-                run.config.data.train.split
-            );
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-    }
-    lines
-}
-
 /// Parameters that were to be trained and were not changed by a single step.
 pub(super) fn unmoved(arm: &ArmRuns) -> Vec<String> {
     let of = |run: &&&crate::RunResult| {

@@ -16,17 +16,28 @@ impl Page<'_> {
             verdict.gains.iter().find_map(|gain| Some(gain.comparison.as_ref()?.lower_level));
         let caption = format!(
             "Gain in `{}` over the best text model on {}. Lower end at {:.4}, upper end at {:.4} \
-             (two-sided levels); Holm's p decides nothing.",
+             (two-sided levels). p: two-way, over seeds and items; bootstrap p: paired, over the items of \
+             these very runs alone. No p decides.",
             verdict.metric,
             self.of_test,
             lower.unwrap_or(1.0 - verdict.alpha),
             1.0 - verdict.alpha
         );
-        let header =
-            ["candidate", "baseline", "gain", "interval", "p", "Holm's p", "scope", "finding"];
+        let header = [
+            "candidate",
+            "baseline",
+            "gain",
+            "interval",
+            "p",
+            "Holm's p",
+            "bootstrap p",
+            "scope",
+            "finding",
+        ];
         let rows = verdict.gains.iter().map(|gain| {
             let mut cells = gain_cells(gain);
             cells.insert(5, probability(gain.holm_p));
+            cells.insert(6, probability(gain.bootstrap_p));
             cells
         });
         let by_margin = verdict.by_margin.iter().map(margin_words).collect();

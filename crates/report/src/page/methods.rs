@@ -48,6 +48,7 @@ impl Page<'_> {
                  selection split; the test split decides nothing but the figures above.",
                 verdict.text_model.as_deref().unwrap_or("none")
             ),
+            self.tuning(),
             "Differences: two-way t intervals over seeds and items, which are crossed random \
              effects (Obuchowski and Rockette 1995, degrees of freedom after Hillis 2007). They \
              speak about newly trained models on new items, and never about the best seed."
@@ -80,7 +81,7 @@ impl Page<'_> {
              not corrected for their number, and nothing of them decides."
                 .to_owned(),
             format!(
-                "Warned of: failed runs; rows of other splits among the training rows; scores below \
+                "Warned of: failed runs; unequal tuning budgets; rows of other splits among the training rows; scores below \
                  chance; parameters that never moved; losses that stayed where they began; seeds more \
                  than 5 median absolute deviations, the margin and their own item noise below the \
                  median of their arm; predictions of \

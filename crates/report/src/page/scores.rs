@@ -1,5 +1,7 @@
 //! The data that figures are of, and every arm's score.
 
+use mmc_run::OverlapRecord;
+
 use super::{Page, heading, style};
 use crate::document::Block;
 use crate::figure::{interval, number, signed, signed_interval};
@@ -19,10 +21,35 @@ impl Page<'_> {
             ]
         });
         let header = ["for", "split", "items", "labelled", "fingerprint"];
-        vec![
+        let mut blocks = vec![
             heading("Data"),
             self.table("The splits that every figure below is of.", &header, rows.collect()),
-        ]
+        ];
+        match &self.results.overlap {
+            Some(found) if !found.pairs.is_empty() => blocks.push(self.shared(found)),
+            _ => blocks.push(Block::Paragraph(
+                "Whether splits share items was not looked for in the data; the ids of the \
+                 predictions were compared."
+                    .to_owned(),
+            )),
+        }
+        blocks
+    }
+
+    /// What the splits have in common.
+    fn shared(&self, found: &OverlapRecord) -> Block {
+        let rows = found.pairs.iter().map(|pair| {
+            let counts = [pair.ids, pair.texts, pair.pictures, pair.items];
+            let mut cells = vec![format!("`{}` in `{}`", pair.of.split, pair.among.split)];
+            cells.push(pair.of.items.to_string());
+            cells.extend(counts.map(|count| count.to_string()));
+            cells
+        });
+        let caption = "Rows of one split that another has too: by id, by text, by the bytes of the \
+                       picture, and as the same item (text and picture, or id and one of the two). Only \
+                       the last is a leak by itself.";
+        let header = ["rows", "of", "ids", "texts", "pictures", "items"];
+        self.table(caption, &header, rows.collect())
     }
 
     pub(super) fn scores(&self) -> Vec<Block> {

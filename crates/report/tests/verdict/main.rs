@@ -6,7 +6,9 @@ mod alarms;
 mod diagnoses;
 mod gallery;
 mod html;
+mod leaks;
 mod others;
+mod search;
 mod simulation;
 mod synthetic;
 

@@ -168,3 +168,57 @@ fn one_more_correct_decision_has_a_price_with_its_interval() {
     // The cheap text arm and the best are on the front, and nothing between.
     assert!(verdict.pareto.contains(&"vilt-tiny (both)".to_owned()));
 }
+
+#[test]
+fn the_margin_is_one_of_the_primary_metric_alone() {
+    let published = r#"
+dataset = "hateful_memes"
+
+[[figures]]
+name = "BERT"
+model = "bert-tiny"
+split = "test_unseen"
+metric = "brier"
+value = 0.01
+deviation = 0.01
+source = "a paper"
+sure = "quoted"
+
+[[claims]]
+words = "ViLT is above BERT."
+kind = "gain"
+baseline = "bert-tiny"
+candidate = "vilt-tiny"
+measure = "accuracy"
+source = "a study"
+
+[[claims]]
+words = "BERT is above ViLT."
+kind = "gain"
+baseline = "vilt-tiny"
+candidate = "bert-tiny"
+measure = "accuracy"
+source = "a study"
+
+[[claims]]
+words = "BERT gains nothing."
+kind = "no_gain"
+baseline = "vilt-tiny"
+candidate = "bert-tiny"
+measure = "accuracy"
+source = "a study"
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    Synthetic::new(arms(1.0, 2.2)).write(folder.path());
+    fs::write(folder.path().join(PUBLISHED), published).unwrap();
+    let results = read_results(folder.path()).unwrap();
+    // A margin that no gain reaches.
+    let verdict = verdict(&results, 0.9).unwrap();
+    let found: Vec<Judgement> = verdict.claims.iter().map(|claim| claim.judgement).collect();
+    assert_eq!(found, [Judgement::Confirmed, Judgement::Refuted, Judgement::NotDecidable]);
+    assert!(verdict.claims[0].why.starts_with("shown better, from 3 and 3 seeds"));
+    assert!(verdict.claims[2].why.contains("margin is of another metric"));
+    // Of the Brier score less is better: ours is far above, so far worse.
+    assert!(verdict.published[0].far_below);
+    assert!(verdict.published[0].difference.unwrap() > 0.1);
+}

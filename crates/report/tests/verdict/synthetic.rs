@@ -88,6 +88,7 @@ impl Synthetic {
             missing: self.truth.iter().map(|_| "data/hateful_memes".to_owned()).collect(),
             demo: self.truth.map(|truth| DemoRecord { truth: truth.to_owned() }),
             grid: self.grid(),
+            search: None,
         }
     }
 
@@ -109,7 +110,18 @@ impl Synthetic {
         };
         let record = self.record();
         let runs = record.grid.runs().into_iter().map(run).collect();
-        Results { record, runs, failed: vec![], gallery: vec![], notes: vec![], published: None }
+        Results {
+            record,
+            runs,
+            failed: vec![],
+            search: None,
+            overlap: None,
+            ids_of_both: None,
+            word_columns: vec![],
+            gallery: vec![],
+            notes: vec![],
+            published: None,
+        }
     }
 
     /// Writes the folder as an experiment would.
@@ -214,7 +226,11 @@ impl Synthetic {
             let score = (separation + seed) * (class as f64 - 0.5) + noise;
             let positive = 1.0 / (1.0 + (-score).exp());
             Prediction {
-                id: format!("{item:05}"),
+                id: if split == "test_unseen" {
+                    format!("{item:05}")
+                } else {
+                    format!("{split}-{item}")
+                },
                 label: self.labelled.then(|| names[class].to_owned()),
                 prediction: names[usize::from(score > 0.0)].to_owned(),
                 probabilities: vec![1.0 - positive, positive],

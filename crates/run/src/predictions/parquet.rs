@@ -103,7 +103,8 @@ fn list(column: &ArrayRef, row: usize) -> Result<Vec<f32>, String> {
     }
 }
 
-fn text(batch: &RecordBatch, field: &str, row: usize) -> Result<Option<String>, String> {
+/// The words or whole numbers of a column; `None` where the row or the column has none.
+pub(super) fn text(batch: &RecordBatch, field: &str, row: usize) -> Result<Option<String>, String> {
     let Some(column) = batch.column_by_name(field) else { return Ok(None) };
     if column.is_null(row) || column.data_type() == &DataType::Null {
         return Ok(None);
