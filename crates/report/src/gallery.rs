@@ -113,6 +113,7 @@ fn read_samples(config: &RunConfig) -> Result<BTreeMap<String, Sample>, ReportEr
     let settings = &config.settings;
     let Some(test) = &config.data.test else { return Ok(BTreeMap::new()) };
     let options = ReadOptions {
+        answers: settings.answers.unwrap_or_default(),
         labels: settings.labels.clone(),
         id_column: settings.id_column.clone(),
         text_column: settings.text_column.clone(),
@@ -154,6 +155,7 @@ mod tests {
             probabilities: vec![1.0 - probability, probability],
             logits: None,
             group: None,
+            answer: None,
         }
     }
 

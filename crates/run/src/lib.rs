@@ -52,7 +52,9 @@ pub use experiment::{
 pub use folder::RunFolder;
 pub use gallery::{GalleryClass, GalleryItem, PictureEffect};
 pub use lock::RunLock;
-pub use predictions::{Paired, Prediction, Predictions, ScoredRows, paired, paired_of};
+pub use predictions::{
+    AnswerRow, Paired, Prediction, Predictions, ScoredAnswers, ScoredRows, paired, paired_of,
+};
 pub use published::{Claim, ClaimKind, Published, PublishedFigure, Sureness};
 pub use records::{Cost, EvalRecord, StepRecord};
 pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};
