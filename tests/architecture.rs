@@ -18,11 +18,11 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("mmc-random", &[]),
     ("mmc-metrics", &["mmc-random"]),
-    ("mmc-data", &["mmc-random"]),
+    ("mmc-data", &["mmc-metrics", "mmc-random"]),
     ("mmc-preprocess", &["mmc-data", "mmc-random"]),
     ("mmc-ops", &["mmc-random"]),
     ("mmc-models", &["mmc-data", "mmc-ops", "mmc-preprocess", "mmc-random"]),
-    ("mmc-run", &["mmc-data", "mmc-random"]),
+    ("mmc-run", &["mmc-data", "mmc-metrics", "mmc-random"]),
     (
         "mmc-train",
         &[

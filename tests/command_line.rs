@@ -7,6 +7,8 @@
     reason = "a test that cannot go on stops"
 )]
 
+#[path = "command_line/answers.rs"]
+mod answers;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
 #[path = "command_line/diagnose.rs"]

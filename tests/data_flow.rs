@@ -119,6 +119,7 @@ fn walk(name: &str, place: &Path, order: [usize; 3]) -> BTreeMap<String, String>
         clusters: None,
         classes: 2,
         positive: 1,
+        answers: None,
     };
     let right = predictions.rows.iter().filter(|row| row.label.as_ref() == Some(&row.prediction));
     let score = evaluate(&items, 0).unwrap();

@@ -64,7 +64,8 @@ fn diagnosed(plan: &Plan, folder: &RunFolder) -> Diagnosis {
 /// The ledger of CLIP with one seed of each arm, over BERT.
 fn ledger(truth: Truth, head: Option<&str>) -> ModelDiagnosis {
     let root = tempfile::tempdir().unwrap();
-    write(&DemoSet { truth, seed: 4, train: 3000, dev: 100, test: 600 }, root.path()).unwrap();
+    let set = DemoSet { train: 3000, dev: 100, test: 600, ..DemoSet::new(truth, 4) };
+    write(&set, root.path()).unwrap();
     let test = |(_, folder): (Plan, RunFolder)| folder.predictions("test_unseen").unwrap();
     let (plan, folder) = run(root.path(), ("clip-tiny", Arm::Both, head));
     let text_arm = test(run(root.path(), ("clip-tiny", Arm::Text, head)));

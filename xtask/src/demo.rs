@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use mmc_data::demo::{DemoSet, Truth, manifest, write};
-use mmc_run::DemoPlan;
+use mmc_data::demo::{DemoSet, Format, Truth, manifest, write};
+use mmc_run::{DemoPlan, Experiment};
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -55,30 +55,39 @@ impl Found {
 }
 
 /// The demo set of an experiment.
-fn wanted(plan: &DemoPlan, truth: Truth) -> DemoSet {
-    DemoSet { truth, seed: 0, train: plan.train, dev: plan.dev, test: plan.test }
+pub(crate) fn wanted(
+    experiment: &Experiment,
+    plan: &DemoPlan,
+    truth: Truth,
+) -> Result<DemoSet, Failure> {
+    let format: Format = experiment.dataset.parse()?;
+    Ok(DemoSet { format, truth, seed: 0, train: plan.train, dev: plan.dev, test: plan.test })
 }
 
 /// Whether just this demo set is in `folder`.
-pub(crate) fn is_there(plan: &DemoPlan, truth: Truth, folder: &Path) -> Result<bool, Failure> {
-    let there = manifest(folder)?.map(|found| DemoSet {
-        truth: found.truth,
-        seed: found.seed,
-        train: found.train,
-        dev: found.dev,
-        test: found.test,
+pub(crate) fn is_there(wanted: &DemoSet, folder: &Path) -> Result<bool, Failure> {
+    let there = manifest(folder)?.map(|found| {
+        let set = DemoSet {
+            format: wanted.format,
+            truth: found.truth,
+            seed: found.seed,
+            train: found.train,
+            dev: found.dev,
+            test: found.test,
+        };
+        (found.dataset, set)
     });
-    Ok(there == Some(wanted(plan, truth)))
+    Ok(there == Some((wanted.format.dataset().to_owned(), *wanted)))
 }
 
 /// Generates the demo set in `folder`, in place of another, unless it is there already.
-pub(crate) fn generate(plan: &DemoPlan, truth: Truth, folder: &Path) -> Result<(), Failure> {
-    if is_there(plan, truth, folder)? {
+pub(crate) fn generate(wanted: &DemoSet, folder: &Path) -> Result<(), Failure> {
+    if is_there(wanted, folder)? {
         return Ok(());
     }
     if manifest(folder)?.is_some() {
         fs::remove_dir_all(folder)?;
     }
-    write(&wanted(plan, truth), folder)?;
+    write(wanted, folder)?;
     Ok(())
 }

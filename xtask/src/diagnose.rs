@@ -28,6 +28,13 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
     if todo.is_empty() {
         return 0;
     }
+    if runs.iter().any(|(run, _)| run.is_about_answers()) {
+        say!(
+            "no run is diagnosed: logits of thousands of answers for every change of every item are \
+             not kept, so the report has no gain ledger"
+        );
+        return 0;
+    }
     let started = Instant::now();
     if let Some(slurm) = &launch.slurm {
         return execute_on(slurm, &todo, launch);

@@ -101,10 +101,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         && let Some(plan) = &experiment.demo
     {
         let data = out.join("demo-data");
-        is_data_known = demo::is_there(plan, *truth, &data)? || !options.dry_run;
+        let wanted = demo::wanted(&experiment, plan, *truth)?;
+        is_data_known = demo::is_there(&wanted, &data)? || !options.dry_run;
         if !options.dry_run {
             fs::create_dir_all(&out)?;
-            demo::generate(plan, *truth, &data)?;
+            demo::generate(&wanted, &data)?;
         }
     }
     let trials = study.states(study.trials(&results), is_data_known)?;

@@ -85,6 +85,12 @@ impl Run {
         RunFolder::open(&self.folder).is_ok()
     }
 
+    /// Whether it answers questions, of which there is no diagnosis.
+    pub(crate) fn is_about_answers(&self) -> bool {
+        let dataset = self.settings.dataset.as_deref().map(mmc_data::dataset);
+        dataset.is_some_and(|found| found.is_ok_and(|row| row.task == mmc_data::Task::Answers))
+    }
+
     /// What is in its folder now. `fingerprints` are those of the data's splits.
     pub(crate) fn state(&self, fingerprints: &[(String, String)]) -> Result<State, Failure> {
         let Ok(folder) = RunFolder::open(&self.folder) else { return Ok(State::New) };
@@ -177,7 +183,8 @@ impl Run {
 pub(crate) fn fingerprints(settings: &PartialSettings) -> Result<Vec<(String, String)>, Failure> {
     let dataset = mmc_data::dataset(settings.dataset.as_deref().unwrap_or_default())?;
     let root = dataset.root(settings.data_root.as_deref().map(Path::new));
-    let options = ReadOptions {
+    let mut options = ReadOptions {
+        answers: settings.answers.unwrap_or_default(),
         labels: settings.labels.clone(),
         id_column: settings.id_column.clone(),
         text_column: settings.text_column.clone(),
@@ -190,8 +197,9 @@ pub(crate) fn fingerprints(settings: &PartialSettings) -> Result<Vec<(String, St
     let mut found = Vec::new();
     for name in [splits.train, splits.selection, splits.test] {
         if dataset.split_file(&root, &name).is_ok() {
-            let fingerprint = dataset.read(&root, &name, &options)?.fingerprint();
-            found.push((name, fingerprint));
+            let split = dataset.read(&root, &name, &options)?;
+            options.keep_answers(dataset, &split.labels);
+            found.push((name, split.fingerprint()));
         }
     }
     Ok(found)

@@ -104,6 +104,7 @@ impl<'a> Columns<'a> {
             text,
             image: text_of(name(2), image)?.filter(|path| !path.is_empty()),
             label: name_of(name(3), label)?,
+            group: None,
         })
     }
 }

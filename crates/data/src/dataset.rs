@@ -1,4 +1,4 @@
-//! The table of data sets: one row holds all that is known of each.
+//! What is known of a data set, and reading it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::scan::Scan;
-use crate::{Arm, DataError, Split, SplitName, hateful_memes, table};
+use crate::{Arm, DATASETS, DataError, Split, SplitName};
 
 /// What is known of one data set. [`DATASETS`] holds them all.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Dataset {
     pub selection: &'static str,
     /// The split on which results are reported.
     pub test: &'static str,
+    /// What is predicted.
+    pub task: Task,
     /// The metric by which it is scored, as `mmc-metrics` names it.
     pub primary_metric: &'static str,
     /// Its classes in order; `None` where the training file decides.
@@ -35,9 +37,58 @@ pub struct Dataset {
     /// Where it is described; `None` for a table, which is yours.
     pub homepage: Option<&'static str>,
     /// The file of a split.
-    locate: fn(&Path, &str) -> Result<PathBuf, DataError>,
+    pub(crate) locate: fn(&Path, &str) -> Result<PathBuf, DataError>,
     /// Reads a split and collects every problem.
-    scan: fn(&Request<'_>) -> Result<Scan, DataError>,
+    pub(crate) scan: fn(&Request<'_>) -> Result<Scan, DataError>,
+}
+
+/// What is predicted of an item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Its one class.
+    #[default]
+    Classes,
+    /// One of many answers to a question, of which several may be accepted.
+    Answers,
+}
+
+/// Where the answers that a model can give come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnswerSource {
+    /// The split that is trained on.
+    #[default]
+    #[serde(rename = "train")]
+    Train,
+    /// That and the split that results are reported on, as published models have it.
+    #[serde(rename = "train+val")]
+    TrainVal,
+}
+
+impl AnswerSource {
+    /// Every value, as it is written.
+    pub const WORDS: &'static [&'static str] = &["train", "train+val"];
+}
+
+impl fmt::Display for AnswerSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Train => "train",
+            Self::TrainVal => "train+val",
+        })
+    }
+}
+
+impl FromStr for AnswerSource {
+    type Err = DataError;
+
+    fn from_str(name: &str) -> Result<Self, DataError> {
+        match name {
+            "train" => Ok(Self::Train),
+            "train+val" => Ok(Self::TrainVal),
+            _ => Err(DataError::unknown("source of answers", name, Self::WORDS)),
+        }
+    }
 }
 
 /// One split of a data set.
@@ -94,7 +145,9 @@ impl FromStr for OnBadItem {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadOptions {
-    /// The classes in order, in place of the training file's (tables only).
+    /// Where the answers to questions come from, unless `labels` are given.
+    pub answers: AnswerSource,
+    /// The classes in order, in place of the training file's (tables and answers to questions).
     pub labels: Option<Vec<String>>,
     /// The column of ids, in place of `id` (tables only).
     pub id_column: Option<String>,
@@ -111,6 +164,16 @@ pub struct ReadOptions {
     pub arm: Arm,
 }
 
+impl ReadOptions {
+    /// Reads further splits with the vocabulary of the first, which is made from the same files: one
+    /// for all, and made once.
+    pub fn keep_answers(&mut self, dataset: &Dataset, labels: &[String]) {
+        if dataset.task == Task::Answers && self.labels.is_none() && labels.len() > 1 {
+            self.labels = Some(labels.to_vec());
+        }
+    }
+}
+
 /// The three splits of a study, as found on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StudySplits {
@@ -123,82 +186,6 @@ pub struct StudySplits {
     /// What differs from the published choice, in words.
     pub notes: Vec<String>,
 }
-
-const fn split(name: &'static str, rows: usize) -> SplitInfo {
-    SplitInfo { name, rows: Some(rows) }
-}
-
-const TABLE_SPLITS: &[SplitInfo] = &[
-    SplitInfo { name: "train", rows: None },
-    SplitInfo { name: "val", rows: None },
-    SplitInfo { name: "test", rows: None },
-];
-
-/// Every data set that can be read, in the order in which they are listed to users.
-pub const DATASETS: &[Dataset] = &[
-    Dataset {
-        name: "hateful_memes",
-        title: "Hateful Memes",
-        splits: &[
-            split("train", 8500),
-            split("dev_seen", 500),
-            split("dev_unseen", 540),
-            split("test_seen", 1000),
-            split("test_unseen", 2000),
-            split("dev", 500),
-            split("test", 1000),
-        ],
-        train: "train",
-        selection: "dev_unseen",
-        test: "test_unseen",
-        primary_metric: "auroc",
-        classes: Some(&["not_hateful", "hateful"]),
-        licence: "Hateful Memes Challenge dataset licence: research only, no redistribution",
-        obtain: "the challenge's download page is closed and its licence forbids copies, so ask \
-                 its authors or use the copy you hold; unpack it so that `data/hateful_memes/` \
-                 holds `img/`, `train.jsonl`, `dev_unseen.jsonl` and `test_unseen.jsonl` (or set \
-                 `--data-root`); to try things out without it, `mmc data demo --dataset \
-                 hateful_memes --truth interaction --out DIR` writes a made-up set in its format, \
-                 which no study is made on",
-        homepage: Some("https://ai.meta.com/tools/hatefulmemes/"),
-        locate: hateful_memes::locate,
-        scan: hateful_memes::scan,
-    },
-    Dataset {
-        name: "table",
-        title: "your own table",
-        splits: TABLE_SPLITS,
-        train: "train",
-        selection: "val",
-        test: "test",
-        primary_metric: "accuracy",
-        classes: None,
-        licence: "your own",
-        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`) with the columns `id`, \
-                 `text`, `image`, `label` into one folder and name it with `--data-root`; `image` \
-                 is a path relative to that folder and may be empty",
-        homepage: None,
-        locate: table::locate,
-        scan: table::scan,
-    },
-    Dataset {
-        name: "news",
-        title: "news (Spanish, as a table)",
-        splits: TABLE_SPLITS,
-        train: "train",
-        selection: "val",
-        test: "test",
-        primary_metric: "accuracy",
-        classes: None,
-        licence: "your own",
-        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`) with the columns `id`, \
-                 `text`, `image`, `label` into `data/news/` or name their folder with \
-                 `--data-root`; `image` is a path relative to that folder and may be empty",
-        homepage: None,
-        locate: table::locate,
-        scan: table::scan,
-    },
-];
 
 /// The data set of this name.
 ///
@@ -294,6 +281,7 @@ impl Dataset {
         let mut resolve = |published: &str, first_release: &str| {
             let known = self.split_name(first_release).is_ok();
             if known
+                && published.starts_with(first_release)
                 && (self.locate)(root, published).is_err()
                 && (self.locate)(root, first_release).is_ok()
             {

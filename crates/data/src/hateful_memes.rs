@@ -56,6 +56,7 @@ fn fields(row: &RawRow) -> Result<Fields, FieldError> {
             text_of("img", image)?.filter(|path| !path.is_empty()).ok_or_else(|| missing("img"))?,
         ),
         label: name_of("label", label)?,
+        group: None,
     })
 }
 

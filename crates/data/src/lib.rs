@@ -30,15 +30,19 @@
 //! Not here: tokens and tensors (`mmc-preprocess`), scores (`mmc-metrics`), downloads. Pictures
 //! are looked for when a split is read and opened only when they are decoded.
 
+mod answers;
 pub mod check;
 mod columns;
 mod dataset;
+mod datasets;
 pub mod demo;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod groups;
 mod hateful_memes;
 mod inputs;
+mod json_list;
 mod language;
 mod picture;
 mod place;
@@ -46,10 +50,16 @@ mod rows;
 mod sample;
 mod scan;
 mod shared;
+mod snli_ve;
 mod table;
 mod thumbnail;
+mod vqa_v2;
 
-pub use dataset::{DATASETS, Dataset, OnBadItem, ReadOptions, SplitInfo, StudySplits, dataset};
+pub use answers::Answers;
+pub use dataset::{
+    AnswerSource, Dataset, OnBadItem, ReadOptions, SplitInfo, StudySplits, Task, dataset,
+};
+pub use datasets::DATASETS;
 pub use error::DataError;
 pub use inputs::{Inputs, Samples, read_inputs};
 pub use language::{TextLanguage, text_language};

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::DataError;
+use crate::{Answers, DataError};
 
 /// One item of a data set: what a model sees, and what it should say.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +47,8 @@ impl fmt::Display for ImageSource {
 pub enum Target {
     /// Exactly one class, as an index into [`Split::labels`].
     Class(usize),
-    /// Several acceptable classes, each with its score in `0..=1`.
-    Soft(Vec<(usize, f32)>),
+    /// Several accepted answers, each with its score.
+    Answers(Arc<Answers>),
 }
 
 /// Which inputs a model is given.
@@ -175,8 +176,8 @@ impl Split {
         self.samples.iter()
     }
 
-    /// How many samples each class has, in the order of [`Split::labels`]. Soft targets count for
-    /// no class.
+    /// How many samples each class has, in the order of [`Split::labels`]. Accepted answers count
+    /// for no class.
     #[must_use]
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.labels.len()];
@@ -208,11 +209,12 @@ impl Split {
             match &sample.target {
                 None => add(b"none"),
                 Some(Target::Class(class)) => add(&(*class as u64).to_le_bytes()),
-                Some(Target::Soft(scores)) => {
-                    for (class, score) in scores {
+                Some(Target::Answers(answers)) => {
+                    for (class, score) in &answers.scores {
                         add(&(*class as u64).to_le_bytes());
                         add(&score.to_le_bytes());
                     }
+                    answers.given.iter().for_each(|answer| add(answer.as_bytes()));
                 }
             }
         }

@@ -1,15 +1,16 @@
 //! Rows that have been read, and all that was found wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::dataset::Request;
 use crate::error::{listed, nearest};
+use crate::groups::group_shared_content;
 use crate::place::Place;
 use crate::rows::{RawRow, Value};
-use crate::{DataError, OnBadItem, ReadOptions, Sample, Split, SplitName, Target};
+use crate::{DataError, ImageSource, OnBadItem, ReadOptions, Sample, Split, SplitName, Target};
 
 /// What a reader finds in one file: usable rows and problems, nothing lost.
 #[derive(Debug)]
@@ -85,7 +86,11 @@ impl Scan {
             ));
         }
         let mut samples: Vec<Sample> = self.rows.into_iter().map(|row| row.sample).collect();
-        group_shared_content(&mut samples);
+        // Where pictures come with several texts each, the picture alone is the group: short texts
+        // are often repeated there and would tie everything to everything.
+        if samples.iter().all(|sample| sample.group.is_none()) {
+            group_shared_content(&mut samples);
+        }
         let (labels, notes) = (self.labels, self.notes);
         Ok(Split { name: self.name, path: self.path, samples, labels, notes, skipped })
     }
@@ -98,6 +103,9 @@ pub(crate) struct Fields {
     pub(crate) text: String,
     pub(crate) image: Option<String>,
     pub(crate) label: Option<String>,
+    /// The picture's name, where a data set shows each of its pictures with several texts: such
+    /// rows are grouped by it, and by nothing else.
+    pub(crate) group: Option<String>,
 }
 
 /// What is wrong with a field: its name, and the words for it.
@@ -120,7 +128,9 @@ pub(crate) struct Collector<'a> {
     path: PathBuf,
     place: Place,
     labels: Labels,
-    lines_of_ids: BTreeMap<String, usize>,
+    /// Pictures that several rows show, looked for once.
+    pictures: HashMap<String, Result<ImageSource, (Kind, String)>>,
+    lines_of_ids: HashMap<String, usize>,
     row_number: usize,
     rows: Vec<Row>,
     problems: Vec<Problem>,
@@ -138,7 +148,8 @@ impl<'a> Collector<'a> {
             path: path.to_owned(),
             place: Place::new(request.root)?,
             labels,
-            lines_of_ids: BTreeMap::new(),
+            pictures: HashMap::new(),
+            lines_of_ids: HashMap::new(),
             row_number: 0,
             rows: Vec::new(),
             problems: Vec::new(),
@@ -152,15 +163,11 @@ impl<'a> Collector<'a> {
         row: Result<RawRow, DataError>,
         read: impl FnOnce(&RawRow) -> Result<Fields, FieldError>,
     ) {
-        self.row_number += 1;
         let row = match row {
             Ok(row) => row,
-            Err(error) => {
-                let line = if let DataError::Row { line, .. } = &error { *line } else { 0 };
-                self.problems.push(Problem { line, kind: Kind::MalformedRow, error });
-                return;
-            }
+            Err(error) => return self.add_fault(error),
         };
+        self.row_number += 1;
         match read(&row) {
             Err((field, words)) => self.report(row.line, Kind::MalformedRow, &field, words),
             Ok(fields) => self.add_fields(row.line, fields),
@@ -168,30 +175,75 @@ impl<'a> Collector<'a> {
     }
 
     fn add_fields(&mut self, line: usize, fields: Fields) {
-        let id = fields.id.unwrap_or_else(|| format!("{}:{}", self.request.split, self.row_number));
+        let Some(id) = self.new_id(line, fields.id.clone()) else { return };
+        let target = match fields.label.as_deref().map(|label| self.class_of(label)).transpose() {
+            Ok(target) => target,
+            Err(words) => return self.report(line, Kind::WrongLabel, "label", words),
+        };
+        self.keep(line, id, fields, target);
+    }
+
+    /// Takes in a row whose target is known.
+    pub(crate) fn add_item(&mut self, line: usize, fields: Fields, target: Option<Target>) {
+        self.row_number += 1;
+        if let Some(id) = self.new_id(line, fields.id.clone()) {
+            self.keep(line, id, fields, target);
+        }
+    }
+
+    /// Takes in a row that cannot be understood.
+    pub(crate) fn add_fault(&mut self, error: DataError) {
+        self.row_number += 1;
+        let line = if let DataError::Row { line, .. } = &error { *line } else { 0 };
+        self.problems.push(Problem { line, kind: Kind::MalformedRow, error });
+    }
+
+    /// The id of a row, unless it was used before.
+    fn new_id(&mut self, line: usize, id: Option<String>) -> Option<String> {
+        let id = id.unwrap_or_else(|| format!("{}:{}", self.request.split, self.row_number));
         if let Some(earlier) = self.lines_of_ids.get(&id) {
             let words = format!(
                 "the id `{id}` is that of line {earlier} already; ids name predictions, so give \
                  each row its own"
             );
-            return self.report(line, Kind::DuplicateId, "id", words);
+            self.report(line, Kind::DuplicateId, "id", words);
+            return None;
         }
         self.lines_of_ids.insert(id.clone(), line);
-        let target = match fields.label.map(|label| self.class_of(&label)).transpose() {
-            Ok(target) => target,
-            Err(words) => return self.report(line, Kind::WrongLabel, "label", words),
-        };
-        let needed = self.request.options.arm.uses_image();
-        let image = fields.image.map(|relative| self.place.picture(&relative, needed));
+        Some(id)
+    }
+
+    fn keep(&mut self, line: usize, id: String, fields: Fields, target: Option<Target>) {
+        let image = fields.image.map(|relative| self.picture(relative, fields.group.is_some()));
         match image.transpose() {
             Err((kind, words)) => {
                 self.report(line, kind, "image", format!("{words} (id `{id}`)"));
             }
             Ok(image) => {
-                let sample = Sample { id, text: fields.text, image, target, group: None };
+                let (text, group) = (fields.text, fields.group);
+                let sample = Sample { id, text, image, target, group };
                 self.rows.push(Row { line, sample });
             }
         }
+    }
+
+    /// The picture at `relative`; one that is `shared` is looked for once.
+    fn picture(&mut self, relative: String, shared: bool) -> Result<ImageSource, (Kind, String)> {
+        let needed = self.request.options.arm.uses_image();
+        if !shared {
+            return self.place.picture(&relative, needed);
+        }
+        if let Some(found) = self.pictures.get(&relative) {
+            return found.clone();
+        }
+        let found = self.place.picture(&relative, needed);
+        self.pictures.insert(relative, found.clone());
+        found
+    }
+
+    /// Counts a row that the data set's own rules leave out.
+    pub(crate) fn pass_over(&mut self) {
+        self.row_number += 1;
     }
 
     fn class_of(&self, label: &str) -> Result<Target, String> {
@@ -207,7 +259,7 @@ impl<'a> Collector<'a> {
         })
     }
 
-    fn report(&mut self, line: usize, kind: Kind, field: &str, words: String) {
+    pub(crate) fn report(&mut self, line: usize, kind: Kind, field: &str, words: String) {
         let error = DataError::row(&self.path, line, field, words);
         self.problems.push(Problem { line, kind, error });
     }
@@ -275,119 +327,5 @@ pub(crate) fn name_of(field: &str, value: &Value) -> Result<Option<String>, Fiel
             field.to_owned(),
             format!("`{field}` is a list or an object, expected a string or a whole number"),
         )),
-    }
-}
-
-/// Puts samples that share a picture (by path) or word for word a text into one group, named by
-/// its first id. Such items are not independent, and intervals have to know. Sharing is
-/// transitive; an empty text is no content; a sample that shares nothing has no group.
-pub(crate) fn group_shared_content(samples: &mut [Sample]) {
-    let mut parents: Vec<usize> = (0..samples.len()).collect();
-    let mut first_with: BTreeMap<(bool, String), usize> = BTreeMap::new();
-    for (index, sample) in samples.iter().enumerate() {
-        for key in contents_of(sample) {
-            let first = *first_with.entry(key).or_insert(index);
-            let (a, b) = (root_of(&mut parents, first), root_of(&mut parents, index));
-            // The smaller index leads, so that a group is named by its first row.
-            parents[a.max(b)] = a.min(b);
-        }
-    }
-    let leaders: Vec<usize> = (0..samples.len()).map(|at| root_of(&mut parents, at)).collect();
-    let mut sizes = vec![0_usize; samples.len()];
-    for &leader in &leaders {
-        sizes[leader] += 1;
-    }
-    let names: Vec<Option<String>> = leaders
-        .iter()
-        .map(|&leader| (sizes[leader] > 1).then(|| samples[leader].id.clone()))
-        .collect();
-    for (sample, name) in samples.iter_mut().zip(names) {
-        sample.group = name;
-    }
-}
-
-/// What a sample may share with another: its picture's path (`true`), its text (`false`).
-pub(crate) fn contents_of(sample: &Sample) -> impl Iterator<Item = (bool, String)> {
-    let text = sample.text.trim();
-    let picture = sample.image.as_ref().map(|image| (true, image.to_string()));
-    let content = (!text.is_empty()).then(|| (false, text.to_owned()));
-    picture.into_iter().chain(content)
-}
-
-/// The leader of the group of `at`, with the path to it shortened.
-pub(crate) fn root_of(parents: &mut [usize], mut at: usize) -> usize {
-    while parents[at] != at {
-        parents[at] = parents[parents[at]];
-        at = parents[at];
-    }
-    at
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::ImageSource;
-
-    fn sample(id: usize, text: &str, picture: &str) -> Sample {
-        let image = (!picture.is_empty()).then(|| ImageSource::File(picture.into()));
-        Sample { id: id.to_string(), text: text.to_owned(), image, target: None, group: None }
-    }
-
-    fn groups(contents: &[(&str, &str)]) -> Vec<Option<String>> {
-        let mut samples: Vec<Sample> = contents
-            .iter()
-            .enumerate()
-            .map(|(id, (text, picture))| sample(id, text, picture))
-            .collect();
-        group_shared_content(&mut samples);
-        samples.into_iter().map(|sample| sample.group).collect()
-    }
-
-    #[test]
-    fn shared_content_makes_a_group_and_sharing_is_transitive() {
-        let found =
-            groups(&[("a", "1"), ("b", "2"), ("c", "2"), ("c", "3"), ("d", "4"), ("a ", "5")]);
-        let some = |name: &str| Some(name.to_owned());
-        assert_eq!(found, [some("0"), some("1"), some("1"), some("1"), None, some("0")]);
-    }
-
-    #[test]
-    fn what_is_absent_is_not_shared() {
-        assert_eq!(groups(&[("", "1"), ("", "2"), (" ", ""), ("", "")]), [None, None, None, None]);
-        // A text that reads like a path is no picture.
-        assert_eq!(groups(&[("x", "y"), ("y", "x")]), [None, None]);
-    }
-
-    proptest! {
-        /// Two rows are in one group if and only if a chain of shared contents joins them.
-        #[test]
-        fn groups_are_the_connected_parts(pairs in proptest::collection::vec((0..6_u8, 0..6_u8), 1..12)) {
-            let names: Vec<(String, String)> =
-                pairs.iter().map(|(text, picture)| (format!("t{text}"), format!("p{picture}"))).collect();
-            let contents: Vec<(&str, &str)> =
-                names.iter().map(|(text, picture)| (text.as_str(), picture.as_str())).collect();
-            let found = groups(&contents);
-            let rows = pairs.len();
-            let touches = |a: usize, b: usize| pairs[a].0 == pairs[b].0 || pairs[a].1 == pairs[b].1;
-            // Reachability by repeated widening.
-            let mut joined: Vec<Vec<bool>> =
-                (0..rows).map(|a| (0..rows).map(|b| touches(a, b)).collect()).collect();
-            for middle in 0..rows {
-                for a in 0..rows {
-                    for b in 0..rows {
-                        joined[a][b] |= joined[a][middle] && joined[middle][b];
-                    }
-                }
-            }
-            for a in 0..rows {
-                let alone = joined[a].iter().filter(|joined| **joined).count() == 1;
-                prop_assert_eq!(found[a].is_none(), alone);
-                for b in (0..rows).filter(|b| *b != a) {
-                    prop_assert_eq!(found[a].is_some() && found[a] == found[b], joined[a][b]);
-                }
-            }
-        }
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::DataError;
 use crate::columns::Columns;
 use crate::dataset::Request;
 use crate::error::listed;
 use crate::rows::RawTable;
 use crate::scan::{Collector, Labels, Scan};
+use crate::{DataError, demo};
 
 const EXTENSIONS: [&str; 3] = ["csv", "jsonl", "parquet"];
 
@@ -47,6 +47,7 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     };
     let labels = Labels { codes: names.clone(), names, remedy };
     let mut collector = Collector::new(request, &path, labels)?;
+    collector.notes.extend(demo::note(request.root)?);
     for row in table.rows {
         collector.add(row, |row| columns.fields(row));
     }

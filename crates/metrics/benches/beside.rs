@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         clusters: None,
         classes: 2,
         positive: 1,
+        answers: None,
     };
     let resampling = Resampling { replicates: REPLICATES, ..Resampling::default() };
     let resample = |name: &str| -> Result<f64, Box<dyn Error>> {

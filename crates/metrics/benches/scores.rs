@@ -45,6 +45,7 @@ impl File {
             clusters: None,
             classes: 2,
             positive: 1,
+            answers: None,
         }
     }
 }

@@ -19,6 +19,7 @@ fn main() -> Result<(), MetricError> {
         clusters: None, // or the number of the picture of each item
         classes: 2,
         positive: 1,
+        answers: None,
     };
     let text = [rows];
     let both = [Items { predictions: &both_classes, probabilities: &both, ..rows }];

@@ -230,6 +230,7 @@ fn gain(contrast: &Contrast, estimate: &TwoWay, covariance: &ItemCovariance) -> 
         file.predictions == first.predictions
             && file.probabilities == first.probabilities
             && file.logits == first.logits
+            && file.answers == first.answers
     };
     if contrast.baseline.iter().chain(contrast.candidate).all(same) {
         let note = Some("all files hold the same predictions".to_owned());
@@ -279,6 +280,7 @@ fn check(contrast: &Contrast) -> Result<()> {
     }
     for file in contrast.baseline.iter().chain(contrast.candidate) {
         file.check()?;
+        contrast.metric.check_fits(file)?;
         crate::error::same_length("items of a file", first.len(), file.len())?;
         crate::error::same_length("classes of a file", first.classes, file.classes)?;
         same("labels", first.labels, file.labels)?;

@@ -13,15 +13,16 @@ use crate::covariance::auroc_variance;
 use crate::delong::logit_interval;
 use crate::error::{MetricError, Result};
 use crate::interval::{Clusters, Interval, unanimous_bound, wilson_of_mean};
-use crate::items::Items;
-use crate::metric::{Basis, METRICS, Metric};
+use crate::items::{AnsweredItems, Items};
+use crate::metric::{ANSWER_METRICS, Basis, METRICS, Metric};
 use crate::resample::{Counted, Redraws, Resampler};
 
 /// The level of the intervals of an [`Evaluation`].
 pub const LEVEL: f64 = 0.95;
 
 /// The scores of one file. Serialised as one object: `n`, a key per row of [`METRICS`] (null where
-/// undefined), `confusion`, `intervals`, `undefined`.
+/// undefined), `confusion`, `intervals`, `undefined`; of answers to questions, `vqa_accuracy` in place
+/// of those, `by_question_type` and `by_answer_type`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// How many items were scored.
@@ -33,6 +34,12 @@ pub struct Evaluation {
     /// 95 % intervals of the defined metrics: Wilson's of accuracy, DeLong's on the logit scale of
     /// AUROC, percentile bootstrap over items or clusters of the others.
     pub intervals: BTreeMap<String, Interval>,
+    /// Of answers to questions: their accuracy by the type of the question.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_question_type: BTreeMap<String, f64>,
+    /// Of answers to questions: their accuracy by the type of the answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_answer_type: BTreeMap<String, f64>,
     /// Why a metric is null; under `intervals.NAME`, why a metric has a value but no interval.
     pub undefined: BTreeMap<String, String>,
 }
@@ -60,7 +67,7 @@ pub fn evaluate(items: &Items, seed: u64) -> Result<Evaluation> {
     let mut scores = Vec::with_capacity(METRICS.len());
     let mut defined = Vec::new();
     let mut undefined = BTreeMap::new();
-    for metric in METRICS {
+    for metric in Metric::all_of(items) {
         let value = match (metric.score)(items) {
             Ok(value) => Some(value),
             Err(MetricError::Undefined { why, .. }) => {
@@ -79,8 +86,30 @@ pub fn evaluate(items: &Items, seed: u64) -> Result<Evaluation> {
             Err(why) => undefined.insert(format!("intervals.{}", metric.name), why).is_some(),
         };
     }
-    let confusion = items.confusion()?.rows();
-    Ok(Evaluation { n: items.len(), scores: Scores(scores), confusion, intervals, undefined })
+    let confusion = if items.answers.is_some() { Vec::new() } else { items.confusion()?.rows() };
+    let by = |types: fn(&AnsweredItems<'_>) -> Vec<String>| {
+        items.answers.map_or_else(BTreeMap::new, |of| means_by(of.accuracies, &types(&of)))
+    };
+    Ok(Evaluation {
+        n: items.len(),
+        scores: Scores(scores),
+        confusion,
+        intervals,
+        by_question_type: by(|of| of.question_types.to_vec()),
+        by_answer_type: by(|of| of.answer_types.to_vec()),
+        undefined,
+    })
+}
+
+/// The mean of the values of each type.
+fn means_by(values: &[f64], types: &[String]) -> BTreeMap<String, f64> {
+    let mut sums: BTreeMap<&String, (f64, f64)> = BTreeMap::new();
+    for (value, kind) in values.iter().zip(types) {
+        let (sum, count) = sums.entry(kind).or_default();
+        *sum += value;
+        *count += 1.0;
+    }
+    sums.into_iter().map(|(kind, (sum, count))| (kind.clone(), sum / count)).collect()
 }
 
 /// A metric's interval, or why there is none.
@@ -183,7 +212,7 @@ fn widened(
     Ok(Interval::around(value, half).within(metric.range))
 }
 
-/// One value per row of [`METRICS`], in its order.
+/// One value per metric of the items' kind, in the order of its table.
 #[derive(Clone, Debug, PartialEq)]
 struct Scores(Vec<(&'static str, Option<f64>)>);
 
@@ -213,10 +242,11 @@ impl<'de> Visitor<'de> for ScoresVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scores, A::Error> {
-        let mut scores: Vec<_> = METRICS.iter().map(|metric| (metric.name, None)).collect();
+        let mut scores = Vec::with_capacity(METRICS.len());
         while let Some(key) = map.next_key::<String>()? {
-            match scores.iter_mut().find(|(name, _)| *name == key) {
-                Some((_, value)) => *value = map.next_value()?,
+            let known = METRICS.iter().chain(ANSWER_METRICS).find(|metric| metric.name == key);
+            match known {
+                Some(metric) => scores.push((metric.name, map.next_value()?)),
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }

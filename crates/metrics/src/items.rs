@@ -25,19 +25,66 @@ pub struct Items<'a> {
     pub classes: usize,
     /// The positive class; read where there are two classes.
     pub positive: usize,
+    /// What replaces labels, predictions, probabilities, logits and classes, which are empty then,
+    /// where items are questions with several accepted answers.
+    pub answers: Option<AnsweredItems<'a>>,
+}
+
+/// Predicted answers of open questions, already judged: row i of each slice is item i.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AnsweredItems<'a> {
+    /// `[items]`: the accuracy of the predicted answer, from 0 to 1; see
+    /// [`vqa::accuracy`](crate::vqa::accuracy).
+    pub accuracies: &'a [f64],
+    /// `[items]`, or empty where they are not known.
+    pub question_types: &'a [String],
+    /// `[items]`, or empty where they are not known.
+    pub answer_types: &'a [String],
+}
+
+impl<'a> AnsweredItems<'a> {
+    /// These answers as items.
+    #[must_use]
+    pub fn items(self, clusters: Option<&'a [usize]>) -> Items<'a> {
+        Items {
+            labels: &[],
+            predictions: &[],
+            probabilities: &[],
+            logits: None,
+            clusters,
+            classes: 0,
+            positive: 0,
+            answers: Some(self),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let n = self.accuracies.len();
+        for (what, types) in
+            [("question types", self.question_types), ("answer types", self.answer_types)]
+        {
+            if !types.is_empty() {
+                same_length(what, n, types.len())?;
+            }
+        }
+        match self.accuracies.iter().position(|value| !(0.0..=1.0).contains(value)) {
+            Some(index) => Err(MetricError::Probability { index, value: self.accuracies[index] }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Items<'_> {
     /// How many items there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.answers.map_or(self.labels.len(), |answers| answers.accuracies.len())
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 
     /// Whether precision, recall, F1, AUROC are those of one class against the other.
@@ -55,6 +102,10 @@ impl Items<'_> {
         let n = self.len();
         if n == 0 {
             return Err(MetricError::Empty);
+        }
+        if let Some(answers) = self.answers {
+            answers.check()?;
+            return self.clusters.map_or(Ok(()), |of| same_length("clusters", n, of.len()));
         }
         same_length("predictions", n, self.predictions.len())?;
         same_length("probabilities", n, self.probabilities.len())?;

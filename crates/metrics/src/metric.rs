@@ -31,6 +31,8 @@ pub struct Metric {
 pub enum Needs {
     /// The decided class.
     Prediction,
+    /// The accuracy of the answer, of items with several accepted answers.
+    Answers,
     /// The order that logits or probabilities give.
     Ranking,
     /// The probabilities, or the logits where known.
@@ -50,7 +52,7 @@ pub(crate) enum Basis {
     AveragePrecision,
 }
 
-/// All metrics, in the order in which reports show them.
+/// All metrics of items with one class each, in the order in which reports show them.
 pub const METRICS: &[Metric] = &[
     Metric {
         score: |items| crate::labels::accuracy(items.predictions, items.labels),
@@ -131,18 +133,46 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
+/// All metrics of items that are questions with several accepted answers.
+pub const ANSWER_METRICS: &[Metric] = &[Metric {
+    needs: Needs::Answers,
+    score: |items| mean_of(&accuracies(items)?),
+    basis: Basis::Mean(accuracies),
+    ..shares("vqa_accuracy", "mean share of the people whose answer it is, by the official rule")
+}];
+
+impl Metric {
+    /// The metrics that items like these have.
+    #[must_use]
+    pub fn all_of(items: &Items) -> &'static [Self] {
+        if items.answers.is_some() { ANSWER_METRICS } else { METRICS }
+    }
+
+    /// Errs where these items are not of the kind that the metric scores.
+    pub(crate) fn check_fits(&self, items: &Items) -> Result<()> {
+        let why = match (self.needs, items.answers) {
+            (Needs::Answers, None) => {
+                "it scores answers to questions, and these items have one class each"
+            }
+            (Needs::Answers, Some(_)) | (_, None) => return Ok(()),
+            _ => "it scores classes, and these items are answers to questions; see `vqa_accuracy`",
+        };
+        Err(MetricError::undefined(self.name, why))
+    }
+}
+
 /// The metric called `name`.
 ///
 /// # Errors
 /// An unknown name; the error lists all and suggests the nearest.
 pub fn metric(name: &str) -> Result<&'static Metric> {
-    METRICS.iter().find(|metric| metric.name == name).ok_or_else(|| {
-        let nearest = METRICS
-            .iter()
+    let all = || METRICS.iter().chain(ANSWER_METRICS);
+    all().find(|metric| metric.name == name).ok_or_else(|| {
+        let nearest = all()
             .map(|metric| (strsim::jaro_winkler(name, metric.name), metric.name))
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .filter(|(similarity, _)| *similarity > 0.75);
-        let known = METRICS.iter().map(|metric| format!("`{}`", metric.name));
+        let known = all().map(|metric| format!("`{}`", metric.name));
         MetricError::UnknownMetric {
             name: name.to_owned(),
             known: known.collect::<Vec<_>>().join(", "),
@@ -228,6 +258,13 @@ fn score_brier(items: &Items) -> Result<f64> {
     }
     let column: Vec<f64> = items.probabilities.iter().map(|row| row[items.positive]).collect();
     brier(&column, &items.of_class(items.positive))
+}
+
+fn accuracies(items: &Items) -> Result<Vec<f64>> {
+    match items.answers {
+        Some(answers) => Ok(answers.accuracies.to_vec()),
+        None => Err(MetricError::undefined("vqa_accuracy", "these items have one class each")),
+    }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "one signature for all functions of the table")]

@@ -55,6 +55,7 @@ impl File {
             clusters: None,
             classes: 2,
             positive: 1,
+            answers: None,
         }
     }
 }

@@ -35,6 +35,7 @@ fn items<'a>(
         clusters,
         classes: 2,
         positive: 1,
+        answers: None,
     };
     files.iter().map(file).collect()
 }

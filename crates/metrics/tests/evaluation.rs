@@ -17,7 +17,7 @@ fn items<'a>(
     classes: usize,
 ) -> Items<'a> {
     let (logits, clusters, positive) = (None, None, 1);
-    Items { labels, predictions, probabilities, logits, clusters, classes, positive }
+    Items { labels, predictions, probabilities, logits, clusters, classes, positive, answers: None }
 }
 
 fn columns(positive: &[f64]) -> Vec<Vec<f64>> {

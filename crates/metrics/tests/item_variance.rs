@@ -50,6 +50,7 @@ fn check(classes: usize, clustered: bool) {
         clusters,
         classes,
         positive: 1,
+        answers: None,
     };
     for name in ["auroc", "accuracy", "brier", "log_loss"] {
         let metric = metric(name).unwrap();

@@ -84,6 +84,7 @@ fn threads_change_no_bit() {
         clusters: None,
         classes: 2,
         positive: 1,
+        answers: None,
     };
     let few = Items {
         labels: &labels[..300],
@@ -131,6 +132,7 @@ fn counted_resamples_are_those_of_drawn_rows() {
             clusters,
             classes: 2,
             positive: 1,
+            answers: None,
         };
         for (name, score) in [
             ("auroc", auroc as fn(&[f64], &[bool]) -> mmc_metrics::Result<f64>),

@@ -51,6 +51,7 @@ impl Rows {
             predictions: &self.predictions,
             probabilities: &self.probabilities,
             logits: None,
+            answers: None,
             clusters: self.clusters.as_deref(),
             classes: 2,
             positive: 1,

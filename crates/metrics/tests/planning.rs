@@ -414,6 +414,7 @@ fn clusters_and_not_items_bound_the_degrees_of_freedom() {
         predictions: &files[file],
         probabilities: &flat,
         logits: None,
+        answers: None,
         clusters: clustered.then_some(clusters.as_slice()),
         classes: 2,
         positive: 1,

@@ -45,6 +45,7 @@ impl Rows {
             clusters: None,
             classes: self.classes,
             positive: self.classes.min(2) - 1,
+            answers: None,
         }
     }
 

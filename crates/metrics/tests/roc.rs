@@ -46,6 +46,7 @@ fn items<'a>(labels: &'a [usize], probabilities: &'a [Vec<f64>]) -> Items<'a> {
         clusters: None,
         classes: 2,
         positive: 1,
+        answers: None,
     }
 }
 

@@ -116,6 +116,7 @@ impl Rows {
             clusters: None,
             classes: self.classes,
             positive: 1,
+            answers: None,
         }
     }
 
@@ -324,6 +325,7 @@ fn contrast(
                 clusters: None,
                 classes: 2,
                 positive: 1,
+                answers: None,
             }
         }
         side.iter().map(row).collect()
@@ -524,6 +526,7 @@ fn clustered<'a>(
         clusters: Some(clusters),
         classes: 2,
         positive: 1,
+        answers: None,
     };
     side.iter().map(file).collect()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::Device;
-use mmc_data::Arm;
+use mmc_data::{Arm, Task};
 use mmc_models::{Classifier, FreshHead, LoadRequest, Loaded, load, preset};
 use mmc_preprocess::{Padding, Processor};
 use mmc_run::{Pad, RunFolder};
@@ -26,6 +26,8 @@ pub(crate) struct Checkpoint {
     pub(crate) processor: Arc<Processor>,
     /// Its classes, in the order of its logits.
     pub(crate) labels: Vec<String>,
+    /// What it predicts.
+    task: Task,
     padding: Padding,
     /// Rows of a forward pass: sums in f32 depend on it.
     pub(crate) rows: Option<usize>,
@@ -47,6 +49,8 @@ struct Recorded {
     max_length: Option<usize>,
     pad: Option<Pad>,
     shard_rows: Option<usize>,
+    #[serde(default)]
+    task: Task,
     #[serde(default)]
     classes: Vec<String>,
 }
@@ -146,6 +150,7 @@ impl Checkpoint {
             model: loaded.model,
             processor: Arc::new(processor.with_max_length(tokens)),
             labels: loaded.labels,
+            task: recorded.task,
             padding,
             rows: recorded.shard_rows.filter(|rows| *rows > 0),
             device,
@@ -155,6 +160,11 @@ impl Checkpoint {
     /// What the model is shown.
     pub(crate) fn arm(&self) -> Arm {
         self.model.arm()
+    }
+
+    /// The same model, whose rows are what a data set asks for, whatever the folder says.
+    pub(crate) fn for_task(self, task: Task) -> Self {
+        Self { task, ..self }
     }
 
     /// The same model with its logits in the order of these classes.
@@ -177,7 +187,13 @@ impl Checkpoint {
     /// How splits are taken through it.
     pub(crate) fn options(&self) -> PredictOptions {
         let usual = PredictOptions::new(self.labels.clone());
-        PredictOptions { padding: self.padding, rows: self.rows.unwrap_or(usual.rows), ..usual }
+        let task = self.task;
+        PredictOptions {
+            task,
+            padding: self.padding,
+            rows: self.rows.unwrap_or(usual.rows),
+            ..usual
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use mmc_data::DATASETS;
+use mmc_data::demo::Format;
 
 pub(crate) use columns::ColumnFlags;
 pub(crate) use devices::{DeviceFlags, TrainDeviceFlags};
@@ -131,7 +132,8 @@ pub(crate) struct EvaluateArgs {
     /// The columns of a table that has others.
     #[command(flatten)]
     pub(crate) columns: ColumnFlags,
-    /// Also write the predictions behind the scores (.jsonl, .csv or .parquet)
+    /// Also write the predictions behind the scores (.jsonl, .csv or .parquet; .json for the
+    /// evaluation server of VQA)
     #[arg(long, value_name = "FILE", requires = "checkpoint")]
     pub(crate) out: Option<PathBuf>,
     /// Score this file of predictions instead; it may come from any framework
@@ -205,7 +207,7 @@ pub(crate) struct CompareArgs {
     /// Predictions of the candidate on the same items, one file a seed
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) candidate: Vec<PathBuf>,
-    /// The score to compare [default: auroc for two classes, else accuracy]
+    /// The score to compare [default: auroc for two classes, vqa_accuracy for answers, else accuracy]
     #[arg(long, value_name = "METRIC")]
     pub(crate) metric: Option<String>,
     /// The smallest difference that matters
@@ -320,7 +322,7 @@ pub(crate) enum DataCommand {
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// The data set whose format is written
-    #[arg(long, value_name = "NAME", value_parser = ["hateful_memes"])]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Format::names()))]
     pub(crate) dataset: String,
     /// What decides the label
     #[arg(long, value_name = "TRUTH")]
@@ -330,8 +332,9 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Rows of the training split; the selection split has a sixth, the test split a third of it
-    #[arg(long, value_name = "N", default_value_t = 3000)]
-    pub(crate) items: usize,
+    /// [default: what tiny models learn it from, such as 3000]
+    #[arg(long, value_name = "N")]
+    pub(crate) items: Option<usize>,
     /// The seed; the same seed gives the same bytes everywhere
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,

@@ -31,7 +31,11 @@ pub(crate) fn run(typed: &CompareArgs) -> Result<(), Failure> {
     let positive = positive(&files.rows[0], typed.positive.as_deref())?;
     let metric = match asked {
         Some(metric) => metric,
-        None => metric(if files.rows[0].classes.len() == 2 { "auroc" } else { "accuracy" })?,
+        None => metric(match &files.rows[0] {
+            rows if rows.answers.is_some() => "vqa_accuracy",
+            rows if rows.classes.len() == 2 => "auroc",
+            _ => "accuracy",
+        })?,
     };
     let sides: Vec<Items<'_>> = files.rows.iter().map(|rows| items(rows, positive)).collect();
     let (baseline, candidate) = sides.split_at(typed.baseline.len());
@@ -90,6 +94,7 @@ pub(crate) fn items(rows: &ScoredRows, positive: usize) -> Items<'_> {
         clusters: rows.clusters.as_deref(),
         classes: rows.classes.len(),
         positive,
+        answers: rows.answers.as_ref().map(mmc_run::ScoredAnswers::borrowed),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `mmc data`: make, check and describe data sets.
 
 use mmc_data::check::{check, info};
-use mmc_data::demo::{DemoSet, Truth, write};
+use mmc_data::demo::{DemoSet, Format, Truth, write};
 use mmc_data::{DATASETS, ReadOptions, dataset};
 use serde_json::json;
 
@@ -21,7 +21,9 @@ pub(crate) fn run(command: &DataCommand) -> Result<(), Failure> {
 fn demo(typed: &DemoArgs) -> Result<(), Failure> {
     let truth: Truth = typed.truth.parse()?;
     check_folder(&typed.out)?;
-    let set = DemoSet::new(truth, typed.seed).with_items(typed.items);
+    let format: Format = typed.dataset.parse()?;
+    let set = DemoSet::of(format, truth, typed.seed);
+    let set = typed.items.map_or(set, |items| set.with_items(items));
     let written = write(&set, &typed.out)?;
     print(&format!(
         "{}: a made-up set in the format of {} (truth: {truth}), {} rows to train on, {} to \

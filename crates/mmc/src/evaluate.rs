@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use mmc_data::dataset;
-use mmc_metrics::{Evaluation, METRICS, evaluate};
-use mmc_run::Predictions;
+use mmc_metrics::{ANSWER_METRICS, Evaluation, METRICS, evaluate};
+use mmc_run::{Prediction, Predictions};
 
 use crate::checkpoint::{Checkpoint, For};
 use crate::cli::EvaluateArgs;
@@ -16,7 +16,7 @@ use crate::split;
 /// Scores what was named and prints it.
 pub(crate) fn run(typed: &EvaluateArgs) -> Result<(), Failure> {
     if let Some(out) = &typed.out {
-        check_out(out, &["jsonl", "csv", "parquet"])?;
+        check_out(out, &["jsonl", "csv", "parquet", "json"])?;
     }
     let predictions = match (&typed.predictions, &typed.checkpoint) {
         (Some(file), _) => Predictions::read_with_positive(file, typed.positive.as_deref())?,
@@ -24,20 +24,52 @@ pub(crate) fn run(typed: &EvaluateArgs) -> Result<(), Failure> {
         (None, None) => return Err(Failure::usage("give `--checkpoint` or `--predictions`")),
     };
     if let Some(out) = &typed.out {
-        predictions.write(out)?;
+        // The evaluation server's own format has another ending than ours.
+        match out.extension() {
+            Some(ending) if ending == "json" => predictions.write_results(out)?,
+            _ => predictions.write(out)?,
+        }
     }
-    if let (Some(out), true) = (&typed.out, predictions.rows.iter().all(|row| row.label.is_none()))
-    {
+    let unlabelled = !predictions.rows.iter().any(Prediction::is_labelled);
+    if let (Some(out), true) = (&typed.out, unlabelled) {
         return unscored(predictions.rows.len(), out, typed.json);
     }
     let rows = predictions.scored()?;
     let positive = positive(&rows, typed.positive.as_deref())?;
-    let evaluation = evaluate(&items(&rows, positive), 0)?;
+    let items = items(&rows, positive);
+    let evaluation = evaluate(&items, 0)?;
     if typed.json {
         print_json(&evaluation)
+    } else if items.answers.is_some() {
+        print(&shown_answers(&evaluation))
     } else {
         print(&shown(&evaluation, &rows.classes, positive))
     }
+}
+
+/// The score of answers to questions, then by the types of questions and answers.
+fn shown_answers(evaluation: &Evaluation) -> String {
+    let mut rows = vec![["metric", "value", "95 % interval"].map(str::to_owned).to_vec()];
+    for metric in ANSWER_METRICS {
+        let value = evaluation.value(metric.name);
+        let value = value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
+        let interval = evaluation.interval(metric.name);
+        let interval =
+            interval.map_or_else(String::new, |at| format!("[{:.4}, {:.4}]", at.low, at.high));
+        rows.push(vec![metric.name.to_owned(), value, interval]);
+    }
+    let mut shown = format!("{} items\n\n{}", evaluation.n, table(&rows));
+    for (what, by) in [
+        ("answer type", &evaluation.by_answer_type),
+        ("question type", &evaluation.by_question_type),
+    ] {
+        if !by.is_empty() {
+            let mut rows = vec![vec![what.to_owned(), "vqa_accuracy".to_owned()]];
+            rows.extend(by.iter().map(|(name, value)| vec![name.clone(), format!("{value:.4}")]));
+            shown += &format!("\n{}", table(&rows));
+        }
+    }
+    shown
 }
 
 /// What is said of a split without labels, whose predictions were asked for.
@@ -58,6 +90,7 @@ fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure
     let dataset = dataset(name)?;
     dataset.split_name(split_name)?;
     let checkpoint = Checkpoint::open(folder, None, For::Classes, typed.devices.device()?)?;
+    let checkpoint = checkpoint.for_task(dataset.task);
     let root = dataset.root(typed.data_root.as_deref());
     let split =
         split::read_for(&checkpoint, dataset, &root, split_name, typed.columns.read_options())?;

@@ -154,6 +154,7 @@ mod tests {
             probabilities: vec![0.75, 0.25],
             logits: None,
             group: None,
+            answer: None,
         }
     }
 

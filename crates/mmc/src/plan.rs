@@ -53,6 +53,7 @@ pub(crate) fn run(typed: &PlanArgs) -> Result<(), Failure> {
     let dataset = dataset(&experiment.dataset)?;
     let root = dataset.root(experiment.data_root.as_deref().map(Path::new));
     let options = ReadOptions {
+        answers: experiment.settings.answers.unwrap_or_default(),
         labels: experiment.settings.labels.clone(),
         id_column: experiment.settings.id_column.clone(),
         text_column: experiment.settings.text_column.clone(),

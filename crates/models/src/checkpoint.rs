@@ -63,6 +63,19 @@ pub fn arms_of(folder: &Path) -> Result<&'static [Arm], ModelError> {
     Ok(Architecture::of(&ConfigFile::read(folder)?)?.arms)
 }
 
+/// The classes that a folder's `config.json` names; `None` where it names none, or only numbers them
+/// (`LABEL_0`, …).
+///
+/// # Errors
+/// A `config.json` that cannot be read.
+pub fn named_classes(folder: &Path) -> Result<Option<Vec<String>>, ModelError> {
+    let named = ConfigFile::read(folder)?.classes()?;
+    let is_number = |name: &String| {
+        name.strip_prefix("LABEL_").is_some_and(|number| number.parse::<usize>().is_ok())
+    };
+    Ok(named.filter(|names| names.len() > 1 && !names.iter().all(is_number)))
+}
+
 /// Whether a head may be made where the checkpoint has none that fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreshHead {

@@ -81,8 +81,8 @@ mod vocabulary;
 
 pub use catalog::{CATALOG, Defaults, Preset, preset};
 pub use checkpoint::{
-    FreshHead, HeadOrigin, LoadReport, LoadRequest, Loaded, arms_of, load, load_to_train, save,
-    save_adapter,
+    FreshHead, HeadOrigin, LoadReport, LoadRequest, Loaded, arms_of, load, load_to_train,
+    named_classes, save, save_adapter,
 };
 pub use classifier::{Classifier, Logits, Parameter, Pass};
 pub use error::{HubError, ModelError};

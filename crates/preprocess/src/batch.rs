@@ -259,8 +259,9 @@ fn targets(examples: &[Example]) -> Result<Option<Targets>, PreprocessError> {
     for example in examples {
         match &example.target {
             Some(Target::Class(class)) => classes.push(*class as u32),
-            Some(Target::Soft(scores)) => {
-                soft.push(scores.iter().map(|&(answer, score)| (answer as u32, score)).collect());
+            Some(Target::Answers(answers)) => {
+                let scores = answers.scores.iter();
+                soft.push(scores.map(|&(answer, score)| (answer as u32, score)).collect());
             }
             None => {}
         }
@@ -351,7 +352,14 @@ mod tests {
         let error = collate(&[whole.clone(), blind], Padding::Longest, 0).unwrap_err().to_string();
         assert!(error.contains("`blind`: has no picture, but `whole` has one"), "{error}");
 
-        let soft = Example { target: Some(Target::Soft(vec![(0, 1.0)])), ..whole.clone() };
+        let answers = mmc_data::Answers {
+            scores: vec![(0, 1.0)],
+            given: Box::default(),
+            most_frequent: "".into(),
+            question_type: "".into(),
+            answer_type: "".into(),
+        };
+        let soft = Example { target: Some(Target::Answers(answers.into())), ..whole.clone() };
         assert!(collate(&[whole.clone(), soft], Padding::Longest, 0).is_err());
         assert!(matches!(collate(&[], Padding::Longest, 0), Err(PreprocessError::EmptyBatch)));
 

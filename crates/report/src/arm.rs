@@ -92,6 +92,7 @@ pub(crate) fn items(rows: &ScoredRows, positive: usize) -> Items<'_> {
         clusters: rows.clusters.as_deref(),
         classes: rows.classes.len(),
         positive,
+        answers: rows.answers.as_ref().map(mmc_run::ScoredAnswers::borrowed),
     }
 }
 

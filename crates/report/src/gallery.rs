@@ -140,6 +140,7 @@ mod tests {
             probabilities: vec![1.0 - probability, probability],
             logits: None,
             group: None,
+            answer: None,
         }
     }
 

@@ -58,6 +58,7 @@ fn compared(of: &(SplitRecord, Split), among: &(SplitRecord, Split)) -> SplitOve
 pub(crate) fn read_split(config: &RunConfig, record: &SplitRecord) -> Result<Split, ReportError> {
     let settings = &config.settings;
     let options = ReadOptions {
+        answers: settings.answers.unwrap_or_default(),
         labels: settings.labels.clone(),
         id_column: settings.id_column.clone(),
         text_column: settings.text_column.clone(),

@@ -199,7 +199,8 @@ fn subgroup(part: String, chosen: &[usize], text: &ArmRuns, best: &ArmRuns) -> O
     if chosen.is_empty() {
         return None;
     }
-    let accuracy = metric("accuracy").ok()?;
+    let are_answers = text.first_rows().is_some_and(|rows| rows.answers.is_some());
+    let accuracy = metric(if are_answers { "vqa_accuracy" } else { "accuracy" }).ok()?;
     let cut =
         |arm: &ArmRuns| arm.scored().iter().map(|rows| only(rows, chosen)).collect::<Vec<_>>();
     let (text_rows, best_rows) = (cut(text), cut(best));
@@ -221,9 +222,16 @@ fn subgroup(part: String, chosen: &[usize], text: &ArmRuns, best: &ArmRuns) -> O
 fn only(rows: &ScoredRows, chosen: &[usize]) -> ScoredRows {
     ScoredRows {
         classes: rows.classes.clone(),
-        labels: chosen.iter().map(|&item| rows.labels[item]).collect(),
-        predictions: chosen.iter().map(|&item| rows.predictions[item]).collect(),
-        probabilities: chosen.iter().map(|&item| rows.probabilities[item].clone()).collect(),
+        // Answers to questions have none of these.
+        labels: chosen.iter().filter_map(|&item| rows.labels.get(item).copied()).collect(),
+        predictions: chosen
+            .iter()
+            .filter_map(|&item| rows.predictions.get(item).copied())
+            .collect(),
+        probabilities: chosen
+            .iter()
+            .filter_map(|&item| rows.probabilities.get(item).cloned())
+            .collect(),
         logits: rows
             .logits
             .as_ref()
@@ -232,6 +240,7 @@ fn only(rows: &ScoredRows, chosen: &[usize]) -> ScoredRows {
             .clusters
             .as_ref()
             .map(|clusters| chosen.iter().map(|&item| clusters[item]).collect()),
+        answers: rows.answers.as_ref().map(|answers| answers.only(chosen)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The scores of each arm, and whether any is better than chance.
 
 use mmc_data::Arm;
-use mmc_metrics::{Interval, Items, Metric, metric};
+use mmc_metrics::{AnsweredItems, Interval, Items, Metric, metric};
 use serde::Serialize;
 
 use crate::arm::{ArmRuns, deviation, mean};
@@ -25,7 +25,7 @@ pub struct ArmScore {
     /// Standard deviation over seeds of the primary metric.
     pub deviation: Option<f64>,
     /// 95 % interval of the mean for newly trained models on new items (of these very models where
-    /// there is one seed); known for AUROC and accuracy.
+    /// there is one seed); known for AUROC, accuracy and the accuracy of answers.
     pub interval: Option<Interval>,
     /// Mean over seeds of the primary metric on the split that models are chosen on.
     pub selection: Option<f64>,
@@ -94,6 +94,12 @@ fn score(arm: &ArmRuns, primary: &Metric, further: &[String], family: usize) -> 
 /// and does not vary (AUROC of a constant: 0.5; accuracy of predictions that are all wrong: 0).
 fn interval(arm: &ArmRuns, primary: &Metric) -> Option<Interval> {
     let rows = arm.first_rows()?;
+    if let Some(answers) = &rows.answers {
+        let accuracies = vec![0.0; answers.accuracies.len()];
+        let none = AnsweredItems { accuracies: &accuracies, ..answers.borrowed() };
+        let (found, _) = beside(arm, primary, none.items(rows.clusters.as_deref()), 1.0 - ALPHA)?;
+        return Some(found.within(primary.range));
+    }
     let classes = rows.classes.len();
     let wrong: Vec<usize> = rows.labels.iter().map(|label| (label + 1) % classes).collect();
     let (decided, known) = match primary.name {
@@ -139,7 +145,18 @@ fn against(
         clusters: rows.clusters.as_deref(),
         classes,
         positive: arm.positive(),
+        answers: None,
     };
+    beside(arm, metric, nothing, lower_level)
+}
+
+/// The arm compared with a file of the same items whose score is known.
+fn beside(
+    arm: &ArmRuns,
+    metric: &Metric,
+    nothing: Items<'_>,
+    lower_level: f64,
+) -> Option<(Interval, (f64, f64))> {
     let candidate = arm.items();
     // As many copies as the arm has seeds: they are all alike, so they add no variance.
     let baseline = vec![nothing; candidate.len()];

@@ -268,7 +268,9 @@ impl RunFolder {
         read_json(&self.cost_path())
     }
 
-    /// Writes the predictions of a split, as Parquet and as JSON lines.
+    /// Writes the predictions of a split, as Parquet and as JSON lines; answers to questions with
+    /// numbers for ids also as the evaluation server of VQA takes them,
+    /// `predictions/{split}_results.json`.
     ///
     /// # Errors
     /// [`RunError`] naming the file.
@@ -276,7 +278,12 @@ impl RunFolder {
         let folder = self.root.join("predictions");
         fs::create_dir_all(&folder).map_err(RunError::io(&folder))?;
         rows.write(&self.predictions_path(split, "parquet"))?;
-        rows.write(&self.predictions_path(split, "jsonl"))
+        rows.write(&self.predictions_path(split, "jsonl"))?;
+        let numbered = || rows.rows.iter().all(|row| row.id.parse::<u64>().is_ok());
+        if rows.are_answers() && numbered() {
+            rows.write_results(&folder.join(format!("{split}_results.json")))?;
+        }
+        Ok(())
     }
 
     /// Reads the predictions of a split.

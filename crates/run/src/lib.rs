@@ -61,7 +61,8 @@ pub use gallery::{GalleryClass, GalleryItem, PictureEffect};
 pub use lock::RunLock;
 pub use overlap::{OverlapRecord, SplitOverlap};
 pub use predictions::{
-    Paired, Prediction, Predictions, ScoredRows, WordColumn, paired, paired_of, word_columns,
+    AnswerRow, Paired, Prediction, Predictions, ScoredAnswers, ScoredRows, WordColumn, paired,
+    paired_of, word_columns,
 };
 pub use prices::Prices;
 pub use published::{Claim, ClaimKind, Published, PublishedFigure, Sureness};

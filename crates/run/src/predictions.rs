@@ -1,5 +1,7 @@
 //! The predictions of one model on one split: what scores, comparisons and reports are made from.
 
+mod answer;
+mod answers;
 mod csv;
 mod jsonl;
 mod paired;
@@ -12,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::RunError;
+pub use answer::{AnswerRow, ScoredAnswers};
 pub use paired::{Paired, paired, paired_of};
 pub use words::{WordColumn, word_columns};
 
@@ -24,12 +27,15 @@ pub struct Prediction {
     pub label: Option<String>,
     /// The predicted class.
     pub prediction: String,
-    /// `[classes]`, in the order of [`Predictions::classes`]; sums to 1.
+    /// `[classes]`, in the order of [`Predictions::classes`]; sums to 1. Empty in answers to
+    /// questions.
     pub probabilities: Vec<f64>,
     /// `[classes]`, where they are known.
     pub logits: Option<Vec<f32>>,
     /// What ties items together that share a picture.
     pub group: Option<String>,
+    /// Of an answer to a question, which `prediction` is then: what else is known of it.
+    pub answer: Option<Box<AnswerRow>>,
 }
 
 impl Prediction {
@@ -50,6 +56,7 @@ impl Prediction {
             probabilities: softmax(&logits),
             logits: Some(logits),
             group: None,
+            answer: None,
         }
     }
 }
@@ -66,7 +73,7 @@ fn softmax(logits: &[f32]) -> Vec<f64> {
 /// The rows of a predictions file, in its order, with its classes in theirs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
-    /// Names of the classes.
+    /// Names of the classes; none where the rows are answers to questions.
     pub classes: Vec<String>,
     /// The rows.
     pub rows: Vec<Prediction>,
@@ -87,6 +94,9 @@ pub struct ScoredRows {
     pub logits: Option<Vec<Vec<f64>>>,
     /// `[rows]`: the cluster of each row, where any row has a group. A row without one is its own.
     pub clusters: Option<Vec<usize>>,
+    /// In place of classes, labels, predictions, probabilities and logits, which are empty then,
+    /// where the rows are answers to questions.
+    pub answers: Option<ScoredAnswers>,
 }
 
 /// The formats of predictions files, by their extensions.
@@ -143,7 +153,13 @@ impl Predictions {
     /// Whether every row has a label.
     #[must_use]
     pub fn is_labelled(&self) -> bool {
-        self.rows.iter().all(|row| row.label.is_some())
+        self.rows.iter().all(Prediction::is_labelled)
+    }
+
+    /// Whether the rows are answers to questions.
+    #[must_use]
+    pub fn are_answers(&self) -> bool {
+        self.rows.first().is_some_and(|row| row.answer.is_some())
     }
 
     /// The rows as numbers.
@@ -152,15 +168,28 @@ impl Predictions {
     /// [`RunError::Pairing`] where a row has no label, or a class that is not among
     /// [`Predictions::classes`].
     pub fn scored(&self) -> Result<ScoredRows, RunError> {
-        let unlabelled = self.rows.iter().filter(|row| row.label.is_none()).count();
+        let unlabelled = self.rows.iter().filter(|row| !row.is_labelled()).count();
         if unlabelled > 0 {
-            let first = self.rows.iter().position(|row| row.label.is_none()).unwrap_or(0);
+            let first = self.rows.iter().position(|row| !row.is_labelled()).unwrap_or(0);
             let problem = format!(
                 "{unlabelled} of {} rows have no label, row {} the first, so they cannot be scored",
                 self.rows.len(),
                 first + 1
             );
             return Err(RunError::Pairing { problem });
+        }
+        if self.are_answers() {
+            let answers =
+                ScoredAnswers::of(&self.rows).map_err(|problem| RunError::Pairing { problem })?;
+            return Ok(ScoredRows {
+                classes: Vec::new(),
+                labels: Vec::new(),
+                predictions: Vec::new(),
+                probabilities: Vec::new(),
+                logits: None,
+                clusters: self.clusters(),
+                answers: Some(answers),
+            });
         }
         let index = |name: &str, id: &str| {
             self.classes.iter().position(|class| class == name).ok_or_else(|| RunError::Pairing {
@@ -187,6 +216,7 @@ impl Predictions {
             probabilities: self.rows.iter().map(|row| row.probabilities.clone()).collect(),
             logits,
             clusters: self.clusters(),
+            answers: None,
         })
     }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mmc_data::{Arm, OnBadItem};
+use mmc_data::{AnswerSource, Arm, OnBadItem};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -148,6 +148,9 @@ settings! {
     no_test: bool => bool, Result;
     /// What to do with an item that cannot be used: `error` or `skip`.
     on_bad_item: OnBadItem => OnBadItem, Result;
+    /// Where the answers to questions come from: `train` or `train+val`; absent: the checkpoint's own,
+    /// else `train`.
+    answers: AnswerSource => Option<AnswerSource>, Result;
     /// The classes in order, in place of the data set's.
     labels: Vec<String> => Option<Vec<String>>, Result;
     /// The positive class of two, in place of the second.
@@ -247,6 +250,7 @@ impl PartialSettings {
             no_shuffle: self.no_shuffle.unwrap_or(false),
             no_test: self.no_test.unwrap_or(false),
             on_bad_item: self.on_bad_item.unwrap_or_default(),
+            answers: self.answers,
             labels: self.labels,
             positive: self.positive,
             id_column: self.id_column,

@@ -214,6 +214,7 @@ fn a_run_is_complete_when_its_cost_is_written() {
         probabilities: vec![0.75, 0.25],
         logits: None,
         group: None,
+        answer: None,
     }];
     let predictions = Predictions { classes: vec!["a".to_owned(), "b".to_owned()], rows };
     run.write_predictions("val", &predictions).unwrap();

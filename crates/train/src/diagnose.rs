@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mmc_data::Split;
+use mmc_data::{Split, Task};
 use mmc_metrics::emap::Emap;
 use mmc_models::Classifier;
 use mmc_preprocess::Processor;
@@ -56,6 +56,11 @@ pub fn diagnose(
     progress: &mut dyn FnMut(Diagnosing<'_>),
 ) -> Result<Diagnosis, TrainError> {
     pairing(model)?;
+    if options.task == Task::Answers {
+        let problem = "answers to questions cannot be diagnosed: logits of thousands of answers for \
+                       every change of every item are not kept; diagnose a task of a few classes";
+        return Err(TrainError::setting("dataset", problem));
+    }
     if source.permutations == 0 {
         let problem = "no permutations are asked for; 5 or more give a stable mean";
         return Err(TrainError::setting("permutations", problem));

@@ -65,6 +65,7 @@ mod shared;
 mod start;
 mod step;
 mod variant;
+mod vocabulary;
 
 pub use cost::peak_memory_bytes;
 pub use device::{ComputeDevice, Devices};

@@ -13,7 +13,7 @@ impl Plan {
     /// Balanced class weights where a class has no training item or items have several answers.
     pub fn objective(&self) -> Result<Objective, TrainError> {
         let settings = &self.settings;
-        let soft = self.train.iter().any(|item| matches!(item.target, Some(Target::Soft(_))));
+        let soft = self.train.iter().any(|item| matches!(item.target, Some(Target::Answers(_))));
         let balanced = settings.class_weights == ClassWeights::Balanced;
         if soft {
             if balanced || settings.label_smoothing > 0.0 {

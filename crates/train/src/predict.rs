@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use mmc_data::{OnBadItem, Split};
+use mmc_data::{OnBadItem, Split, Task};
 use mmc_models::{Classifier, Pass};
 use mmc_ops::without_gradient;
 use mmc_preprocess::{Batch, Loader, LoaderOptions, Padding, Processor, Targets};
@@ -15,8 +15,11 @@ use crate::{Intervention, TrainError};
 /// differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PredictOptions {
-    /// The names of the classes, in the order of the model's logits.
+    /// The names of the classes, or the answers, in the order of the model's logits.
     pub classes: Vec<String>,
+    /// What a row of the result is: a class with all probabilities, or an answer with the few that
+    /// are most probable.
+    pub task: Task,
     /// Rows of one forward.
     pub rows: usize,
     /// How far texts are padded.
@@ -37,6 +40,7 @@ impl PredictOptions {
     pub fn new(classes: Vec<String>) -> Self {
         Self {
             classes,
+            task: Task::Classes,
             rows: 8,
             padding: Padding::Longest,
             workers: 2,
@@ -75,8 +79,8 @@ pub struct Embeddings {
 /// The predictions of a model on every item of a split, in its order. `progress` is told how many
 /// items are done.
 ///
-/// Probabilities are the softmax of the logits in f64; the predicted class is that of the highest
-/// logit, the first on ties.
+/// Probabilities are the softmax of the logits in f64 (of answers, the logistic function of each);
+/// the predicted class is that of the highest logit, the first on ties.
 ///
 /// # Errors
 /// What reading and preparing an item or the forward returns; logits that are not finite, with
@@ -91,6 +95,7 @@ pub fn predict(
 ) -> Result<Predicted, TrainError> {
     let mut rows = Vec::with_capacity(split.len());
     let mut cut_texts = 0;
+    let mut teller = RowTeller::new(split, options);
     let mut loader = batches(processor, split, options)?;
     while let Some(batch) = loader.next() {
         let batch = batch?;
@@ -98,11 +103,11 @@ pub fn predict(
         let logits = without_gradient(|| model.forward(&batch, &Pass::evaluate()))?;
         let logits = logits.0.to_vec2::<f32>()?;
         for (row, logits) in logits.into_iter().enumerate() {
-            rows.push(prediction(&batch, row, logits, &options.classes)?);
+            rows.push(teller.row(&batch, row, logits)?);
         }
         progress(rows.len());
     }
-    let predictions = Predictions { classes: options.classes.clone(), rows };
+    let predictions = Predictions { classes: teller.classes(), rows };
     Ok(Predicted { predictions, cut_texts, skipped: loader.skipped().to_vec() })
 }
 
@@ -176,7 +181,55 @@ pub(crate) fn loader_options(
     LoaderOptions { workers, prefetch: workers.max(1).saturating_mul(2), padding, on_bad_item }
 }
 
-pub(crate) fn prediction(
+/// Makes rows of a split's logits, in the split's order.
+pub(crate) struct RowTeller<'a> {
+    split: &'a Split,
+    options: &'a PredictOptions,
+    /// Where in the split the next row is looked for.
+    next: usize,
+}
+
+impl<'a> RowTeller<'a> {
+    pub(crate) fn new(split: &'a Split, options: &'a PredictOptions) -> Self {
+        Self { split, options, next: 0 }
+    }
+
+    /// The classes that the rows have probabilities of.
+    pub(crate) fn classes(&self) -> Vec<String> {
+        match self.options.task {
+            Task::Classes => self.options.classes.clone(),
+            Task::Answers => Vec::new(),
+        }
+    }
+
+    /// What the logits of row `row` of a batch say.
+    pub(crate) fn row(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        logits: Vec<f32>,
+    ) -> Result<Prediction, TrainError> {
+        let classes = &self.options.classes;
+        if self.options.task == Task::Classes {
+            return prediction(batch, row, logits, classes);
+        }
+        check_logits(&batch.ids[row], &logits, classes)?;
+        let known = self.split.answers_of(&batch.ids[row], self.next);
+        self.next = known.map_or(self.next, |(_, next)| next);
+        let named = (batch.ids[row].clone(), batch.groups[row].clone());
+        let known = known.map(|(answers, _)| answers.as_ref());
+        Ok(Prediction::of_answer_logits(named, classes, &logits, known))
+    }
+}
+
+fn check_logits(id: &str, logits: &[f32], classes: &[String]) -> Result<(), TrainError> {
+    if logits.len() == classes.len() && logits.iter().all(|logit| logit.is_finite()) {
+        return Ok(());
+    }
+    Err(TrainError::Logits { id: id.to_owned(), found: logits.len(), classes: classes.len() })
+}
+
+fn prediction(
     batch: &Batch,
     row: usize,
     logits: Vec<f32>,
@@ -184,9 +237,7 @@ pub(crate) fn prediction(
 ) -> Result<Prediction, TrainError> {
     let id = batch.ids[row].clone();
     let name = |class: usize| classes.get(class).cloned();
-    if logits.len() != classes.len() || logits.iter().any(|logit| !logit.is_finite()) {
-        return Err(TrainError::Logits { id, found: logits.len(), classes: classes.len() });
-    }
+    check_logits(&id, &logits, classes)?;
     let label = match &batch.targets {
         Some(Targets::Classes(labels)) => name(labels[row] as usize),
         Some(Targets::Soft(scores)) => scores[row]

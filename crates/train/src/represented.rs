@@ -14,7 +14,7 @@ use mmc_ops::without_gradient;
 use mmc_preprocess::{Batch, Example, Loader, Padding, Processor, collate};
 use mmc_run::Predictions;
 
-use crate::predict::prediction;
+use crate::predict::RowTeller;
 use crate::step::Shard;
 use crate::{PredictOptions, Progress, TrainError};
 
@@ -108,17 +108,18 @@ impl Represented {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Predictions, TrainError> {
         let mut rows = Vec::with_capacity(self.split.len());
+        let mut teller = RowTeller::new(&self.split, options);
         for items in chunks(self.split.len(), options.rows) {
             let Some(Shard { batch, pooled: Some(pooled), .. }) = self.shard(&items, 0)? else {
                 continue;
             };
             let logits = model.classify(&pooled, &Pass::evaluate())?.0.to_vec2::<f32>()?;
             for (row, logits) in logits.into_iter().enumerate() {
-                rows.push(prediction(&batch, row, logits, &options.classes)?);
+                rows.push(teller.row(&batch, row, logits)?);
             }
             progress(rows.len());
         }
-        Ok(Predictions { classes: options.classes.clone(), rows })
+        Ok(Predictions { classes: teller.classes(), rows })
     }
 
     /// These items as a shard, without those that were left out; `None` if that is all.

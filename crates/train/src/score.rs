@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mmc_metrics::{Items, METRICS};
+use mmc_metrics::{Items, Metric};
 use mmc_run::{Predictions, ScoredRows};
 
 use crate::TrainError;
@@ -18,6 +18,7 @@ pub(crate) fn items(rows: &ScoredRows, positive: usize) -> Items<'_> {
         clusters: rows.clusters.as_deref(),
         classes: rows.classes.len(),
         positive,
+        answers: rows.answers.as_ref().map(mmc_run::ScoredAnswers::borrowed),
     }
 }
 
@@ -31,7 +32,7 @@ pub(crate) fn scores(
     items.check()?;
     let score =
         |metric: &mmc_metrics::Metric| (metric.name.to_owned(), (metric.score)(&items).ok());
-    Ok(METRICS.iter().map(score).collect())
+    Ok(Metric::all_of(&items).iter().map(score).collect())
 }
 
 /// Whether `value` is better than the best so far. What is undefined ranks last; on ties the

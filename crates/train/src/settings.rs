@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::Device;
-use mmc_data::{Arm, Dataset, ReadOptions, Split};
+use mmc_data::{Arm, Dataset, ReadOptions, Split, Task};
 use mmc_metrics::Metric;
 use mmc_models::{CheckpointSource, Preset};
 use mmc_preprocess::{Order, Padding};
@@ -14,6 +14,7 @@ use mmc_run::{
 };
 
 use crate::plan::{Cut, StepPlan};
+use crate::vocabulary::own_answers;
 use crate::{Intervention, PredictOptions, Schedule, TrainError, language};
 
 /// A checked run: settings that fit together, the data they name, the weights they start from.
@@ -105,10 +106,16 @@ pub fn resolve_on(
     }
     let study = dataset.resolve_splits(&root)?;
     notes.extend(study.notes);
-    let options = read_options(&settings);
+    let mut options = read_options(&settings);
+    if dataset.task == Task::Answers {
+        let (own, note) = own_answers(&source, settings.answers)?;
+        options.labels = options.labels.or(own);
+        notes.extend(note);
+    }
     let train = dataset.read(&root, &study.train, &options)?;
     notes.extend(train.notes.iter().cloned());
     check_training_split(&train)?;
+    options.keep_answers(dataset, &train.labels);
     let mut read = |name: &str| read_optional(dataset, &root, name, &options, &mut notes);
     let selection = read(&study.selection)?;
     let test = if settings.no_test { None } else { read(&study.test)? };
@@ -234,6 +241,7 @@ impl Plan {
     pub(crate) fn predict_options(&self) -> PredictOptions {
         PredictOptions {
             classes: self.classes().to_vec(),
+            task: self.dataset.task,
             rows: self.settings.shard_rows,
             padding: self.padding(),
             workers: self.settings.workers,
@@ -321,6 +329,7 @@ fn check_head(preset: &Preset, head: &str) -> Result<(), TrainError> {
 
 fn read_options(settings: &Settings) -> ReadOptions {
     ReadOptions {
+        answers: settings.answers.unwrap_or_default(),
         labels: settings.labels.clone(),
         id_column: settings.id_column.clone(),
         text_column: settings.text_column.clone(),

@@ -35,7 +35,7 @@ impl Fixture {
         let root = tempfile::tempdir().unwrap();
         let data = root.path().join("data");
         let truth = demo::Truth::Interaction;
-        let set = demo::DemoSet { truth, seed: 1, train: 24, dev: 8, test: 12 };
+        let set = demo::DemoSet { train: 24, dev: 8, test: 12, ..demo::DemoSet::new(truth, 1) };
         demo::write(&set, &data).unwrap();
         let asked = PartialSettings {
             model: Some(model.to_owned()),

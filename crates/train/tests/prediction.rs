@@ -17,7 +17,7 @@ use mmc_train::{Outcome, Plan, PredictOptions, Progress, embed, predict, resolve
 /// 24, 8 and 8 memes whose label needs picture and text.
 fn write_memes(folder: &Path) {
     let truth = demo::Truth::Interaction;
-    let set = demo::DemoSet { truth, seed: 1, train: 24, dev: 8, test: 8 };
+    let set = demo::DemoSet { train: 24, dev: 8, test: 8, ..demo::DemoSet::new(truth, 1) };
     demo::write(&set, folder).unwrap();
 }
 

@@ -145,6 +145,7 @@ impl Draw {
             clusters: self.clusters.as_deref(),
             classes: 2,
             positive: 1,
+            answers: None,
         };
         self.files[model].iter().map(|rows| file(rows.as_slice())).collect()
     }

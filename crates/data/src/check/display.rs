@@ -117,7 +117,10 @@ fn write_summary(out: &mut fmt::Formatter<'_>, summary: &SplitSummary) -> fmt::R
                 format!("{} {} ({percent:.1} %)", class.name, class.rows)
             })
             .collect();
-        write!(out, ": {}", shares.join(", "))?;
+        // Answers to questions are no classes.
+        if !shares.is_empty() {
+            write!(out, ": {}", shares.join(", "))?;
+        }
     } else {
         write!(out, ", no labels")?;
     }

@@ -65,12 +65,14 @@ pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Inf
         named.into_iter().find(|(split, _)| *split == name).map(|(_, role)| role)
     };
     let mut splits = Vec::new();
+    let mut options = options.clone();
     for split in dataset.splits {
         let name = split.name.to_owned();
         let role = role(split.name);
         let present = dataset.split_file(root, split.name).is_ok();
-        splits.push(match dataset.scan(root, split.name, options) {
+        splits.push(match dataset.scan(root, split.name, &options) {
             Ok(scan) => {
+                options.keep_answers(dataset, &scan.labels);
                 let summary = Some(SplitSummary::of(&scan, split.rows.filter(|_| !generated)));
                 let problems = scan.problems.len();
                 SplitState { name, role, present, summary, problems, missing: None }

@@ -93,6 +93,7 @@ pub fn check(
     let mut problems = Vec::new();
     let mut scans: Vec<Scan> = Vec::new();
     let mut published: Vec<Option<usize>> = Vec::new();
+    let mut options = options.clone();
     for split in dataset.splits {
         if let Err(error) = dataset.split_file(root, split.name) {
             if needed.iter().any(|name| *name == split.name) {
@@ -100,8 +101,9 @@ pub fn check(
             }
             continue;
         }
-        match dataset.scan(root, split.name, options) {
+        match dataset.scan(root, split.name, &options) {
             Ok(scan) => {
+                options.keep_answers(dataset, &scan.labels);
                 let findings =
                     scan.problems.iter().map(|found| Finding::new(found.kind, &found.error));
                 problems.extend(findings);

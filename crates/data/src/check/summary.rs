@@ -22,7 +22,8 @@ pub struct SplitSummary {
     pub published_rows: Option<usize>,
     /// Whether the rows have labels.
     pub labelled: bool,
-    /// Rows of each class, in the classes' order; empty where there are no labels.
+    /// Rows of each class, in the classes' order; empty where there are no labels, and where they are
+    /// answers to questions.
     pub classes: Vec<ClassCount>,
     /// Rows without a picture.
     pub without_picture: usize,
@@ -61,7 +62,9 @@ impl SplitSummary {
         let count = |holds: fn(&Row) -> bool| scan.rows.iter().filter(|row| holds(row)).count();
         let labelled = count(|row| row.sample.target.is_some()) > 0;
         let mut classes: Vec<ClassCount> = Vec::new();
-        if labelled {
+        let has_answers =
+            scan.rows.iter().any(|row| matches!(row.sample.target, Some(Target::Answers(_))));
+        if labelled && !has_answers {
             let empty = |label: &String| ClassCount { name: label.clone(), rows: 0 };
             classes = scan.labels.iter().map(empty).collect();
             for row in &scan.rows {

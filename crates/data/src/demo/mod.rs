@@ -1,15 +1,28 @@
-//! Generated data sets whose truth is known, in the format of the real ones.
+//! Generated data sets whose truth is known, in the format of the real ones ([`Format`]).
 //!
-//! A caption has a tone (praise or scorn, two cue words) and a picture a scene (day or night,
+//! Memes, tables and news: a caption has a tone (praise or scorn, two cue words) and a picture a scene (day or night,
 //! visible everywhere in it). [`Truth`] says how the label follows from these two bits; 6 % of
 //! the labels are then flipped in every split, so no model can get beyond an expected AUROC of
 //! 0.94. All else about captions and pictures is drawn at random and means nothing.
 //!
+//! VQA v2: a picture shows one to four shapes of one colour and kind, and questions are about their
+//! colour, kind and number; some can be answered without looking, as in the real set.
+//!
+//! SNLI-VE: a picture shows one shape, and a hypothesis names its colour, names another, or says
+//! what nobody can see in it; the last can be told from the text alone, as in the real set.
+//!
 //! A row depends on the seed, its split and its number, through whole numbers alone, so a set has
 //! the same bytes on every machine and with any number of threads.
 
-mod plan;
+mod entailment;
+mod folder;
+mod format;
+mod hypotheses;
+mod memes;
+mod questions;
 mod scene;
+mod shapes;
+mod tables;
 mod words;
 
 use std::fmt;
@@ -17,10 +30,11 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use self::plan::{Item, plan};
+use self::folder::Folder;
+pub use self::format::Format;
+use self::format::FormatRow;
 use crate::DataError;
 
 /// What decides the label of a generated set.
@@ -70,15 +84,17 @@ impl FromStr for Truth {
 /// A set to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DemoSet {
+    /// What it looks like.
+    pub format: Format,
     /// What decides the labels.
     pub truth: Truth,
     /// The seed of all chance in it.
     pub seed: u64,
-    /// Rows of the training split (`train`).
+    /// Rows of the training split.
     pub train: usize,
-    /// Rows of the selection split (`dev_unseen`).
+    /// Rows of the selection split.
     pub dev: usize,
-    /// Rows of the test split (`test_unseen`).
+    /// Rows of the test split.
     pub test: usize,
 }
 
@@ -86,11 +102,18 @@ pub struct DemoSet {
 const MOST_ROWS: usize = 200_000;
 
 impl DemoSet {
-    /// A set of the usual size: 3,000 rows to train on, 500 to select on, 1,000 to test on. Tiny
+    /// Memes of the usual size: 3,000 rows to train on, 500 to select on, 1,000 to test on. Tiny
     /// models learn it, and 1,000 test rows and three seeds decide.
     #[must_use]
     pub fn new(truth: Truth, seed: u64) -> Self {
-        Self { truth, seed, train: 3000, dev: 500, test: 1000 }
+        Self::of(Format::HatefulMemes, truth, seed)
+    }
+
+    /// A set in this format, of a size that tiny models learn it from.
+    #[must_use]
+    pub fn of(format: Format, truth: Truth, seed: u64) -> Self {
+        let [train, dev, test] = format.row().usual;
+        Self { format, truth, seed, train, dev, test }
     }
 
     /// The same with `train` rows to train on, and the other splits in proportion.
@@ -99,8 +122,22 @@ impl DemoSet {
         Self { train, dev: (train / 6).max(1), test: (train / 3).max(1), ..self }
     }
 
-    fn splits(&self) -> [(&'static str, usize); 3] {
-        [("train", self.train), ("dev_unseen", self.dev), ("test_unseen", self.test)]
+    /// Rows of each split, in the order train, selection, test.
+    fn sizes(&self) -> [usize; 3] {
+        [self.train, self.dev, self.test]
+    }
+
+    /// Refuses splits without rows and more rows than there are captions.
+    fn check(&self) -> Result<(), DataError> {
+        let total = self.train.saturating_add(self.dev).saturating_add(self.test);
+        if !self.sizes().contains(&0) && total <= MOST_ROWS {
+            return Ok(());
+        }
+        Err(DataError::Setting(format!(
+            "{} + {} + {} rows cannot be generated; each split needs one row at least, and all \
+             together {MOST_ROWS} at most",
+            self.train, self.dev, self.test
+        )))
     }
 }
 
@@ -149,16 +186,17 @@ pub(crate) fn note(root: &Path) -> Result<Option<String>, DataError> {
     }))
 }
 
-/// Writes a generated set in the layout of Hateful Memes into the folder `out`, which must be
-/// absent or empty: pictures in `img/` (JPEG and PNG), a JSONL file a split, `LICENSE.txt` and
-/// `demo.json`. The folder appears whole or not at all.
+/// Writes a generated set in the layout of its data set into the folder `out`, which must be absent
+/// or empty: the pictures and files of the data set, `LICENSE.txt` and `demo.json`. The folder
+/// appears whole or not at all.
 ///
 /// # Errors
 ///
 /// A split of no rows, more than 200,000 rows, an occupied folder, or a folder that cannot be
 /// written.
 pub fn write(set: &DemoSet, out: &Path) -> Result<Manifest, DataError> {
-    let rows = plan(set)?;
+    set.check()?;
+    let folder = (set.format.row().folder)(set)?;
     let occupied = match fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_some(),
         Err(_) => out.exists(),
@@ -169,7 +207,7 @@ pub fn write(set: &DemoSet, out: &Path) -> Result<Manifest, DataError> {
     };
     let partial = format!(".{}.partial-{}", name.to_string_lossy(), std::process::id());
     let partial = out.with_file_name(partial);
-    let written = write_files(set, &rows, &partial).and_then(|manifest| {
+    let written = write_files(set, &folder, &partial).and_then(|manifest| {
         if out.exists() {
             fs::remove_dir(out).map_err(DataError::io(out, REMEDY))?;
         }
@@ -185,36 +223,26 @@ pub fn write(set: &DemoSet, out: &Path) -> Result<Manifest, DataError> {
 
 const REMEDY: &str = "name a folder on a disk that can be written and has room";
 
-const LICENCE: &str = "This folder was generated by mmc. It is not the real Hateful Memes data set \
-and holds nothing of it; it has only its file format.\n\nThe captions and pictures are random and \
-free of any right: CC0-1.0.\n";
-
-fn write_files(set: &DemoSet, rows: &[Vec<Item>], folder: &Path) -> Result<Manifest, DataError> {
-    let pictures = folder.join("img");
-    fs::create_dir_all(&pictures).map_err(DataError::io(&pictures, REMEDY))?;
-    let drawn: Vec<&Item> = rows.iter().flatten().filter(|item| item.draws_picture).collect();
-    drawn.par_iter().try_for_each(|item| {
-        let path = folder.join(&item.picture);
-        let bytes = scene::encode(item.night, item.key, &path)?;
-        fs::write(&path, bytes).map_err(DataError::io(&path, REMEDY))
-    })?;
-    for ((name, _), items) in set.splits().into_iter().zip(rows) {
-        let path = folder.join(format!("{name}.jsonl"));
-        let lines: String = items.iter().map(Item::line).collect();
-        fs::write(&path, lines).map_err(DataError::io(&path, REMEDY))?;
-    }
-    let path = folder.join("LICENSE.txt");
-    fs::write(&path, LICENCE).map_err(DataError::io(&path, REMEDY))?;
+fn write_files(set: &DemoSet, folder: &Folder, out: &Path) -> Result<Manifest, DataError> {
+    folder.write(out)?;
+    let FormatRow { dataset, title, .. } = set.format.row();
+    let licence = format!(
+        "This folder was generated by mmc. It is not the real {title} data set and holds nothing \
+         of it; it has only its file format.\n\nThe captions and pictures are random and free of \
+         any right: CC0-1.0.\n"
+    );
+    let path = out.join("LICENSE.txt");
+    fs::write(&path, licence).map_err(DataError::io(&path, REMEDY))?;
     let manifest = Manifest {
-        notice: "generated by mmc: not the real Hateful Memes".to_owned(),
-        dataset: "hateful_memes".to_owned(),
+        notice: format!("generated by mmc: not the real {title}"),
+        dataset: (*dataset).to_owned(),
         truth: set.truth,
         seed: set.seed,
         train: set.train,
         dev: set.dev,
         test: set.test,
     };
-    let path = folder.join(MANIFEST);
+    let path = out.join(MANIFEST);
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| DataError::file(&path, error.to_string()))?;
     fs::write(&path, text + "\n").map_err(DataError::io(&path, REMEDY))?;
@@ -230,7 +258,7 @@ mod tests {
     use crate::{ReadOptions, dataset, decode};
 
     fn small(truth: Truth) -> DemoSet {
-        DemoSet { truth, seed: 7, train: 40, dev: 8, test: 12 }
+        DemoSet { train: 40, dev: 8, test: 12, ..DemoSet::new(truth, 7) }
     }
 
     fn hash_of_folder(folder: &Path) -> String {
@@ -270,7 +298,7 @@ mod tests {
         let root = folder.path().join("a");
         assert_eq!(manifest(&root).unwrap(), Some(written));
         let memes = dataset("hateful_memes").unwrap();
-        for (name, rows) in set.splits() {
+        for (name, rows) in [("train", 40), ("dev_unseen", 8), ("test_unseen", 12)] {
             let split = memes.read(&root, name, &ReadOptions::default()).unwrap();
             assert_eq!(split.len(), rows);
             assert!(split.is_labelled());

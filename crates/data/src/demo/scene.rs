@@ -8,17 +8,17 @@ use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 use mmc_random::{ChaCha8Rng, below};
 use rand::Rng;
 
-use super::plan::{Part, PictureKey, stream};
+use super::memes::{Part, PictureKey, stream};
 use crate::DataError;
 
 /// Pixels a side.
-const SIDE: i32 = 64;
+pub(super) const SIDE: i32 = 64;
 /// The most by which a colour of the scene differs from its usual value, per channel.
 const COLOUR_SPREAD: i32 = 22;
 /// Standard deviation of the noise in a channel.
 const NOISE: i32 = 12;
 
-type Colour = [i32; 3];
+pub(super) type Colour = [i32; 3];
 
 /// Sky, ground and disc.
 const DAY: [Colour; 3] = [[150, 195, 235], [120, 170, 80], [250, 220, 80]];
@@ -43,17 +43,25 @@ pub(super) fn extension(key: PictureKey) -> &'static str {
 /// The file of a picture.
 pub(super) fn encode(night: bool, key: PictureKey, path: &Path) -> Result<Vec<u8>, DataError> {
     let picture = draw(night, key);
+    if extension(key) != "png" {
+        return jpeg(&picture, key, path);
+    }
     let (width, height) = picture.dimensions();
     let mut bytes = Vec::new();
-    let written = if extension(key) == "png" {
-        PngEncoder::new(&mut bytes).write_image(&picture, width, height, ExtendedColorType::Rgb8)
-    } else {
-        // Beside the picture's own chance, so that it does not depend on how much of that is used.
-        let mut random = stream(key.seed, key.split, Part::Picture, !key.number);
-        let quality = 70 + below(25, &mut random) as u8;
-        JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&picture)
-    };
-    written
+    PngEncoder::new(&mut bytes)
+        .write_image(&picture, width, height, ExtendedColorType::Rgb8)
+        .map_err(|error| DataError::picture(path, format!("{error}; report this as a fault")))?;
+    Ok(bytes)
+}
+
+/// A picture as a JPEG of a quality that its key decides.
+pub(super) fn jpeg(picture: &RgbImage, key: PictureKey, path: &Path) -> Result<Vec<u8>, DataError> {
+    // Beside the picture's own chance, so that it does not depend on how much of that is used.
+    let mut random = stream(key.seed, key.split, Part::Picture, !key.number);
+    let quality = 70 + below(25, &mut random) as u8;
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality)
+        .encode_image(picture)
         .map_err(|error| DataError::picture(path, format!("{error}; report this as a fault")))?;
     Ok(bytes)
 }
@@ -90,16 +98,16 @@ pub(super) fn draw(night: bool, key: PictureKey) -> RgbImage {
     })
 }
 
-struct Shape {
-    kind: usize,
-    colour: Colour,
-    x: i32,
-    y: i32,
-    radius: i32,
+pub(super) struct Shape {
+    pub(super) kind: usize,
+    pub(super) colour: Colour,
+    pub(super) x: i32,
+    pub(super) y: i32,
+    pub(super) radius: i32,
 }
 
 impl Shape {
-    fn covers(&self, x: i32, y: i32) -> bool {
+    pub(super) fn covers(&self, x: i32, y: i32) -> bool {
         let (dx, dy, radius) = ((x - self.x).abs(), y - self.y, self.radius);
         match self.kind {
             0 => dx * dx + dy * dy <= radius * radius,
@@ -111,16 +119,16 @@ impl Shape {
 }
 
 /// A whole number in `low..=high`.
-fn between(low: i32, high: i32, random: &mut ChaCha8Rng) -> i32 {
+pub(super) fn between(low: i32, high: i32, random: &mut ChaCha8Rng) -> i32 {
     low + below((high - low + 1) as usize, random) as i32
 }
 
-fn varied(colour: Colour, random: &mut ChaCha8Rng) -> Colour {
+pub(super) fn varied(colour: Colour, random: &mut ChaCha8Rng) -> Colour {
     colour.map(|channel| channel + between(-COLOUR_SPREAD, COLOUR_SPREAD, random))
 }
 
 /// Nearly normal: the sum of four bytes has mean 510 and standard deviation 147.8.
-fn noise(random: &mut ChaCha8Rng) -> i32 {
+pub(super) fn noise(random: &mut ChaCha8Rng) -> i32 {
     let sum: i32 = random.next_u32().to_le_bytes().into_iter().map(i32::from).sum();
     (sum - 510) * NOISE / 148
 }

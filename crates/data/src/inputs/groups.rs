@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::hash;
-use crate::scan::{contents_of, root_of};
+use crate::groups::{contents_of, root_of};
 use crate::{DataError, Sample};
 
 /// Hashes of the texts and pictures seen so far: 8 bytes each.
@@ -32,7 +32,7 @@ impl Contents {
 pub(super) struct Groups(Vec<(usize, usize)>);
 
 impl Groups {
-    /// Groups as [`group_shared_content`](crate::scan::group_shared_content) makes them. Only rows
+    /// Groups as [`group_shared_content`](crate::groups::group_shared_content) makes them. Only rows
     /// with a content whose hash is `repeated` are looked at, and two contents are the same if 128
     /// bits of their SHA-256 are.
     pub(super) fn of(
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::ImageSource;
-    use crate::scan::group_shared_content;
+    use crate::groups::group_shared_content;
 
     proptest! {
         /// The groups of rows that pass by are those of the same rows in memory.

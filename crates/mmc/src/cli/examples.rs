@@ -147,5 +147,7 @@ Truths:
   text         the text alone decides, pictures are decoration
   none         nothing decides: the labels are coins
 
-Example:
-  mmc data demo --dataset hateful_memes --truth interaction --out demo";
+Examples:
+  mmc data demo --dataset hateful_memes --truth interaction --out demo
+  mmc data demo --dataset snli_ve --truth text --out entailment
+  mmc data demo --dataset vqa_v2 --truth interaction --out questions";

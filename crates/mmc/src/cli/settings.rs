@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use mmc_data::{Arm, DATASETS, OnBadItem};
+use mmc_data::{AnswerSource, Arm, DATASETS, OnBadItem};
 use mmc_models::CATALOG;
 use mmc_run::{
     ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, PartialSettings, Precision,
@@ -52,6 +52,11 @@ pub(crate) struct SettingFlags {
     /// Where the data set lies [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", help_heading = "On what")]
     pub(crate) data_root: Option<String>,
+    /// The answers that can be given: the frequent ones of train, or of train and val
+    /// [default: the checkpoint's own, else train]
+    #[arg(long, value_name = "FROM", help_heading = "On what")]
+    #[arg(value_parser = one_of::<AnswerSource>(AnswerSource::WORDS))]
+    pub(crate) answers: Option<AnswerSource>,
     /// The classes and their order [default: the data set's own]
     #[arg(long, value_name = "A,B,C", value_delimiter = ',', help_heading = "On what")]
     pub(crate) labels: Option<Vec<String>>,
@@ -181,6 +186,7 @@ impl SettingFlags {
             lora_alpha: self.lora_alpha,
             dataset: self.dataset,
             data_root: self.data_root,
+            answers: self.answers,
             labels: self.labels,
             positive: self.positive,
             text_column: self.text_column,

@@ -10,7 +10,7 @@ use crate::synthetic::Synthetic;
 #[test]
 fn the_most_decisive_items_are_shown_with_their_texts_and_pictures() {
     let root = tempfile::tempdir().unwrap();
-    let set = DemoSet { truth: Truth::Text, seed: 2, train: 8, dev: 8, test: 12 };
+    let set = DemoSet { train: 8, dev: 8, test: 12, ..DemoSet::new(Truth::Text, 2) };
     write(&set, &root.path().join("data")).unwrap();
     let memes = dataset("hateful_memes").unwrap();
     let data = root.path().join("data");
@@ -37,6 +37,7 @@ fn the_most_decisive_items_are_shown_with_their_texts_and_pictures() {
                 probabilities,
                 logits: None,
                 group: None,
+                answer: None,
             }
         });
         run.test = Some(Predictions { classes: split.labels.clone(), rows: rows.collect() });

@@ -170,6 +170,7 @@ impl Synthetic {
                     clusters: None,
                     classes: 2,
                     positive: 1,
+                    answers: None,
                 };
                 scores.insert(split, evaluate(&items, 0).unwrap());
             }
@@ -236,6 +237,7 @@ impl Synthetic {
                 probabilities: vec![1.0 - positive, positive],
                 logits: None,
                 group: None,
+                answer: None,
             }
         });
         Predictions { classes: names.map(str::to_owned).to_vec(), rows: rows.collect() }

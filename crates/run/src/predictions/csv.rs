@@ -71,6 +71,7 @@ impl Columns {
             group: text(self.group),
             probabilities,
             logits,
+            answer: None,
         })
     }
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::Prediction;
 use super::row::{Each, Logits, Probabilities, RawRow};
 use super::write::Table;
+use super::{AnswerRow, Prediction};
 use crate::RunError;
 
 pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
@@ -30,6 +30,19 @@ pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
 }
 
 fn raw(object: &Map<String, Value>, line: usize) -> Result<RawRow, String> {
+    if let (Some(Value::String(prediction)), None) =
+        (object.get("answer"), object.get("probabilities"))
+    {
+        return Ok(RawRow {
+            line,
+            id: text(object, "id")?.ok_or("no `id`")?,
+            label: text(object, "label")?,
+            prediction: Some(prediction.clone()),
+            group: text(object, "group")?,
+            answer: Some(answer(object)?),
+            ..RawRow::default()
+        });
+    }
     let probabilities = match (object.get("probabilities"), object.get("probability")) {
         (Some(Value::Object(named)), _) => {
             let of = |(name, value)| Ok((String::clone(name), number(value, "probabilities")?));
@@ -57,6 +70,34 @@ fn raw(object: &Map<String, Value>, line: usize) -> Result<RawRow, String> {
         group: text(object, "group")?,
         probabilities,
         logits,
+        answer: None,
+    })
+}
+
+/// What a row says beside its answer.
+fn answer(object: &Map<String, Value>) -> Result<AnswerRow, String> {
+    let list = |field: &str| match object.get(field) {
+        None | Some(Value::Null) => Ok(&[][..]),
+        Some(Value::Array(values)) => Ok(values.as_slice()),
+        Some(other) => Err(format!("`{field}` is `{other}`, expected a list")),
+    };
+    let top = |entry: &Value| -> Result<(String, f64), String> {
+        let object = entry.as_object().ok_or("`top` holds what is no object")?;
+        let answer = text(object, "answer")?.ok_or("`top` holds an object without `answer`")?;
+        let probability = object.get("probability").unwrap_or(&Value::Null);
+        Ok((answer, number(probability, "top.probability")?))
+    };
+    let person = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(format!("`answers` holds `{other}`, expected a text")),
+    };
+    Ok(AnswerRow {
+        probability: number(object.get("probability").unwrap_or(&Value::Null), "probability")?,
+        top: list("top")?.iter().map(top).collect::<Result<_, _>>()?,
+        answers: list("answers")?.iter().map(person).collect::<Result<_, _>>()?,
+        question_type: text(object, "question_type")?,
+        answer_type: text(object, "answer_type")?,
     })
 }
 
@@ -85,6 +126,48 @@ struct Line<'a> {
     logits: Option<&'a [f32]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a str>,
+}
+
+/// A line of an answer to a question.
+#[derive(Serialize)]
+struct AnswerLine<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    answer: &'a str,
+    probability: f64,
+    top: Vec<Top<'a>>,
+    label: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    answers: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer_type: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Top<'a> {
+    answer: &'a str,
+    probability: f64,
+}
+
+impl<'a> AnswerLine<'a> {
+    fn of(row: &'a Prediction, answer: &'a AnswerRow) -> Self {
+        let top =
+            |(answer, probability): &'a (String, f64)| Top { answer, probability: *probability };
+        Self {
+            id: &row.id,
+            group: row.group.as_deref(),
+            answer: &row.prediction,
+            probability: answer.probability,
+            top: answer.top.iter().map(top).collect(),
+            label: row.label.as_deref(),
+            answers: &answer.answers,
+            question_type: answer.question_type.as_deref(),
+            answer_type: answer.answer_type.as_deref(),
+        }
+    }
 }
 
 /// Probabilities as an object by class, in class order.
@@ -118,8 +201,11 @@ impl<W: Write> Writer<W> {
                 logits: row.logits.as_deref(),
                 group: row.group.as_deref(),
             };
-            serde_json::to_writer(&mut self.out, &line)
-                .map_err(|error| RunError::file(path, error))?;
+            match &row.answer {
+                None => serde_json::to_writer(&mut self.out, &line),
+                Some(answer) => serde_json::to_writer(&mut self.out, &AnswerLine::of(row, answer)),
+            }
+            .map_err(|error| RunError::file(path, error))?;
             self.out.write_all(b"\n").map_err(RunError::io(path))?;
         }
         Ok(())

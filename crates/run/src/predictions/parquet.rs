@@ -16,9 +16,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::Prediction;
 use super::row::{Each, Logits, Probabilities, RawRow};
 use super::write::Table;
+use super::{Prediction, answers};
 use crate::RunError;
 
 pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
@@ -38,6 +38,17 @@ pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
 }
 
 fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {
+    if batch.column_by_name("answer").is_some() && batch.column_by_name("probabilities").is_none() {
+        return Ok(RawRow {
+            line,
+            id: text(batch, "id", row)?.ok_or("no `id`")?,
+            label: text(batch, "label", row)?,
+            prediction: text(batch, "answer", row)?,
+            group: text(batch, "group", row)?,
+            answer: Some(answers::read(batch, row)?),
+            ..RawRow::default()
+        });
+    }
     let probabilities =
         match (batch.column_by_name("probabilities"), batch.column_by_name("probability")) {
             (Some(column), _) => Probabilities::Named(named(column, row)?),
@@ -58,6 +69,7 @@ fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {
         group: text(batch, "group", row)?,
         probabilities,
         logits,
+        answer: None,
     })
 }
 
@@ -78,7 +90,7 @@ fn named(column: &ArrayRef, row: usize) -> Result<Vec<(String, f64)>, String> {
         .collect()
 }
 
-fn float(column: &ArrayRef, row: usize, field: &str) -> Result<f64, String> {
+pub(super) fn float(column: &ArrayRef, row: usize, field: &str) -> Result<f64, String> {
     if column.is_null(row) {
         return Err(format!("`{field}` is null, expected a number"));
     }
@@ -123,7 +135,7 @@ pub(super) fn text(batch: &RecordBatch, field: &str, row: usize) -> Result<Optio
     Ok(Some(text))
 }
 
-fn mistyped(field: &str, column: &ArrayRef, expected: &str) -> String {
+pub(super) fn mistyped(field: &str, column: &ArrayRef, expected: &str) -> String {
     format!("the column `{field}` is of type `{}`, expected {expected}", column.data_type())
 }
 
@@ -165,6 +177,9 @@ impl<W: Write + Send> Writer<W> {
 }
 
 fn batch(table: &Table, rows: &[Prediction]) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    if table.answers {
+        return answers::batch(rows);
+    }
     let texts = |of: fn(&Prediction) -> Option<&str>| -> ArrayRef {
         Arc::new(rows.iter().map(of).collect::<StringArray>())
     };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{Prediction, Predictions};
+use super::{AnswerRow, Prediction, Predictions};
 use crate::RunError;
 
 /// How far the probabilities of a row may be from summing to 1.
@@ -20,6 +20,8 @@ pub(super) struct RawRow {
     pub(super) group: Option<String>,
     pub(super) probabilities: Probabilities,
     pub(super) logits: Option<Logits>,
+    /// What there is in place of probabilities and logits.
+    pub(super) answer: Option<AnswerRow>,
 }
 
 #[derive(Debug)]
@@ -53,8 +55,11 @@ pub(super) fn checked(
     path: &Path,
     positive: Option<&str>,
 ) -> Result<Predictions, RunError> {
-    let classes = classes(&rows, path, positive)?;
     check_ids(&rows, path)?;
+    if rows.first().is_some_and(|row| row.answer.is_some()) {
+        return answers(rows, path);
+    }
+    let classes = classes(&rows, path, positive)?;
     let mut predictions = Vec::with_capacity(rows.len());
     for row in rows {
         let line = row.line;
@@ -63,6 +68,32 @@ pub(super) fn checked(
         predictions.push(row);
     }
     Ok(Predictions { classes, rows: predictions })
+}
+
+/// Checks rows that are answers to questions.
+fn answers(rows: Vec<RawRow>, path: &Path) -> Result<Predictions, RunError> {
+    let mut predictions = Vec::with_capacity(rows.len());
+    for row in rows {
+        let line = row.line;
+        let fault = |problem: &str| RunError::line(path, line, problem);
+        let (Some(answer), Some(prediction)) = (row.answer, row.prediction) else {
+            return Err(fault("no `answer`, which the first row has; write one kind of rows"));
+        };
+        let probabilities = answer.top.iter().map(|(_, probability)| *probability);
+        if !probabilities.chain([answer.probability]).all(|value| (0.0..=1.0).contains(&value)) {
+            return Err(fault("a probability is not a number from 0 to 1"));
+        }
+        predictions.push(Prediction {
+            id: row.id,
+            label: row.label,
+            prediction,
+            probabilities: Vec::new(),
+            logits: None,
+            group: row.group,
+            answer: Some(Box::new(answer)),
+        });
+    }
+    Ok(Predictions { classes: Vec::new(), rows: predictions })
 }
 
 /// Errs at the first id that was there before.
@@ -173,6 +204,9 @@ fn one(row: RawRow, classes: &[String], positive: Option<&str>) -> Result<Predic
         }
         None => most_probable(&probabilities, classes),
     };
+    if row.answer.is_some() {
+        return Err("an `answer`, though the first row has `probabilities`".to_owned());
+    }
     Ok(Prediction {
         id: row.id,
         label: row.label,
@@ -180,6 +214,7 @@ fn one(row: RawRow, classes: &[String], positive: Option<&str>) -> Result<Predic
         probabilities,
         logits,
         group: row.group,
+        answer: None,
     })
 }
 

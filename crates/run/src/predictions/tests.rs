@@ -8,6 +8,7 @@ fn example() -> Predictions {
         probabilities: vec![1.0 - positive, positive],
         logits: Some(vec![-0.1, (positive as f32) * 3.0]),
         group: group.map(str::to_owned),
+        answer: None,
     };
     Predictions {
         classes: vec!["not_hateful".to_owned(), "hateful".to_owned()],
@@ -193,6 +194,7 @@ proptest::proptest! {
                 probabilities,
                 logits: Some(vec![logit; classes.len()]),
                 group: (grouped && index % 2 == 0).then_some(text),
+                answer: None,
             }
         });
         let predictions = Predictions { rows: rows.collect(), classes };
@@ -215,4 +217,62 @@ fn softmax_is_stable_and_sums_to_one() {
             assert!((found - expected).abs() < 1e-15, "{found}");
         }
     }
+}
+
+fn answered(id: &str, answers: &[&str], top: &[(&str, f64)]) -> Prediction {
+    let text = |text: &&str| (*text).to_owned();
+    Prediction {
+        id: id.to_owned(),
+        label: answers.first().map(text),
+        prediction: top[0].0.to_owned(),
+        probabilities: Vec::new(),
+        logits: None,
+        group: Some("42".to_owned()),
+        answer: Some(Box::new(AnswerRow {
+            probability: top[0].1,
+            top: top.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            answers: answers.iter().map(text).collect(),
+            question_type: (!answers.is_empty()).then(|| "what is".to_owned()),
+            answer_type: (!answers.is_empty()).then(|| "other".to_owned()),
+        })),
+    }
+}
+
+#[test]
+fn answers_to_questions_are_read_back_and_scored_from_the_file_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let people = ["two", "two", "2", "2", "three", "two ", "a", "b", "c", "d"];
+    let rows = vec![
+        answered("42000", &people, &[("2", 0.75), ("red", 0.5), ("no \"x\"", 0.125)]),
+        answered("42001", &["red"; 10], &[("the red", 0.5)]),
+    ];
+    let written = Predictions { classes: Vec::new(), rows };
+    for name in ["x.jsonl", "x.parquet"] {
+        let path = folder.path().join(name);
+        written.write(&path).unwrap();
+        let read = Predictions::read(&path).unwrap();
+        assert_eq!(read, written, "{name}");
+        let scored = read.scored().unwrap();
+        let answers = scored.answers.unwrap();
+        // Five say two; all ten say red, and then the raw answers are compared.
+        assert_eq!(answers.accuracies, [1.0, 0.0]);
+        assert_eq!(answers.question_types, ["what is", "what is"]);
+        assert_eq!(scored.clusters, Some(vec![0, 0]));
+    }
+    let results = folder.path().join("x.json");
+    written.write_results(&results).unwrap();
+    let text = std::fs::read_to_string(&results).unwrap();
+    assert_eq!(
+        text,
+        "[{\"question_id\":42000,\"answer\":\"2\"},{\"question_id\":42001,\"answer\":\"the red\"}]\n"
+    );
+    let error = written.write(&folder.path().join("x.csv")).unwrap_err().to_string();
+    assert!(error.contains("write .jsonl or .parquet"), "{error}");
+
+    let unknown = Predictions { rows: vec![answered("1", &[], &[("x", 0.5)])], ..written };
+    let path = folder.path().join("unknown.parquet");
+    unknown.write(&path).unwrap();
+    let read = Predictions::read(&path).unwrap();
+    assert!(!read.is_labelled() && read.scored().is_err());
+    assert_eq!(read, unknown);
 }

@@ -16,18 +16,21 @@ pub(super) struct Table {
     pub(super) logits: bool,
     /// Whether any row has a group.
     pub(super) groups: bool,
+    /// Whether the rows are answers to questions.
+    pub(super) answers: bool,
 }
 
 impl Table {
     fn new(path: &Path, classes: &[String]) -> Self {
         let (path, classes) = (path.to_owned(), classes.to_vec());
-        Self { path, classes, logits: false, groups: false }
+        Self { path, classes, logits: false, groups: false, answers: false }
     }
 
     /// Takes note of rows that will be written.
     fn see(&mut self, rows: &[Prediction]) {
         self.logits |= rows.iter().any(|row| row.logits.is_some());
         self.groups |= rows.iter().any(|row| row.group.is_some());
+        self.answers |= rows.iter().any(|row| row.answer.is_some());
     }
 }
 
@@ -40,6 +43,10 @@ enum Writer<W: Write + Send> {
 
 impl<W: Write + Send> Writer<W> {
     fn new(extension: &str, table: Table, out: W) -> Result<Self, RunError> {
+        if table.answers && extension == "csv" {
+            let problem = "answers to questions do not fit into CSV; write .jsonl or .parquet";
+            return Err(RunError::file(&table.path, problem));
+        }
         Ok(match extension {
             "jsonl" => Self::Jsonl(jsonl::Writer::new(table, out)),
             "csv" => Self::Csv(Box::new(csv::Writer::new(table, out)?)),
@@ -64,7 +71,38 @@ impl<W: Write + Send> Writer<W> {
     }
 }
 
+/// An answer as the evaluation server of VQA takes it.
+#[derive(serde::Serialize)]
+struct Submitted<'a> {
+    question_id: u64,
+    answer: &'a str,
+}
+
 impl Predictions {
+    /// Writes answers to questions as the evaluation server of VQA takes them: one JSON list of
+    /// `question_id` and `answer`.
+    ///
+    /// # Errors
+    /// [`RunError::File`] for rows that are no answers, or whose ids are no whole numbers.
+    pub fn write_results(&self, path: &Path) -> Result<(), RunError> {
+        let submitted = |row: &'_ Prediction| -> Result<u64, RunError> {
+            row.id.parse().ok().filter(|_| row.answer.is_some()).ok_or_else(|| {
+                let id = &row.id;
+                let problem =
+                    format!("item `{id}` is no answer to a question with a number for an id");
+                RunError::file(path, problem)
+            })
+        };
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for row in &self.rows {
+            rows.push(Submitted { question_id: submitted(row)?, answer: &row.prediction });
+        }
+        write_atomically(path, |out| {
+            serde_json::to_writer(&mut *out, &rows).map_err(|error| RunError::file(path, error))?;
+            out.write_all(b"\n").map_err(RunError::io(path))
+        })
+    }
+
     /// Writes a file by its extension, whole or not at all.
     ///
     /// # Errors

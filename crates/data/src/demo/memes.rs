@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use mmc_random::{ChaCha8Rng, Purpose, below, generator, shuffle};
 
-use super::{DemoSet, MOST_ROWS, Truth, scene, words};
+use super::folder::{Folder, Motif, Picture};
+use super::{DemoSet, Truth, scene, words};
 use crate::DataError;
 
 /// How many labels in a hundred are flipped.
@@ -13,7 +14,7 @@ const FLIPPED_PERCENT: usize = 6;
 /// One row to be.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    id: usize,
+    pub(super) id: usize,
     pub(super) night: bool,
     pub(super) label: bool,
     pub(super) text: String,
@@ -57,21 +58,39 @@ pub(super) fn stream(seed: u64, split: u64, part: Part, number: u64) -> ChaCha8R
     generator(seed, Purpose::Demo, split * 16 + part as u64, number)
 }
 
+/// The folder of Hateful Memes: a JSONL file a split, pictures in `img/`.
+pub(super) fn folder(set: &DemoSet) -> Result<Folder, DataError> {
+    let splits = plan(set, &words::ENGLISH)?;
+    let names = ["train", "dev_unseen", "test_unseen"];
+    let file = |(name, items): (&str, &Vec<Item>)| {
+        (format!("{name}.jsonl"), items.iter().map(Item::line).collect())
+    };
+    Ok(Folder {
+        pictures: pictures(&splits),
+        files: names.into_iter().zip(&splits).map(file).collect(),
+    })
+}
+
+/// Each picture once.
+pub(super) fn pictures(splits: &[Vec<Item>]) -> Vec<Picture> {
+    let drawn = splits.iter().flatten().filter(|item| item.draws_picture);
+    let picture = |item: &Item| Picture {
+        path: item.picture.clone(),
+        key: item.key,
+        motif: Motif::Scene { night: item.night },
+    };
+    drawn.map(picture).collect()
+}
+
 /// All rows of all splits. No caption occurs twice, but for those of the fours.
-pub(super) fn plan(set: &DemoSet) -> Result<Vec<Vec<Item>>, DataError> {
-    let total = set.train.saturating_add(set.dev).saturating_add(set.test);
-    if set.splits().iter().any(|(_, rows)| *rows == 0) || total > MOST_ROWS {
-        return Err(DataError::Setting(format!(
-            "{} + {} + {} rows cannot be generated; each split needs one row at least, and all \
-             together {MOST_ROWS} at most",
-            set.train, set.dev, set.test
-        )));
-    }
+pub(super) fn plan(set: &DemoSet, lexicon: &words::Lexicon) -> Result<Vec<Vec<Item>>, DataError> {
+    set.check()?;
     let mut used = BTreeSet::new();
     let mut splits = Vec::new();
     let mut first_id = 10_000;
-    for (split, (_, rows)) in set.splits().into_iter().enumerate() {
-        splits.push(Planner { set, split: split as u64, used: &mut used }.items(rows, first_id));
+    for (split, rows) in set.sizes().into_iter().enumerate() {
+        let split = split as u64;
+        splits.push(Planner { set, split, used: &mut used, lexicon }.items(rows, first_id));
         first_id += rows;
     }
     Ok(splits)
@@ -90,6 +109,7 @@ struct Planner<'a> {
     set: &'a DemoSet,
     split: u64,
     used: &'a mut BTreeSet<String>,
+    lexicon: &'a words::Lexicon,
 }
 
 impl Planner<'_> {
@@ -140,7 +160,7 @@ impl Planner<'_> {
                 let mut random = stream(self.set.seed, self.split, Part::Caption, number);
                 // There are several times as many captions as rows may be asked for, so this ends.
                 while caption.is_empty() || !self.used.insert(caption.clone()) {
-                    *caption = words::caption(draft.scorn, &mut random);
+                    *caption = words::caption(self.lexicon, draft.scorn, &mut random);
                 }
             }
         }
@@ -189,10 +209,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::demo::MOST_ROWS;
     use crate::demo::scene::draw;
 
     fn set(truth: Truth, seed: u64) -> DemoSet {
-        DemoSet { truth, seed, train: 2000, dev: 4, test: 2000 }
+        DemoSet { train: 2000, dev: 4, test: 2000, ..DemoSet::new(truth, seed) }
     }
 
     /// Share of test rows whose label naive Bayes over words tells, learnt from the training rows.
@@ -211,7 +232,7 @@ mod tests {
 
     /// The tone, read off the caption.
     fn scorn(item: &Item) -> bool {
-        item.text.split(' ').any(|word| words::SCORN.contains(&word))
+        item.text.split(' ').any(|word| words::ENGLISH.adjectives[1].contains(&word))
     }
 
     fn share(items: &[Item], holds: impl Fn(&Item) -> bool) -> f64 {
@@ -252,7 +273,7 @@ mod tests {
             (Truth::Text, 0.94, 0.5),
             (Truth::None, 0.5, 0.5),
         ] {
-            let splits = plan(&set(truth, 3)).unwrap();
+            let splits = plan(&set(truth, 3), &words::ENGLISH).unwrap();
             let words = accuracy_of_words(&splits[0], &splits[2]);
             let picture = accuracy_of_brightness(&splits[0], &splits[2]);
             assert!((words - by_words).abs() < 0.056, "{truth}: words {words}");
@@ -262,7 +283,7 @@ mod tests {
 
     #[test]
     fn together_both_bits_tell_the_interaction() {
-        let splits = plan(&set(Truth::Interaction, 5)).unwrap();
+        let splits = plan(&set(Truth::Interaction, 5), &words::ENGLISH).unwrap();
         let right =
             share(&splits[2], |item| (scorn(item) != (brightness(item) < 95.0)) == item.label);
         assert!((right - 0.94).abs() < 0.03, "{right}");
@@ -271,7 +292,7 @@ mod tests {
     #[test]
     fn six_labels_in_a_hundred_are_flipped_in_every_split() {
         let big = DemoSet { dev: 2000, ..set(Truth::Text, 1) };
-        for items in plan(&big).unwrap() {
+        for items in plan(&big, &words::ENGLISH).unwrap() {
             let flipped = share(&items, |item| item.label != scorn(item));
             // Five standard deviations of 0.0053.
             assert!((flipped - 0.06).abs() < 0.027, "{flipped}");
@@ -280,7 +301,7 @@ mod tests {
 
     #[test]
     fn in_fours_each_caption_and_each_picture_has_both_labels_once() {
-        let splits = plan(&set(Truth::Interaction, 2)).unwrap();
+        let splits = plan(&set(Truth::Interaction, 2), &words::ENGLISH).unwrap();
         let mut by_text: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
         let mut by_picture: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
         for item in &splits[0] {
@@ -298,7 +319,7 @@ mod tests {
     #[test]
     fn no_caption_occurs_in_two_rows_otherwise() {
         for truth in [Truth::Text, Truth::Interaction] {
-            let splits = plan(&set(truth, 4)).unwrap();
+            let splits = plan(&set(truth, 4), &words::ENGLISH).unwrap();
             let texts: BTreeSet<&str> =
                 splits.iter().flatten().map(|item| item.text.as_str()).collect();
             let expected = if truth == Truth::Interaction { 1000 } else { 2000 } + 4 + 2000;
@@ -309,8 +330,8 @@ mod tests {
     /// A row does not depend on how many rows there are: more of them add to the set.
     #[test]
     fn rows_of_a_smaller_set_are_the_first_of_a_larger() {
-        let small = plan(&DemoSet { train: 50, ..set(Truth::Image, 9) }).unwrap();
-        let large = plan(&set(Truth::Image, 9)).unwrap();
+        let small = plan(&DemoSet { train: 50, ..set(Truth::Image, 9) }, &words::ENGLISH).unwrap();
+        let large = plan(&set(Truth::Image, 9), &words::ENGLISH).unwrap();
         for (a, b) in small[0].iter().zip(&large[0]) {
             assert_eq!((&a.text, a.label, a.key), (&b.text, b.label, b.key));
         }
@@ -319,7 +340,8 @@ mod tests {
     #[test]
     fn impossible_sizes_are_refused() {
         for (train, dev) in [(0, 5), (5, 0), (MOST_ROWS, 5), (usize::MAX, usize::MAX)] {
-            let error = plan(&DemoSet { train, dev, ..set(Truth::None, 0) }).unwrap_err();
+            let error =
+                plan(&DemoSet { train, dev, ..set(Truth::None, 0) }, &words::ENGLISH).unwrap_err();
             assert!(error.to_string().contains("cannot be generated"), "{error}");
         }
     }
