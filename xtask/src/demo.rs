@@ -59,8 +59,13 @@ fn wanted(plan: &DemoPlan, truth: Truth) -> DemoSet {
     DemoSet { truth, seed: 0, train: plan.train, dev: plan.dev, test: plan.test }
 }
 
-/// Whether just this demo set is in `folder`.
+/// Whether just this demo set of an experiment is in `folder`.
 pub(crate) fn is_there(plan: &DemoPlan, truth: Truth, folder: &Path) -> Result<bool, Failure> {
+    holds(&wanted(plan, truth), folder)
+}
+
+/// Whether just this set is in `folder`.
+pub(crate) fn holds(set: &DemoSet, folder: &Path) -> Result<bool, Failure> {
     let there = manifest(folder)?.map(|found| DemoSet {
         truth: found.truth,
         seed: found.seed,
@@ -68,7 +73,7 @@ pub(crate) fn is_there(plan: &DemoPlan, truth: Truth, folder: &Path) -> Result<b
         dev: found.dev,
         test: found.test,
     });
-    Ok(there == Some(wanted(plan, truth)))
+    Ok(there.as_ref() == Some(set))
 }
 
 /// Generates the demo set in `folder`, in place of another, unless it is there already.

@@ -18,6 +18,15 @@ const TAIL: usize = 6;
 /// Diagnoses the complete runs with text and picture, as many at a time as runs are trained, with a
 /// line where one fails. How many failed is returned: the report goes on without them and says so.
 pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
+    execute_with(runs, launch, &[])
+}
+
+/// The same with further arguments of `mmc diagnose`.
+pub(crate) fn execute_with(
+    runs: &[(Run, State)],
+    launch: &Launch<'_>,
+    arguments: &[&str],
+) -> usize {
     let complete = |run: &&Run| {
         run.id.arm == Arm::Both
             && RunFolder::open(&run.folder).is_ok_and(|folder| folder.is_complete())
@@ -34,7 +43,7 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
                 loop {
                     let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(run) = taken else { return };
-                    if let Err(failure) = one(run, launch) {
+                    if let Err(failure) = one(run, launch, arguments) {
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) += 1;
                         say!("{}: NOT DIAGNOSED: {failure}", run.id);
                     }
@@ -49,7 +58,7 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
 }
 
 /// Diagnoses a run; its words go to the run's `log.txt`.
-fn one(run: &Run, launch: &Launch<'_>) -> Result<(), Failure> {
+fn one(run: &Run, launch: &Launch<'_>, arguments: &[&str]) -> Result<(), Failure> {
     let path = run.folder.join("log.txt");
     let log = File::options().create(true).append(true).open(&path)?;
     let before = log.metadata()?.len();
@@ -57,6 +66,7 @@ fn one(run: &Run, launch: &Launch<'_>) -> Result<(), Failure> {
         .arg("diagnose")
         .arg("--run")
         .arg(&run.folder)
+        .args(arguments)
         .env("RAYON_NUM_THREADS", launch.threads.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

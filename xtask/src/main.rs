@@ -20,8 +20,10 @@ mod diagnose;
 mod experiment;
 mod failure;
 mod grid;
+mod processor_time;
 mod readme;
 mod references;
+mod selftest;
 mod simulate;
 mod size;
 mod source;
@@ -58,6 +60,9 @@ enum Task {
     /// Measure how often the verdict is right, on simulated experiments, and write docs/verdict.md
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(simulate::Options),
+    /// Show that the whole chain can say yes and no: two controls, trained for real
+    #[command(after_help = selftest::EXAMPLES)]
+    Selftest(selftest::Options),
     /// Train the checkpoints in data/checkpoints anew
     #[command(after_help = CHECKPOINTS)]
     Checkpoints,
@@ -120,6 +125,7 @@ fn main() -> ExitCode {
         Task::References { name } => references::remake(name.as_deref()),
         Task::Bench(options) => bench::run(&options),
         Task::Simulate(options) => simulate::run(&options),
+        Task::Selftest(options) => selftest::run(&options),
         Task::Checkpoints => checkpoints::remake(),
         Task::Readme => readme::refresh(),
         Task::Tidy => tidy::check(),
