@@ -75,8 +75,9 @@ enum Task {
     /// Run what a change must pass, step by step
     #[command(after_help = CI)]
     Ci {
-        /// Also what takes long: the references in Python, the demo on all five truths, 20,000
-        /// cases a property test, each package by itself, the code for CUDA, coverage
+        /// Also what takes long: the references in Python, the demo on all five truths, the
+        /// controls of selftest, 20,000 cases a property test, each package by itself, the code
+        /// for CUDA, coverage
         #[arg(long)]
         full: bool,
     },

@@ -100,7 +100,10 @@ pub(super) fn run(
             let set = before + number;
             let terms = terms(experiment, truth, set)?;
             match SetRecord::read(&kept, truth, set, &terms)? {
-                Some(record) => records.push(record),
+                Some(record) => {
+                    tidy_up(&kept.join(format!("{truth}-{set}")))?;
+                    records.push(record);
+                }
                 None => todo.push((terms, truth, set)),
             }
         }
@@ -173,8 +176,16 @@ fn one(
         run.cpu_seconds = cpu_seconds(&folder.run_path(&result.id));
     }
     record.write(kept)?;
-    fs::remove_dir_all(&out)?;
+    tidy_up(&out)?;
     Ok(record)
+}
+
+/// Removes the pictures and checkpoints of a set that has its record.
+fn tidy_up(folder: &Path) -> Result<(), Failure> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(())
 }
 
 /// Writes the page and, beside it, the raw rows.
