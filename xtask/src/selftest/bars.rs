@@ -84,7 +84,7 @@ pub(super) fn bars(records: &[SetRecord], wanted: u64) -> Vec<Bar> {
 fn finished(records: &[SetRecord], wanted: u64) -> Bar {
     let wanted = wanted as usize * TRUTHS.len();
     Bar {
-        what: "sets that were decided".to_owned(),
+        what: "finished sets".to_owned(),
         figure: records.len().to_string(),
         limit: format!("all {wanted}"),
         passes: records.len() == wanted,
@@ -262,7 +262,7 @@ pub(super) mod tests {
         records[7].runs[0].cpu_seconds = None;
         assert!(missed(&records)[0].contains("measured of 99 of 100 runs"));
         records.remove(7);
-        assert_eq!(missed(&records), ["sets that were decided: 99 [all 100] **MISSED**"]);
+        assert_eq!(missed(&records), ["finished sets: 99 [all 100] **MISSED**"]);
         assert_eq!(missed(&[]).len(), bars(&[], 20).len());
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn page(records: &[SetRecord], wanted: u64, rows: &str) -> String {
     let missed = bars.iter().filter(|bar| !bar.passes).count();
     let outcome = match missed {
         0 => format!("All {} bars hold.", bars.len()),
-        _ => format!("{missed} of {} bars are missed.", bars.len()),
+        _ => format!("Bars that are missed: {missed} of {}.", bars.len()),
     };
     let all = wanted as usize * TRUTHS.len();
     let rests = if records.len() == all {
@@ -241,8 +241,11 @@ mod tests {
         let whole = page(&records, 2, "rows");
         assert!(whole.contains("All 12 bars hold. It rests on 10 sets."), "{whole}");
         let part = page(&records[1..], 2, "rows");
-        assert!(part.contains("1 of 12 bars are missed. **It rests on 9 of 10 sets"), "{part}");
-        assert!(part.contains("| sets that were decided | 9 | all 10 | **MISSED** |"), "{part}");
+        assert!(
+            part.contains("Bars that are missed: 1 of 12. **It rests on 9 of 10 sets"),
+            "{part}"
+        );
+        assert!(part.contains("| finished sets | 9 | all 10 | **MISSED** |"), "{part}");
         let row = "| `interaction` | 2 | 2 | 0 | 0 | 2 | +0.440 | +0.440 | +0.440 |";
         assert!(whole.contains(row), "{whole}");
         let row = "| `image` | +0.010 [+0.010, +0.010] | +0.440 [+0.440, +0.440] | \
