@@ -102,6 +102,8 @@ fn steps(full: bool) -> Vec<Step> {
     }
     steps.push(cargo("packages", "package -p mmc-random -p mmc-metrics -p mmc-data --allow-dirty"));
     if full {
+        let controls = format!("xtask selftest --out {SCRATCH}/selftest");
+        steps.push(cargo("controls", &controls));
         steps.extend(full_steps());
     }
     steps

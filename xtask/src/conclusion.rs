@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use mmc_report::{PUBLISHED, gallery, overlap, read_results, verdict, write};
+use mmc_report::{PUBLISHED, Results, Verdict, gallery, overlap, read_results, verdict, write};
 use mmc_run::{Published, ResultsFolder};
 
 use crate::failure::{Failure, workspace};
@@ -22,8 +22,8 @@ pub(crate) fn publish(dataset: &str, results: &ResultsFolder) -> Result<(), Fail
     Ok(())
 }
 
-/// Writes the report, prints its scores, and ends with the verdict as the last line.
-pub(crate) fn conclude(out: &Path) -> Result<(), Failure> {
+/// Decides on the results in a folder and writes the report.
+pub(crate) fn decide(out: &Path) -> Result<(Results, Verdict), Failure> {
     let mut results = read_results(out)?;
     if results.runs.is_empty() {
         for failed in &results.failed {
@@ -48,6 +48,12 @@ pub(crate) fn conclude(out: &Path) -> Result<(), Failure> {
     }
     let verdict = verdict(&results, results.record.margin)?;
     write(&results, &verdict, out)?;
+    Ok((results, verdict))
+}
+
+/// Writes the report, prints its scores, and ends with the verdict as the last line.
+pub(crate) fn conclude(out: &Path) -> Result<(), Failure> {
+    let (results, verdict) = decide(out)?;
     let report = out.join("report.md");
     let text = fs::read_to_string(&report)?;
     for heading in ["Scores", "Gain over text"] {

@@ -64,8 +64,8 @@ pub(crate) fn wanted(
     Ok(DemoSet { format, truth, seed: 0, train: plan.train, dev: plan.dev, test: plan.test })
 }
 
-/// Whether just this demo set is in `folder`.
-pub(crate) fn is_there(wanted: &DemoSet, folder: &Path) -> Result<bool, Failure> {
+/// Whether just this set is in `folder`.
+pub(crate) fn holds(wanted: &DemoSet, folder: &Path) -> Result<bool, Failure> {
     let there = manifest(folder)?.map(|found| {
         let set = DemoSet {
             format: wanted.format,
@@ -82,7 +82,7 @@ pub(crate) fn is_there(wanted: &DemoSet, folder: &Path) -> Result<bool, Failure>
 
 /// Generates the demo set in `folder`, in place of another, unless it is there already.
 pub(crate) fn generate(wanted: &DemoSet, folder: &Path) -> Result<(), Failure> {
-    if is_there(wanted, folder)? {
+    if holds(wanted, folder)? {
         return Ok(());
     }
     if manifest(folder)?.is_some() {

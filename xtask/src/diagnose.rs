@@ -20,6 +20,15 @@ const TAIL: usize = 6;
 /// Diagnoses the complete runs with text and picture, as many at a time as runs are trained, with a
 /// line where one fails. How many failed is returned: the report goes on without them and says so.
 pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
+    execute_with(runs, launch, &[])
+}
+
+/// The same with further arguments of `mmc diagnose`.
+pub(crate) fn execute_with(
+    runs: &[(Run, State)],
+    launch: &Launch<'_>,
+    arguments: &[&str],
+) -> usize {
     let complete = |run: &&Run| {
         run.id.arm == Arm::Both
             && RunFolder::open(&run.folder).is_ok_and(|folder| folder.is_complete())
@@ -46,7 +55,7 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>) -> usize {
                 loop {
                     let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(run) = taken else { return };
-                    if let Err(failure) = one(run, launch) {
+                    if let Err(failure) = one(run, launch, arguments) {
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) += 1;
                         say!("{}: NOT DIAGNOSED: {failure}", run.id);
                     }
@@ -91,13 +100,14 @@ fn words(run: &Run, launch: &Launch<'_>) -> Vec<String> {
 }
 
 /// Diagnoses a run; its words go to the run's `log.txt`.
-fn one(run: &Run, launch: &Launch<'_>) -> Result<(), Failure> {
+fn one(run: &Run, launch: &Launch<'_>, arguments: &[&str]) -> Result<(), Failure> {
     let path = run.folder.join("log.txt");
     let log = File::options().create(true).append(true).open(&path)?;
     let before = log.metadata()?.len();
     let words = words(run, launch);
     let status = Command::new(&words[0])
         .args(&words[1..])
+        .args(arguments)
         .env("RAYON_NUM_THREADS", launch.threads.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -102,7 +102,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     {
         let data = out.join("demo-data");
         let wanted = demo::wanted(&experiment, plan, *truth)?;
-        is_data_known = demo::is_there(&wanted, &data)? || !options.dry_run;
+        is_data_known = demo::holds(&wanted, &data)? || !options.dry_run;
         if !options.dry_run {
             fs::create_dir_all(&out)?;
             demo::generate(&wanted, &data)?;

@@ -1,6 +1,7 @@
 //! The runs of an experiment: which are there already, and the others, run as child processes.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +11,11 @@ use mmc_data::ReadOptions;
 use mmc_run::{DataRecord, Effect, PartialSettings, ResultsFolder, RunFolder, RunId, SETTINGS};
 
 use crate::failure::Failure;
+use crate::processor_time;
 use crate::slurm::{Outcome, Slurm, Task};
+
+/// What stands before the seconds of processor time of a sitting, in a run's `log.txt`.
+pub(crate) const PROCESSOR_TIME: &str = "seconds of processor time: ";
 
 /// Lines of a failed run's log that are shown.
 const TAIL: usize = 12;
@@ -157,15 +162,19 @@ impl Run {
 
     /// Trains it in a child process whose words go to `log.txt`.
     fn train(&self, mmc: &Path, threads: usize) -> Result<(), Failure> {
-        let log = File::options().create(true).append(true).open(self.log())?;
+        let mut log = File::options().create(true).append(true).open(self.log())?;
         let words = self.words(mmc);
-        let status = Command::new(&words[0])
+        let mut command = Command::new(&words[0]);
+        command
             .args(&words[1..])
             .env("RAYON_NUM_THREADS", threads.to_string())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .status()?;
+            .stderr(log.try_clone()?);
+        let (status, seconds) = processor_time::run(&mut command)?;
+        if let Some(seconds) = seconds {
+            writeln!(log, "{PROCESSOR_TIME}{seconds:.3}")?;
+        }
         if status.success() { Ok(()) } else { Err(self.failure(&status.to_string())) }
     }
 

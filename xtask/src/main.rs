@@ -21,9 +21,11 @@ mod experiment;
 mod failure;
 mod grid;
 mod kills;
+mod processor_time;
 mod readme;
 mod references;
 mod search;
+mod selftest;
 mod simulate;
 mod size;
 mod slurm;
@@ -66,6 +68,9 @@ enum Task {
     /// killed
     #[command(after_help = kills::EXAMPLES)]
     Kills(kills::Options),
+    /// Show that the whole chain can say yes and no: two controls, trained for real
+    #[command(after_help = selftest::EXAMPLES)]
+    Selftest(selftest::Options),
     /// Train the checkpoints in data/checkpoints anew
     #[command(after_help = CHECKPOINTS)]
     Checkpoints,
@@ -78,8 +83,9 @@ enum Task {
     /// Run what a change must pass, step by step
     #[command(after_help = CI)]
     Ci {
-        /// Also what takes long: the references in Python, the demo on all five truths, 20,000
-        /// cases a property test, each package by itself, the code for CUDA, coverage
+        /// Also what takes long: the references in Python, the demo on all five truths, the
+        /// controls of selftest, 20,000 cases a property test, each package by itself, the code
+        /// for CUDA, coverage
         #[arg(long)]
         full: bool,
     },
@@ -129,6 +135,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Simulate(options) => simulate::run(&options),
         Task::Kills(options) => kills::run(&options),
+        Task::Selftest(options) => selftest::run(&options),
         Task::Checkpoints => checkpoints::remake(),
         Task::Readme => readme::refresh(),
         Task::Tidy => tidy::check(),
