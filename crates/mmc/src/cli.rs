@@ -39,19 +39,17 @@ pub(crate) use settings::SettingFlags;
 pub(crate) struct Cli {
     /// Write log lines as text or, for programs, as JSON objects with time, level, fields and spans;
     /// RUST_LOG says what is logged: warn, info (the usual), debug (with each step), trace
-    #[arg(long, value_name = "FORM", global = true, default_value = "text", help_heading = "Logs")]
+    #[arg(long, value_name = "FORM", global = true, default_value = "text", hide = true)]
     pub(crate) log_format: LogFormat,
     /// The verb.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// How log lines are written.
+/// How log lines are written: for people, or an object a line.
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
 pub(crate) enum LogFormat {
-    /// For people.
     Text,
-    /// An object a line.
     Json,
 }
 

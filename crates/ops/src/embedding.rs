@@ -5,8 +5,8 @@
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, bail};
 
+use crate::contribution::{contribute_sparse, gradient_of, is_summed};
 use crate::error::{OpsError, Result};
-use crate::gradients::{contribute_sparse, gradient_of, is_summed};
 use crate::real::{Real, are_native, contiguous, elements, hold, with_type};
 use crate::recording::applied1;
 

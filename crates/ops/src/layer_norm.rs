@@ -6,8 +6,8 @@
 
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Shape, Tensor};
 
+use crate::contribution::gradient_of;
 use crate::error::{OpsError, Result};
-use crate::gradients::gradient_of;
 use crate::real::{Real, are_native, contiguous, elements, hold, sum, tensor_of, with_type};
 use crate::recording::applied3;
 use crate::threads::{for_row_blocks, sum_over_rows};

@@ -33,6 +33,7 @@
 mod activation;
 mod attention;
 mod buffer;
+mod contribution;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod dropout;

@@ -5,8 +5,8 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor};
 
+use crate::contribution::{contribute_product, gradient_of, is_summed};
 use crate::error::{OpsError, Result};
-use crate::gradients::{contribute_product, gradient_of, is_summed};
 use crate::matrix::{Into, Matrix, MatrixMut, product};
 use crate::real::{Real, are_native, contiguous, elements, hold, tensor_of, with_type};
 use crate::recording::{applied2, applied3};

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::backend::BackendStorage as _;
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Storage, Tensor, Var, bail};
 
+use crate::contribution::contribute_rest;
 use crate::error::{OpsError, Result};
-use crate::gradients::contribute_rest;
 use crate::precision::{Precision, products, with_products_in};
 use crate::recording::{
     applied2, is_composing, is_recording, with_composed_forms, without_gradient,

@@ -11,8 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use candle_core::{Tensor, TensorId, bail};
 
 use crate::buffer::Buffer;
+use crate::contribution::{Active, lend};
 use crate::error::Result;
-use crate::gradients::{Active, Gradients, lend};
+use crate::gradients::Gradients;
 use crate::in_place::in_place;
 use crate::matrix::Into;
 use crate::real::Real;

@@ -11,7 +11,8 @@ Examples:
     cargo xtask experiment hateful_memes
 
 Exit codes: 0 done, 1 the work failed, 2 it was asked for wrongly.
-Logs go to stderr; RUST_LOG=debug shows more, RUST_LOG=warn less.";
+Logs go to stderr; RUST_LOG=debug shows more, RUST_LOG=warn less; --log-format json, with any
+command, writes each line as an object.";
 
 pub(super) const AFTER_TRAIN: &str = "\
 Examples:

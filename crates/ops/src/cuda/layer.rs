@@ -12,8 +12,8 @@ use super::node::node;
 use super::operations::plain;
 use super::product::{add_product, by_transposed, product, transposed_by};
 use crate::attention::AttentionPlan;
+use crate::contribution::{contribute_tensor, is_wanted};
 use crate::encoder_layer::{Affine, EncoderLayer, Norms, StateDropouts};
-use crate::gradients::{contribute_tensor, is_wanted};
 
 /// What backward needs of the forward pass.
 struct Saved {

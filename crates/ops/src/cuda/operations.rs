@@ -10,8 +10,8 @@ use super::mask::DeviceMask;
 use super::node::node;
 use super::product::{by_transposed, product, transposed_by};
 use crate::activation::Activation;
+use crate::contribution::gradient_tensor_of;
 use crate::dropout::Dropout;
-use crate::gradients::gradient_tensor_of;
 use crate::sequences::Sequences;
 
 /// The tensor outside the graph, its elements side by side.
