@@ -54,6 +54,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ImageSource;
 
     fn sample(id: usize, text: &str, picture: &str) -> Sample {
         let image = (!picture.is_empty()).then(|| ImageSource::File(picture.into()));
