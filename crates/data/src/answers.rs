@@ -201,7 +201,9 @@ mod tests {
     fn a_vocabulary_has_the_frequent_answers_and_no_order_of_rows() {
         let build = |answers: &[&str]| {
             let mut counts = Counts::default();
-            answers.iter().for_each(|answer| counts.add(answer));
+            for answer in answers {
+                counts.add(answer);
+            }
             counts.vocabulary()
         };
         let answers = ["Two", "2", "red", "the red", "blue", "a"];

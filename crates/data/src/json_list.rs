@@ -86,7 +86,7 @@ impl JsonList {
 }
 
 fn count_lines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| **byte == b'\n').count()
+    bytes.split(|byte| *byte == b'\n').count() - 1
 }
 
 fn line_of(before: &[u8]) -> usize {
@@ -136,7 +136,10 @@ mod tests {
         name: String,
     }
 
-    fn read(text: &str) -> Result<Vec<Result<(usize, String), String>>, String> {
+    /// Line and name of an element, or what is said of it.
+    type Found = Result<(usize, String), String>;
+
+    fn read(text: &str) -> Result<Vec<Found>, String> {
         let folder = Folder::with(&[("x.json", text)]);
         let message = |error: DataError| {
             error.to_string().replace(&format!("{}/", folder.path().display()), "")

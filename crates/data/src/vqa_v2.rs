@@ -82,7 +82,7 @@ pub(crate) fn locate(root: &Path, split: &str) -> Result<PathBuf, DataError> {
 }
 
 #[derive(Deserialize)]
-struct Question<'a> {
+struct Asked<'a> {
     image_id: u64,
     #[serde(borrow)]
     question: Cow<'a, str>,
@@ -129,7 +129,7 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     collector.notes.extend(pictures.note());
     let list = JsonList::read(&path, "questions")?;
     let (mut questions, mut left_out) = (0_usize, 0_usize);
-    list.for_each(|question: Element<Question<'_>>| {
+    list.for_each(|question: Element<Asked<'_>>| {
         questions += 1;
         let (line, question) = match question {
             Ok(question) => question,

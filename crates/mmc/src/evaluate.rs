@@ -66,7 +66,8 @@ fn shown_answers(evaluation: &Evaluation) -> String {
         if !by.is_empty() {
             let mut rows = vec![vec![what.to_owned(), "vqa_accuracy".to_owned()]];
             rows.extend(by.iter().map(|(name, value)| vec![name.clone(), format!("{value:.4}")]));
-            shown += &format!("\n{}", table(&rows));
+            shown.push('\n');
+            shown.push_str(&table(&rows));
         }
     }
     shown

@@ -52,7 +52,7 @@ impl Prediction {
             probability,
             top,
             answers: known
-                .map(|known| known.given.iter().map(|answer| answer.to_string()).collect())
+                .map(|known| known.given.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
             question_type: known.and_then(|known| text(&known.question_type)),
             answer_type: known.and_then(|known| text(&known.answer_type)),
