@@ -54,6 +54,7 @@ mod sample;
 mod scan;
 mod shared;
 mod snli_ve;
+pub mod splitting;
 mod table;
 mod thumbnail;
 mod vqa_v2;
