@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::rows::{OpenTable, RawRow, RawTable, absent_column, open_rows, read_rows};
-use crate::scan::{FieldError, Fields, check_one_line, name_of, text_of};
+use crate::rows::{OpenTable, RawRow, RawTable, Value, absent_column, open_rows, read_rows};
+use crate::scan::{FieldError, Fields, Named, check_one_line, name_of, text_of};
 use crate::{DataError, ReadOptions};
 
 /// The names of the four columns, and which of them the user chose.
@@ -59,7 +59,14 @@ impl<'a> Columns<'a> {
 
     /// The rows of a file whose header has the columns that it must have.
     pub(crate) fn read(&self, path: &Path) -> Result<RawTable, DataError> {
-        let table = read_rows(path, &self.names)?;
+        let table = read_rows(path, &self.names, None)?;
+        self.check_present(path, &table.present, &table.others)?;
+        Ok(table)
+    }
+
+    /// The same, where only labels are asked for: pictures that lie in the file are left unread.
+    pub(crate) fn read_labels(&self, path: &Path) -> Result<RawTable, DataError> {
+        let table = read_rows(path, &self.names, Some(self.names[2]))?;
         self.check_present(path, &table.present, &table.others)?;
         Ok(table)
     }
@@ -102,7 +109,10 @@ impl<'a> Columns<'a> {
         Ok(Fields {
             id: name_of(name(0), id)?,
             text,
-            image: text_of(name(2), image)?.filter(|path| !path.is_empty()),
+            image: match image {
+                Value::Bytes(packed) => Some(Named::Within(packed.clone())),
+                path => text_of(name(2), path)?.filter(|path| !path.is_empty()).map(Named::Path),
+            },
             label: name_of(name(3), label)?,
             group: None,
         })

@@ -105,9 +105,11 @@ pub const DATASETS: &[Dataset] = &[
         primary_metric: "accuracy",
         classes: None,
         licence: "your own",
-        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`) with the columns `id`, \
-                 `text`, `image`, `label` into one folder and name it with `--data-root`; `image` \
-                 is a path relative to that folder and may be empty",
+        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`, `.parquet`) with the \
+                 columns `id`, `text`, `image`, `label` into one folder and name it with \
+                 `--data-root`; `image` is a path relative to that folder, also into an archive \
+                 (`pictures.zip/a.jpg`), or in Parquet the picture's bytes, and may be empty; `mmc \
+                 data split` makes the three files of one",
         homepage: None,
         locate: table::locate,
         scan: table::scan,
@@ -123,9 +125,10 @@ pub const DATASETS: &[Dataset] = &[
         primary_metric: "accuracy",
         classes: None,
         licence: "your own",
-        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`) with the columns `id`, \
-                 `text`, `image`, `label` into `data/news/` or name their folder with \
-                 `--data-root`; `image` is a path relative to that folder and may be empty",
+        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`, `.parquet`) with the \
+                 columns `id`, `text`, `image`, `label` into `data/news/` or name their folder with \
+                 `--data-root`; `image` is a path relative to that folder, also into an archive, and \
+                 may be empty",
         homepage: None,
         locate: table::locate,
         scan: table::scan,

@@ -31,7 +31,7 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     };
     let mut collector = Collector::new(request, &path, labels)?;
     collector.notes.extend(demo::note(request.root)?);
-    for row in read_rows(&path, &COLUMNS)?.rows {
+    for row in read_rows(&path, &COLUMNS, None)?.rows {
         collector.add(row, fields);
     }
     collector.finish()
@@ -53,7 +53,10 @@ fn fields(row: &RawRow) -> Result<Fields, FieldError> {
         id: Some(name_of("id", id)?.ok_or_else(|| missing("id"))?),
         text: text_of("text", text)?.ok_or_else(|| missing("text"))?,
         image: Some(
-            text_of("img", image)?.filter(|path| !path.is_empty()).ok_or_else(|| missing("img"))?,
+            text_of("img", image)?
+                .filter(|path| !path.is_empty())
+                .ok_or_else(|| missing("img"))?
+                .into(),
         ),
         label: name_of("label", label)?,
         group: None,

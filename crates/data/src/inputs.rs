@@ -10,8 +10,8 @@ use self::groups::{Contents, Groups};
 use crate::columns::Columns;
 use crate::place::Place;
 use crate::rows::{OpenTable, Value};
-use crate::scan::Fields;
-use crate::{Arm, DataError, Sample};
+use crate::scan::{Fields, Named};
+use crate::{Arm, DataError, ImageSource, Sample};
 
 /// A file of rows to predict or embed, found to be right and read anew whenever its samples are
 /// asked for, so that memory hardly grows with it: while the file is checked a row takes three hashes
@@ -29,7 +29,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Checks a CSV or JSONL file with the columns `id` (optional), `text` and `image` (optional;
+    /// Checks a CSV, JSONL or Parquet file with the columns `id` (optional), `text` and `image` (optional;
     /// `img` where there is no `image`, as in Hateful Memes). What `arm` does not show may be
     /// absent: the column of texts, the files of pictures. Pictures are relative to `image_root`;
     /// an absent id is `input:ROW`, with rows counted from 1. Other columns are passed over.
@@ -106,7 +106,10 @@ impl Inputs {
     fn sample(&self, row: Row) -> Result<Sample, DataError> {
         let Row { line, id, text, image } = row;
         let image = image
-            .map(|relative| self.place.picture(&relative, self.arm.uses_image()))
+            .map(|named| match named {
+                Named::Path(relative) => self.place.picture(&relative, self.arm.uses_image()),
+                Named::Within(packed) => Ok(ImageSource::Packed(packed)),
+            })
             .transpose()
             .map_err(|(_, words)| {
                 DataError::row(&self.file, line, "image", format!("{words} (id `{id}`)"))
@@ -149,7 +152,7 @@ struct Row {
     line: usize,
     id: String,
     text: String,
-    image: Option<String>,
+    image: Option<Named>,
 }
 
 /// The rows of [`Inputs`], one at a time; as many as there were when they were checked, or an
@@ -296,7 +299,7 @@ mod tests {
             ("out.csv", "out.csv:2: the picture `../x.png` has `..` in its path"),
             ("none.csv", "none.csv: no row in this file"),
             ("break.csv", "break.csv:2: `id` has a line break"),
-            ("rows.txt", "rows.txt: expected a file that ends in `.csv` or `.jsonl`"),
+            ("rows.txt", "rows.txt: expected a file that ends in `.csv`, `.jsonl` or `.parquet`"),
             (
                 "header.csv",
                 "header.csv:1: no column `text`, nor any other that is not known; add it",

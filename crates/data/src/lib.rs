@@ -31,7 +31,9 @@
 //! are looked for when a split is read and opened only when they are decoded.
 
 mod answers;
+mod archive;
 pub mod check;
+mod columnar;
 mod columns;
 mod dataset;
 mod datasets;
@@ -44,6 +46,7 @@ mod hateful_memes;
 mod inputs;
 mod json_list;
 mod language;
+mod packed;
 mod picture;
 mod place;
 mod rows;
@@ -51,6 +54,7 @@ mod sample;
 mod scan;
 mod shared;
 mod snli_ve;
+pub mod splitting;
 mod table;
 mod thumbnail;
 mod vqa_v2;
@@ -63,6 +67,7 @@ pub use datasets::DATASETS;
 pub use error::DataError;
 pub use inputs::{Inputs, Samples, read_inputs};
 pub use language::{TextLanguage, text_language};
+pub use packed::Packed;
 pub use picture::decode;
 pub use sample::{Arm, ImageSource, Sample, Split, SplitName, Target};
 pub use shared::{Shared, shared};

@@ -12,7 +12,7 @@ use crate::{DataError, ImageSource};
 /// The longest side that is accepted, in pixels.
 const LONGEST_SIDE: u32 = 20_000;
 /// The most memory a decoder may take, and the largest file that is read, in bytes.
-const MOST_BYTES: u64 = 512 << 20;
+pub(crate) const MOST_BYTES: u64 = 512 << 20;
 
 /// Decodes a picture to 8-bit RGB, upright.
 ///
@@ -26,25 +26,44 @@ const MOST_BYTES: u64 = 512 << 20;
 /// [`DataError::Picture`] where the file is missing, cut short, damaged, of another format, or
 /// claims more than 20,000 pixels a side or 512 MiB of memory.
 pub fn decode(source: &ImageSource) -> Result<RgbImage, DataError> {
-    let ImageSource::File(path) = source;
-    let bytes = read(path)?;
+    let place = source.place();
+    let bytes = bytes_of(source)?;
     // Decoders of damaged files have panicked before; one bad file must not end a long run.
-    match catch_unwind(AssertUnwindSafe(|| decode_bytes(path, &bytes))) {
+    match catch_unwind(AssertUnwindSafe(|| decode_bytes(&place, &bytes))) {
         Ok(result) => result,
-        Err(_) => Err(DataError::picture(path, "the decoder gave up; save the picture anew")),
+        Err(_) => Err(DataError::picture(&place, "the decoder gave up; save the picture anew")),
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+/// The file of a picture as it is, wherever it lies.
+pub(crate) fn bytes_of(source: &ImageSource) -> Result<Vec<u8>, DataError> {
+    let path = match source {
+        ImageSource::File(path) => path,
+        ImageSource::Packed(packed) => return packed.read(),
+    };
     let problem = |error: std::io::Error| {
         DataError::picture(path, format!("{error}; put the picture there or drop its row"))
     };
     let bytes = fs::metadata(path).map_err(problem)?.len();
-    if bytes > MOST_BYTES {
-        let problem = format!("the file has {bytes} bytes, more than {MOST_BYTES}; scale it down");
-        return Err(DataError::picture(path, problem));
-    }
+    check_length(path, bytes)?;
     fs::read(path).map_err(problem)
+}
+
+/// How many bytes that is; `None` where the picture is not there.
+pub(crate) fn length_of(source: &ImageSource) -> Option<u64> {
+    match source {
+        ImageSource::File(path) => Some(fs::metadata(path).ok()?.len()),
+        ImageSource::Packed(packed) => packed.length(),
+    }
+}
+
+/// Refuses what is too large to be read, before it is.
+pub(crate) fn check_length(place: &Path, bytes: u64) -> Result<(), DataError> {
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    let problem = format!("the file has {bytes} bytes, more than {MOST_BYTES}; scale it down");
+    Err(DataError::picture(place, problem))
 }
 
 fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<RgbImage, DataError> {

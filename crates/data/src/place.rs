@@ -1,10 +1,13 @@
 //! Paths of pictures: relative to the data root, inside it, and there.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::archive::{Archive, is_archive, name_within};
 use crate::scan::Kind;
-use crate::{DataError, ImageSource};
+use crate::{DataError, ImageSource, Packed};
 
 /// The folder below which all pictures must lie.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(crate) struct Place {
     root: PathBuf,
     /// With every link resolved.
     real: PathBuf,
+    /// The archives that were opened, or what is wrong with them.
+    archives: Mutex<BTreeMap<PathBuf, Result<Arc<Archive>, String>>>,
 }
 
 impl Place {
@@ -20,7 +25,7 @@ impl Place {
         let real = root
             .canonicalize()
             .map_err(DataError::io(root, "name a folder that holds the pictures"))?;
-        Ok(Self { root: root.to_owned(), real })
+        Ok(Self { root: root.to_owned(), real, archives: Mutex::default() })
     }
 
     /// The picture at `relative`, or what is wrong with it, in words. With `needed` false it may
@@ -47,6 +52,13 @@ impl Place {
                 }
             }
         }
+        if needed && let Some((archive, name)) = self.archive_of(path) {
+            let real = archive.canonicalize();
+            if real.is_ok_and(|real| !real.starts_with(&self.real)) {
+                return Err(outside("is a link that leads out of the data folder"));
+            }
+            return self.entry(&archive, &name, relative);
+        }
         let full = self.root.join(path);
         match full.canonicalize() {
             Ok(real) if !real.starts_with(&self.real) => {
@@ -68,6 +80,54 @@ impl Place {
                 Err((Kind::MissingPicture, problem))
             }
             Ok(_) | Err(_) => Ok(ImageSource::File(full)),
+        }
+    }
+
+    /// The archive that a path leads into, and the rest of the path.
+    fn archive_of(&self, path: &Path) -> Option<(PathBuf, String)> {
+        let mut above = PathBuf::new();
+        let mut rest = path.components();
+        while let Some(component) = rest.next() {
+            above.push(component);
+            if is_archive(&above) {
+                let name = name_within(rest.as_path())?;
+                let archive = self.root.join(&above);
+                if archive.is_file() {
+                    return Some((archive, name));
+                }
+            }
+        }
+        None
+    }
+
+    /// The picture called `name` in an archive.
+    fn entry(
+        &self,
+        archive: &Path,
+        name: &str,
+        relative: &str,
+    ) -> Result<ImageSource, (Kind, String)> {
+        // The map is whole whatever panicked elsewhere: each change is one insertion.
+        let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = archives.entry(archive.to_owned()).or_insert_with(|| {
+            Archive::open(archive).map(Arc::new).map_err(|error| error.to_string())
+        });
+        match opened {
+            Err(problem) => Err((
+                Kind::UnreadablePicture,
+                format!("the picture `{relative}` lies in an archive: {problem}"),
+            )),
+            Ok(archive) => match archive.find(name) {
+                Some(entry) => Ok(ImageSource::Packed(Packed::entry(archive, name, entry))),
+                None => Err((
+                    Kind::MissingPicture,
+                    format!(
+                        "the picture `{relative}` is missing: {} has no file `{name}`; pack it \
+                         anew, or leave such rows out with `--on-bad-item skip`",
+                        archive.path().display()
+                    ),
+                )),
+            },
         }
     }
 }

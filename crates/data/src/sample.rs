@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Answers, DataError};
+use crate::{Answers, DataError, Packed};
 
 /// One item of a data set: what a model sees, and what it should say.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,13 +32,34 @@ pub struct Sample {
 pub enum ImageSource {
     /// A file, checked to lie inside the data root.
     File(PathBuf),
+    /// A file within an archive, or the bytes of a cell of a Parquet table.
+    Packed(Packed),
+}
+
+impl ImageSource {
+    /// What tells this picture from others: its path; within an archive `ARCHIVE/ENTRY`; in a
+    /// Parquet table `TABLE#SHA256`, so that equal bytes are one picture.
+    #[must_use]
+    pub fn key(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Packed(packed) => packed.key(),
+        }
+    }
+
+    /// Where it is, to be shown in messages: a path, or `TABLE:ROW`.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Packed(packed) => packed.place(),
+        }
+    }
 }
 
 impl fmt::Display for ImageSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(formatter),
-        }
+        self.key().display().fmt(formatter)
     }
 }
 

@@ -10,7 +10,9 @@ use crate::error::{listed, nearest};
 use crate::groups::group_shared_content;
 use crate::place::Place;
 use crate::rows::{RawRow, Value};
-use crate::{DataError, ImageSource, OnBadItem, ReadOptions, Sample, Split, SplitName, Target};
+use crate::{
+    DataError, ImageSource, OnBadItem, Packed, ReadOptions, Sample, Split, SplitName, Target,
+};
 
 /// What a reader finds in one file: usable rows and problems, nothing lost.
 #[derive(Debug)]
@@ -101,11 +103,26 @@ impl Scan {
 pub(crate) struct Fields {
     pub(crate) id: Option<String>,
     pub(crate) text: String,
-    pub(crate) image: Option<String>,
+    pub(crate) image: Option<Named>,
     pub(crate) label: Option<String>,
     /// The picture's name, where a data set shows each of its pictures with several texts: such
     /// rows are grouped by it, and by nothing else.
     pub(crate) group: Option<String>,
+}
+
+/// The picture of a row.
+#[derive(Debug)]
+pub(crate) enum Named {
+    /// By its path below the data root.
+    Path(String),
+    /// By the bytes that are in the row itself.
+    Within(Packed),
+}
+
+impl From<String> for Named {
+    fn from(path: String) -> Self {
+        Self::Path(path)
+    }
 }
 
 /// What is wrong with a field: its name, and the words for it.
@@ -228,7 +245,11 @@ impl<'a> Collector<'a> {
     }
 
     /// The picture at `relative`; one that is `shared` is looked for once.
-    fn picture(&mut self, relative: String, shared: bool) -> Result<ImageSource, (Kind, String)> {
+    fn picture(&mut self, named: Named, shared: bool) -> Result<ImageSource, (Kind, String)> {
+        let relative = match named {
+            Named::Path(relative) => relative,
+            Named::Within(packed) => return Ok(ImageSource::Packed(packed)),
+        };
         let needed = self.request.options.arm.uses_image();
         if !shared {
             return self.place.picture(&relative, needed);
@@ -304,6 +325,9 @@ pub(crate) fn text_of(field: &str, value: &Value) -> Result<Option<String>, Fiel
             field.to_owned(),
             format!("`{field}` is a list or an object, expected a string in quotes"),
         )),
+        Value::Bytes(_) => {
+            Err((field.to_owned(), format!("`{field}` is bytes, expected a string")))
+        }
     }
 }
 
@@ -326,6 +350,10 @@ pub(crate) fn name_of(field: &str, value: &Value) -> Result<Option<String>, Fiel
         Value::Nested => Err((
             field.to_owned(),
             format!("`{field}` is a list or an object, expected a string or a whole number"),
+        )),
+        Value::Bytes(_) => Err((
+            field.to_owned(),
+            format!("`{field}` is bytes, expected a string or a whole number"),
         )),
     }
 }

@@ -1,12 +1,12 @@
 //! Rows of one split that are also in another: by id, by text, and by the bytes of the picture.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::picture::{bytes_of, length_of};
 use crate::{ImageSource, Sample, Split};
 
 /// Ids that are named.
@@ -90,23 +90,24 @@ struct Pictures<'a> {
 
 impl<'a> Pictures<'a> {
     fn of(first: &'a Split, second: &'a Split) -> Self {
-        let paths =
-            |split: &'a Split| -> BTreeSet<&'a Path> { split.iter().filter_map(path).collect() };
-        let (ours, theirs) = (paths(first), paths(second));
-        let all: Vec<&Path> = ours.union(&theirs).copied().collect();
-        let sizes: BTreeMap<&Path, u64> = all
-            .par_iter()
-            .filter_map(|&path| Some((path, fs::metadata(path).ok()?.len())))
-            .collect();
-        let of = |paths: &BTreeSet<&'a Path>| -> BTreeSet<u64> {
-            paths.iter().filter_map(|path| sizes.get(path).copied()).collect()
+        let sources = |split: &'a Split| -> BTreeMap<&'a Path, &'a ImageSource> {
+            let images = split.iter().filter_map(|sample| sample.image.as_ref());
+            images.map(|image| (image.key(), image)).collect()
+        };
+        let (ours, theirs) = (sources(first), sources(second));
+        let all: BTreeMap<&Path, &ImageSource> =
+            ours.iter().chain(&theirs).map(|(&key, &image)| (key, image)).collect();
+        let sizes: BTreeMap<&Path, u64> =
+            all.par_iter().filter_map(|(&key, image)| Some((key, length_of(image)?))).collect();
+        let of = |sources: &BTreeMap<&'a Path, &'a ImageSource>| -> BTreeSet<u64> {
+            sources.keys().filter_map(|key| sizes.get(key).copied()).collect()
         };
         let both: BTreeSet<u64> = of(&ours).intersection(&of(&theirs)).copied().collect();
         let compared: Vec<&Path> =
-            sizes.iter().filter(|(_, size)| both.contains(size)).map(|(&path, _)| path).collect();
+            sizes.iter().filter(|(_, size)| both.contains(size)).map(|(&key, _)| key).collect();
         let hashes: BTreeMap<&Path, [u8; 32]> = compared
             .par_iter()
-            .filter_map(|&path| Some((path, Sha256::digest(fs::read(path).ok()?).into())))
+            .filter_map(|&key| Some((key, Sha256::digest(bytes_of(all.get(key)?).ok()?).into())))
             .collect();
         let unread = all.len() - sizes.len() + compared.len() - hashes.len();
         Self { hashes, unread }
@@ -119,7 +120,7 @@ impl<'a> Pictures<'a> {
 }
 
 fn path(sample: &Sample) -> Option<&Path> {
-    sample.image.as_ref().map(|ImageSource::File(path)| path.as_path())
+    sample.image.as_ref().map(ImageSource::key)
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ fn fields(row: &RawRow, folder: &str) -> Result<Fields, FieldError> {
     Ok(Fields {
         id: pair,
         text: text_of("sentence2", text)?.ok_or_else(|| missing("sentence2"))?,
-        image: Some(format!("{folder}/{picture}.jpg")),
+        image: Some(format!("{folder}/{picture}.jpg").into()),
         label: name_of("gold_label", label)?,
         group: Some(picture),
     })

@@ -1,4 +1,4 @@
-//! Tables of one's own: `train`, `val` and `test` as CSV or JSONL, with the columns `id`, `text`,
+//! Tables of one's own: `train`, `val` and `test` as CSV, JSONL or Parquet, with the columns `id`, `text`,
 //! `image` and `label`.
 
 use std::collections::BTreeSet;
@@ -24,7 +24,9 @@ pub(crate) fn locate(root: &Path, split: &str) -> Result<PathBuf, DataError> {
         [file] => Ok(file.clone()),
         [] => Err(DataError::file(
             root,
-            format!("the split `{split}` has no file; expected `{split}.csv` or `{split}.jsonl`"),
+            format!(
+                "the split `{split}` has no file; expected `{split}.csv`, `{split}.jsonl` or `{split}.parquet`"
+            ),
         )),
         [first, second, ..] => Err(DataError::file(
             second,
@@ -76,7 +78,7 @@ fn class_names(
         return Ok(ordered_labels(columns, table));
     }
     match locate(request.root, train) {
-        Ok(file) => Ok(ordered_labels(columns, &columns.read(&file)?)),
+        Ok(file) => Ok(ordered_labels(columns, &columns.read_labels(&file)?)),
         Err(error) if ordered_labels(columns, table).is_empty() => {
             // Without labels there is nothing to name; but two training files stay an error.
             if request.dataset.split_file(request.root, request.split).is_ok()
@@ -255,7 +257,7 @@ mod tests {
         let message = folder.message("table", "train", &options());
         assert_eq!(
             message,
-            "train.parquet: Parquet tables cannot be read; save the table as CSV or JSONL"
+            "train.parquet: not a Parquet file that can be read (EOF: file size is less than footer); save it anew, compressed with Snappy or not at all"
         );
     }
 

@@ -24,10 +24,9 @@ pub fn thumbnail(source: &ImageSource, side: u32) -> Result<Vec<u8>, DataError> 
     };
     let small = resize(&picture, scaled(width), scaled(height), FilterType::Triangle);
     let mut bytes = Vec::new();
-    let ImageSource::File(path) = source;
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .encode_image(&small)
-        .map_err(|error| DataError::picture(path, format!("no small copy can be made: {error}")))?;
+    JpegEncoder::new_with_quality(&mut bytes, QUALITY).encode_image(&small).map_err(|error| {
+        DataError::picture(&source.place(), format!("no small copy can be made: {error}"))
+    })?;
     Ok(bytes)
 }
 

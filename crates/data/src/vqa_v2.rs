@@ -163,7 +163,7 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
         let fields = Fields {
             id: Some(id.to_string()),
             text: question.question.into_owned(),
-            image: Some(pictures.path(question.image_id)),
+            image: Some(pictures.path(question.image_id).into()),
             label: None,
             group: Some(question.image_id.to_string()),
         };

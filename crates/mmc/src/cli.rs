@@ -20,9 +20,9 @@ pub(crate) use columns::ColumnFlags;
 pub(crate) use devices::{DeviceFlags, TrainDeviceFlags};
 pub(crate) use diagnose::DiagnoseArgs;
 use examples::{
-    AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_DIAGNOSE,
-    AFTER_EMBED, AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC, AFTER_PLAN, AFTER_POWER, AFTER_PREDICT,
-    AFTER_REPORT, AFTER_TRAIN,
+    AFTER_COMPARE, AFTER_DATA, AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO,
+    AFTER_DATA_SPLIT, AFTER_DIAGNOSE, AFTER_EMBED, AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC,
+    AFTER_PLAN, AFTER_POWER, AFTER_PREDICT, AFTER_REPORT, AFTER_TRAIN,
 };
 pub(crate) use settings::SettingFlags;
 
@@ -154,7 +154,7 @@ pub(crate) struct InputArgs {
     /// The trained checkpoint: a folder such as RUN_DIR/checkpoint
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: PathBuf,
-    /// The rows to read, .jsonl or .csv, with the columns `id`, `text`, `image`
+    /// The rows, .jsonl, .csv or .parquet, with the columns `id`, `text`, `image`
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
     /// The folder that the `image` paths start from [default: the input's folder]
@@ -314,6 +314,9 @@ pub(crate) enum DataCommand {
     /// Say what a data set is, how to get it and what lies in its folder
     #[command(after_help = AFTER_DATA_INFO)]
     Info(InfoArgs),
+    /// Split one table into train, val and test, with no picture in two of them
+    #[command(after_help = AFTER_DATA_SPLIT)]
+    Split(SplitArgs),
 }
 
 /// `mmc data demo`.
@@ -334,6 +337,38 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N")]
     pub(crate) items: Option<usize>,
     /// The seed; the same seed gives the same bytes everywhere
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// `mmc data split`.
+#[derive(Args, Debug)]
+pub(crate) struct SplitArgs {
+    /// The table, .csv, .jsonl or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The folder to write train, val and test into, in the table's format; made where it is absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The shares of train, val and test, in sum 1
+    #[arg(
+        long,
+        value_name = "X,X,X",
+        value_delimiter = ',',
+        num_args = 1,
+        default_value = ".8,.1,.1"
+    )]
+    pub(crate) fractions: Vec<f64>,
+    /// A column whose equal values stay together, such as an author; rows with the same picture always do
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) group: Option<String>,
+    /// The column whose values are spread evenly [default: label]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) stratify: Option<String>,
+    /// The column of pictures [default: image, else img]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) image_column: Option<String>,
+    /// The seed; the same seed gives the same files
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 }

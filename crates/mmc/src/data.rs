@@ -2,10 +2,11 @@
 
 use mmc_data::check::{check, info};
 use mmc_data::demo::{DemoSet, Format, Truth, write};
+use mmc_data::splitting::{SplitOptions, write_splits};
 use mmc_data::{DATASETS, ReadOptions, dataset};
 use serde_json::json;
 
-use crate::cli::{DataCommand, DataSetArgs, DemoArgs, InfoArgs};
+use crate::cli::{DataCommand, DataSetArgs, DemoArgs, InfoArgs, SplitArgs};
 use crate::failure::Failure;
 use crate::output::{check_folder, print, print_json, table};
 
@@ -15,6 +16,7 @@ pub(crate) fn run(command: &DataCommand) -> Result<(), Failure> {
         DataCommand::Demo(typed) => demo(typed),
         DataCommand::Check(typed) => check_set(typed),
         DataCommand::Info(typed) => describe(typed),
+        DataCommand::Split(typed) => split(typed),
     }
 }
 
@@ -62,6 +64,47 @@ fn describe(typed: &InfoArgs) -> Result<(), Failure> {
     let root = dataset.root(typed.data_root.as_deref());
     let found = info(dataset, &root, &ReadOptions::default())?;
     if typed.json { print_json(&found) } else { print(&found.to_string()) }
+}
+
+/// Splits a table, and says how many rows of each class went where.
+fn split(typed: &SplitArgs) -> Result<(), Failure> {
+    let &[train, val, test] = typed.fractions.as_slice() else {
+        return Err(Failure::usage(format!(
+            "`--fractions` has {} numbers, expected those of train, val and test, such as \
+             `--fractions .8,.1,.1`",
+            typed.fractions.len()
+        )));
+    };
+    let options = SplitOptions {
+        fractions: [train, val, test],
+        group: typed.group.clone(),
+        stratify: typed.stratify.clone(),
+        image: typed.image_column.clone(),
+        seed: typed.seed,
+    };
+    let counts = write_splits(&typed.input, &typed.out, &options)?;
+    let row = |name: &str, counts: [String; 3]| {
+        let [train, val, test] = counts;
+        vec![name.to_owned(), train, val, test]
+    };
+    let mut rows = vec![row("", ["train", "val", "test"].map(str::to_owned))];
+    for (class, counts) in &counts.classes {
+        if counts.iter().sum::<usize>() > 0 {
+            let name = if class.is_empty() { "(no class)" } else { class };
+            rows.push(row(name, counts.map(|count| count.to_string())));
+        }
+    }
+    rows.push(row("all rows", counts.rows.map(|count| count.to_string())));
+    let all: usize = counts.rows.iter().sum();
+    let mut text = table(&rows);
+    text += &format!("{all} rows; {} groups of rows stay together\n", counts.groups);
+    for note in &counts.notes {
+        text += &format!("note: {note}\n");
+    }
+    for file in &counts.files {
+        text += &format!("wrote {}\n", file.display());
+    }
+    print(&text)
 }
 
 /// Every data set in a line.

@@ -155,17 +155,11 @@ impl Processor {
         steps: &PictureSteps,
         source: &ImageSource,
     ) -> Result<Arc<RgbImage>, mmc_data::DataError> {
-        let path = match source {
-            ImageSource::File(path) => Some(path.as_path()),
-            _ => None,
-        };
-        if let Some(kept) = path.and_then(|path| self.cache.get(path)) {
+        if let Some(kept) = self.cache.get(source.key()) {
             return Ok(kept);
         }
         let picture = Arc::new(steps.resize(&decode(source)?));
-        if let Some(path) = path {
-            self.cache.keep(path, &picture);
-        }
+        self.cache.keep(source.key(), &picture);
         Ok(picture)
     }
 }

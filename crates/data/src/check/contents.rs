@@ -70,7 +70,7 @@ impl<'a> Contents<'a> {
         }
         let uses: Vec<(&Path, (&Scan, &Row))> = uses.into_iter().collect();
         let decoded: Vec<Result<PictureHash, DataError>> =
-            uses.par_iter().map(|(path, _)| hash_picture(path)).collect();
+            uses.par_iter().filter_map(|(_, (_, row))| hash_picture(row)).collect();
         let mut hashes = BTreeMap::new();
         let mut unreadable = Vec::new();
         for ((path, (scan, row)), hash) in uses.into_iter().zip(decoded) {
@@ -166,7 +166,7 @@ struct Sets<'a> {
 }
 
 fn picture_of(row: &Row) -> Option<&Path> {
-    row.sample.image.as_ref().map(|ImageSource::File(path)| path.as_path())
+    row.sample.image.as_ref().map(ImageSource::key)
 }
 
 /// Whether two rows have different single labels.
@@ -177,11 +177,15 @@ fn differ(row: &Row, other: &Row) -> bool {
     }
 }
 
-fn hash_picture(path: &Path) -> Result<PictureHash, DataError> {
-    let picture = decode(&ImageSource::File(path.to_owned()))?;
+/// The hash of a row's picture, where it has one.
+fn hash_picture(row: &Row) -> Option<Result<PictureHash, DataError>> {
+    let picture = match decode(row.sample.image.as_ref()?) {
+        Ok(picture) => picture,
+        Err(error) => return Some(Err(error)),
+    };
     let mut hash = Sha256::new();
     hash.update(picture.width().to_le_bytes());
     hash.update(picture.height().to_le_bytes());
     hash.update(picture.as_raw());
-    Ok(hash.finalize().into())
+    Some(Ok(hash.finalize().into()))
 }

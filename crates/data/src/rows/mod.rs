@@ -1,16 +1,19 @@
-//! CSV and JSONL files as rows of named values, with the line of each.
+//! CSV, JSONL and Parquet files as rows of named values, with the line of each.
 
+mod cells;
 mod csv_file;
 mod jsonl_file;
 mod kept;
+mod parquet_file;
 
+pub(crate) use cells::{Cell, cell};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor};
 use std::path::Path;
 use std::str::Utf8Error;
 
-use crate::DataError;
 use crate::error::{listed, nearest};
+use crate::{DataError, Packed};
 
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,11 +26,14 @@ pub(crate) enum Value {
     Bare(String),
     /// An array or an object of JSON.
     Nested,
+    /// A picture's own bytes, in a Parquet table.
+    Bytes(Packed),
 }
 
 /// The values of the wanted columns in one row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RawRow {
+    /// The line of the file, or the row of a Parquet table, from 1.
     pub(crate) line: usize,
     /// In the order of the columns asked for.
     pub(crate) values: Vec<Value>,
@@ -58,37 +64,52 @@ pub(crate) struct OpenTable {
 /// Where the bytes of a file come from.
 type Body = Box<dyn BufRead + Send>;
 
-/// Reads a `.csv` or `.jsonl` file whole and keeps the `wanted` columns.
-pub(crate) fn read_rows(path: &Path, wanted: &[&str]) -> Result<RawTable, DataError> {
-    let open = format_of(path)?;
-    let bytes =
-        fs::read(path).map_err(DataError::io(path, "check the path and its permissions"))?;
-    let rows = open(path, without_mark(path, Box::new(Cursor::new(bytes)))?, wanted)?;
+/// Reads a file whole and keeps the `wanted` columns; one that is `unread` is left unread where the
+/// format allows it.
+pub(crate) fn read_rows(
+    path: &Path,
+    wanted: &[&str],
+    unread: Option<&str>,
+) -> Result<RawTable, DataError> {
+    let rows = match format_of(path)? {
+        Format::Parquet => parquet_file::open(path, wanted, unread)?,
+        Format::Lines(open) => {
+            let bytes = fs::read(path)
+                .map_err(DataError::io(path, "check the path and its permissions"))?;
+            open(path, without_mark(path, Box::new(Cursor::new(bytes)))?, wanted)?
+        }
+    };
     Ok(RawTable { rows: rows.rows.collect(), present: rows.present, others: rows.others })
 }
 
-/// Opens a `.csv` or `.jsonl` file for its `wanted` columns, to be read a row at a time.
+/// Opens a file for its `wanted` columns, to be read a row at a time.
 pub(crate) fn open_rows(path: &Path, wanted: &[&str]) -> Result<OpenTable, DataError> {
-    let open = format_of(path)?;
+    let open = match format_of(path)? {
+        Format::Parquet => return parquet_file::open(path, wanted, None),
+        Format::Lines(open) => open,
+    };
     let file =
         File::open(path).map_err(DataError::io(path, "check the path and its permissions"))?;
     open(path, without_mark(path, Box::new(BufReader::new(file)))?, wanted)
 }
 
-/// Opens the body of a file of one format.
-type Open = fn(&Path, Body, &[&str]) -> Result<OpenTable, DataError>;
+/// How a file is read.
+enum Format {
+    /// From its first byte to its last, by this function.
+    Lines(fn(&Path, Body, &[&str]) -> Result<OpenTable, DataError>),
+    /// By columns.
+    Parquet,
+}
 
-fn format_of(path: &Path) -> Result<Open, DataError> {
+fn format_of(path: &Path) -> Result<Format, DataError> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match extension {
-        "csv" => Ok(csv_file::open),
-        "jsonl" => Ok(jsonl_file::open),
-        "parquet" => {
-            let problem = "Parquet tables cannot be read; save the table as CSV or JSONL";
-            Err(DataError::file(path, problem))
-        }
+        "csv" => Ok(Format::Lines(csv_file::open)),
+        "jsonl" => Ok(Format::Lines(jsonl_file::open)),
+        "parquet" => Ok(Format::Parquet),
         _ => {
-            let problem = "expected a file that ends in `.csv` or `.jsonl`; rename or convert it";
+            let problem = "expected a file that ends in `.csv`, `.jsonl` or `.parquet`; rename or \
+                           convert it";
             Err(DataError::file(path, problem))
         }
     }

@@ -10,7 +10,7 @@ pub(crate) struct ColumnFlags {
     /// A table's column of texts [default: text]
     #[arg(long, value_name = "C", requires = "dataset")]
     text_column: Option<String>,
-    /// A table's column of picture paths [default: image]
+    /// A table's column of pictures: paths, or bytes in Parquet [default: image]
     #[arg(long, value_name = "C", requires = "dataset")]
     image_column: Option<String>,
     /// A table's column of labels [default: label]

@@ -133,6 +133,15 @@ Examples:
   mmc data info --dataset hateful_memes
   mmc data info --dataset table --data-root data/emoji --json";
 
+pub(super) const AFTER_DATA_SPLIT: &str = "\
+Examples:
+  mmc data split --input all.csv --out mine
+  mmc data split --input all.parquet --out mine --fractions .7,.1,.2 --group author --seed 1
+
+Rows with the same picture stay together, by content where it can be read beside the table, else by
+path; so do rows with the same value of --group. Each class of --stratify has its share in each split.
+Rows are copied as they are, in their order; no file is overwritten.";
+
 pub(super) const AFTER_PLAN: &str = "\
 Examples:
   mmc plan --grid configs/hateful_memes.toml

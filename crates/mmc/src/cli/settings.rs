@@ -66,7 +66,7 @@ pub(crate) struct SettingFlags {
     /// A table's column of texts [default: text]
     #[arg(long, value_name = "C", help_heading = "On what")]
     pub(crate) text_column: Option<String>,
-    /// A table's column of picture paths [default: image]
+    /// A table's column of pictures: paths, or bytes in Parquet [default: image]
     #[arg(long, value_name = "C", help_heading = "On what")]
     pub(crate) image_column: Option<String>,
     /// A table's column of labels [default: label]

@@ -1,0 +1,204 @@
+//! Archives of pictures: what is in one, and single entries read from it without unpacking.
+
+mod reader;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Component, Path, PathBuf};
+
+use flate2::CrcReader;
+use flate2::read::DeflateDecoder;
+use zip::{CompressionMethod, ZipArchive};
+
+use self::reader::Reader;
+use crate::DataError;
+use crate::picture::MOST_BYTES;
+
+/// A `.zip` or `.tar` file whose contents are known. Many threads may read it at once.
+pub(crate) struct Archive {
+    path: PathBuf,
+    kind: Kind,
+}
+
+enum Kind {
+    Zip(ZipArchive<Reader>),
+    Tar { reader: Reader, entries: HashMap<String, Entry> },
+}
+
+/// A file within an archive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry {
+    /// By its number.
+    Zip(usize),
+    /// By its first byte and its length.
+    Tar(u64, u64),
+}
+
+/// Whether a file of this name is an archive that pictures can lie in.
+pub(crate) fn is_archive(name: &Path) -> bool {
+    let extension = name.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|end| end.eq_ignore_ascii_case("zip") || end.eq_ignore_ascii_case("tar"))
+}
+
+impl Archive {
+    /// Reads what is in an archive; no entry is read.
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
+        let reader = Reader::open(path)
+            .map_err(DataError::io(path, "check the path and its permissions"))?;
+        let is_tar = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("tar"));
+        let contents = catch_unwind(AssertUnwindSafe(|| {
+            if is_tar {
+                let entries = tar_entries(reader.clone()).map_err(|error| error.to_string())?;
+                return Ok(Kind::Tar { reader, entries });
+            }
+            ZipArchive::new(reader).map(Kind::Zip).map_err(|error| error.to_string())
+        }));
+        let kind =
+            contents.unwrap_or_else(|_| Err("it is damaged".to_owned())).map_err(|error| {
+                let format = if is_tar { "an uncompressed tar" } else { "a zip" };
+                DataError::file(
+                    path,
+                    format!(
+                        "not {format} archive that can be read ({error}); copy or pack it anew"
+                    ),
+                )
+            })?;
+        Ok(Self { path: path.to_owned(), kind })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file of this name, with `/` between folders.
+    pub(crate) fn find(&self, name: &str) -> Option<Entry> {
+        match &self.kind {
+            Kind::Zip(archive) => archive.index_for_name_raw(name.as_bytes()).map(Entry::Zip),
+            Kind::Tar { entries, .. } => entries.get(name).copied(),
+        }
+    }
+
+    /// How many bytes an entry says that it has.
+    pub(crate) fn length(&self, entry: Entry) -> Result<u64, String> {
+        match (entry, &self.kind) {
+            (Entry::Zip(index), Kind::Zip(archive)) => {
+                let mut archive = archive.clone();
+                archive.by_index_raw(index).map(|file| file.size()).map_err(damaged)
+            }
+            (Entry::Tar(_, length), _) => Ok(length),
+            (Entry::Zip(_), Kind::Tar { .. }) => Err("is not in this archive".to_owned()),
+        }
+    }
+
+    /// The bytes of an entry: as many as it says, and no more than a picture may have.
+    pub(crate) fn read(&self, entry: Entry) -> Result<Vec<u8>, String> {
+        let length = self.length(entry)?;
+        if length > MOST_BYTES {
+            return Err(format!(
+                "the file has {length} bytes, more than {MOST_BYTES}; scale it down"
+            ));
+        }
+        match (entry, &self.kind) {
+            (Entry::Zip(index), Kind::Zip(archive)) => {
+                let mut archive = archive.clone();
+                read_zip(&mut archive, index, length)
+            }
+            (Entry::Tar(start, _), Kind::Tar { reader, .. }) => {
+                let mut reader = reader.clone();
+                reader.seek(SeekFrom::Start(start)).map_err(damaged)?;
+                read_exactly(reader, length)
+            }
+            _ => Err("is not in this archive".to_owned()),
+        }
+    }
+}
+
+fn damaged(error: impl fmt::Display) -> String {
+    format!("cannot be read from its archive ({error}); copy or pack the archive anew")
+}
+
+/// As many bytes as were promised; one more or one less is an error, found before memory is spent.
+fn read_exactly(reader: impl Read, length: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    reader.take(length + 1).read_to_end(&mut bytes).map_err(damaged)?;
+    if bytes.len() as u64 != length {
+        return Err(damaged(format!("it is not of the {length} bytes that the archive says")));
+    }
+    Ok(bytes)
+}
+
+fn read_zip(
+    archive: &mut ZipArchive<Reader>,
+    index: usize,
+    length: u64,
+) -> Result<Vec<u8>, String> {
+    let file = archive.by_index_raw(index).map_err(damaged)?;
+    if !file.is_file() || file.is_symlink() {
+        return Err("is a folder or a link within its archive; name a file".to_owned());
+    }
+    if file.encrypted() {
+        return Err("is encrypted; pack the archive anew without a password".to_owned());
+    }
+    let (method, expected) = (file.compression(), file.crc32());
+    // Inflated here: the feature of `zip` that does so would build candle, which shares it, anew.
+    let mut checked = if method == CompressionMethod::STORE {
+        CrcReader::new(Box::new(file) as Box<dyn Read + '_>)
+    } else if method == CompressionMethod::DEFLATE {
+        CrcReader::new(Box::new(DeflateDecoder::new(file)) as Box<dyn Read + '_>)
+    } else {
+        return Err(format!("is compressed as {method:?}; pack the archive anew with Deflate"));
+    };
+    let bytes = read_exactly(&mut checked, length)?;
+    if checked.crc().sum() != expected {
+        return Err(damaged("its checksum is wrong"));
+    }
+    Ok(bytes)
+}
+
+/// The regular files of a tar archive; of two with one name the later, as unpacking leaves it.
+fn tar_entries(reader: Reader) -> std::io::Result<HashMap<String, Entry>> {
+    let end = reader.length();
+    let mut archive = tar::Archive::new(reader);
+    let mut entries = HashMap::new();
+    for entry in archive.entries_with_seek()? {
+        let entry = entry?;
+        let name = entry.path()?.to_str().and_then(|name| name_within(Path::new(name)));
+        if let Some(name) = name {
+            let (start, length) = (entry.raw_file_position(), entry.size());
+            if entry.header().entry_type().is_file() {
+                if start.checked_add(length).is_none_or(|stop| stop > end) {
+                    let words = format!("`{name}` is cut short");
+                    return Err(std::io::Error::other(words));
+                }
+                entries.insert(name, Entry::Tar(start, length));
+            } else {
+                entries.remove(&name);
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// A path within an archive as one string: `None` where it leaves it or is no text.
+pub(crate) fn name_within(path: &Path) -> Option<String> {
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => names.push(name.to_str()?),
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    (!names.is_empty()).then(|| names.join("/"))
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Archive").field(&self.path).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

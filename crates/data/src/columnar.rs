@@ -1,0 +1,115 @@
+//! Parquet tables: opened once, read by columns, and single cells read again later.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use arrow_schema::Schema;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::ParquetError;
+
+use crate::DataError;
+use crate::rows::{Cell, cell};
+
+/// A Parquet file whose footer has been read.
+pub(crate) struct Columnar {
+    path: PathBuf,
+    footer: ArrowReaderMetadata,
+    /// The first row of each row group, and the number of rows.
+    starts: Vec<usize>,
+}
+
+impl Columnar {
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
+        let file = opened(path)?;
+        let footer = guarded(path, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
+        let mut starts = vec![0_usize];
+        for group in footer.metadata().row_groups() {
+            let rows = usize::try_from(group.num_rows()).ok();
+            let end =
+                starts.last().copied().zip(rows).and_then(|(start, rows)| start.checked_add(rows));
+            starts.push(end.ok_or_else(|| {
+                DataError::file(path, "a row group has no sensible number of rows; save it anew")
+            })?);
+        }
+        Ok(Self { path: path.to_owned(), footer, starts })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn schema(&self) -> &Schema {
+        self.footer.schema()
+    }
+
+    /// Reads the columns at these places, `rows` rows at a time.
+    pub(crate) fn read(
+        &self,
+        columns: &[usize],
+        rows: usize,
+    ) -> Result<ParquetRecordBatchReader, DataError> {
+        let builder = self.builder(columns)?;
+        guarded(&self.path, || builder.with_batch_size(rows).build())
+    }
+
+    fn builder(
+        &self,
+        columns: &[usize],
+    ) -> Result<ParquetRecordBatchReaderBuilder<File>, DataError> {
+        // Opened anew: readers side by side must not share a place in the file.
+        let file = opened(&self.path)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
+        Ok(builder.with_projection(mask))
+    }
+
+    /// The bytes in one cell. Pages of the row group that come before it are passed over without
+    /// being decompressed.
+    pub(crate) fn bytes(&self, column: usize, row: usize) -> Result<Vec<u8>, DataError> {
+        let group = self.starts.partition_point(|start| *start <= row).saturating_sub(1);
+        let start = self.starts.get(group).copied().unwrap_or_default();
+        let builder = self.builder(&[column])?;
+        let one = guarded(&self.path, || {
+            let rows = builder.with_row_groups(vec![group]).with_offset(row - start);
+            let mut reader = rows.with_limit(1).with_batch_size(1).build()?;
+            reader.next().transpose().map_err(ParquetError::from)
+        })?;
+        let bytes =
+            one.as_ref().filter(|batch| batch.num_rows() == 1).and_then(|batch| {
+                match cell(batch.column(0).as_ref(), 0) {
+                    Cell::Bytes(bytes) => Some(bytes.to_vec()),
+                    _ => None,
+                }
+            });
+        bytes.ok_or_else(|| {
+            DataError::row(&self.path, row + 1, "", "the picture is gone; leave the file as it is")
+        })
+    }
+}
+
+fn opened(path: &Path) -> Result<File, DataError> {
+    File::open(path).map_err(DataError::io(path, "check the path and its permissions"))
+}
+
+/// What the Parquet library says, in our words; a panic in it becomes an error.
+pub(crate) fn guarded<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<T, DataError> {
+    let problem = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(ParquetError::General(words))) | Ok(Err(ParquetError::EOF(words))) => words,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the file is damaged".to_owned(),
+    };
+    let problem = format!(
+        "not a Parquet file that can be read ({problem}); save it anew, compressed with Snappy or \
+         not at all"
+    );
+    Err(DataError::file(path, problem))
+}
