@@ -7,6 +7,7 @@ mod columns;
 mod devices;
 mod diagnose;
 mod examples;
+mod plan;
 mod settings;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use examples::{
     AFTER_DATA_SPLIT, AFTER_DIAGNOSE, AFTER_EMBED, AFTER_EVALUATE, AFTER_FETCH, AFTER_MMC,
     AFTER_PLAN, AFTER_POWER, AFTER_PREDICT, AFTER_REPORT, AFTER_TRAIN,
 };
+pub(crate) use plan::PlanArgs;
 pub(crate) use settings::SettingFlags;
 
 /// Does the picture help? Train, evaluate and compare text-only and image+text classifiers
@@ -86,9 +88,9 @@ pub(crate) enum Command {
     /// Make, check and describe data sets
     #[command(after_help = AFTER_DATA)]
     Data(DataArgs),
-    /// Say what data and weights an experiment finds in place
-    #[command(hide = true, after_help = AFTER_PLAN)]
-    Plan(PlanArgs),
+    /// Say what a run, or an experiment, will take before anything is spent
+    #[command(after_help = AFTER_PLAN)]
+    Plan(Box<PlanArgs>),
 }
 
 /// `mmc train`: where the run lives, and what may be said about it.
@@ -399,17 +401,6 @@ pub(crate) struct InfoArgs {
     /// Where it lies [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", requires = "dataset")]
     pub(crate) data_root: Option<PathBuf>,
-    /// Print one JSON object and nothing else
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `mmc plan`.
-#[derive(Args, Debug)]
-pub(crate) struct PlanArgs {
-    /// The experiment: a file such as configs/hateful_memes.toml
-    #[arg(long, value_name = "FILE")]
-    pub(crate) grid: PathBuf,
     /// Print one JSON object and nothing else
     #[arg(long)]
     pub(crate) json: bool,

@@ -25,6 +25,9 @@ pub struct Preset {
     pub languages: &'static [&'static str],
     /// What holds where neither a flag nor a configuration file says otherwise.
     pub defaults: Defaults,
+    /// Where sizes in its published `config.json` are not the architecture's defaults: the keys and
+    /// their values, a JSON object. `{}` for a tiny model too, whose sizes come from its blueprint.
+    pub config: &'static str,
     /// Beginnings of the names of the parameters that an arm leaves out: no gradient reaches
     /// them. A suite over this table checks that the list is exact.
     pub off_path: fn(Arm) -> &'static [&'static str],
@@ -74,6 +77,16 @@ const ENGLISH: &[&str] = &["English"];
 const SPANISH: &[&str] = &["Spanish"];
 const NONE: &[&str] = &[];
 
+/// Twice as deep and a third wider than ViT-B/32, with smaller patches.
+const CLIP_LARGE: &str = r#"{
+    "projection_dim": 768,
+    "text_config": {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+    "vision_config": {
+        "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
+        "intermediate_size": 4096, "patch_size": 14
+    }
+}"#;
+
 /// Every model, in the order in which they are listed to users.
 pub const CATALOG: &[Preset] = &[
     Preset {
@@ -85,6 +98,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: ENGLISH,
         defaults: FINE_TUNED,
+        config: "{}",
         off_path: crate::bert::off_path,
     },
     Preset {
@@ -96,6 +110,7 @@ pub const CATALOG: &[Preset] = &[
         accents: true,
         languages: ENGLISH,
         defaults: FINE_TUNED,
+        config: r#"{"max_position_embeddings": 514, "type_vocab_size": 1}"#,
         off_path: crate::roberta::off_path,
     },
     Preset {
@@ -107,6 +122,7 @@ pub const CATALOG: &[Preset] = &[
         accents: true,
         languages: SPANISH,
         defaults: FINE_TUNED,
+        config: r#"{"vocab_size": 31002}"#,
         off_path: crate::bert::off_path,
     },
     Preset {
@@ -118,6 +134,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: ENGLISH,
         defaults: Defaults { max_length: 77, ..FINE_TUNED },
+        config: "{}",
         off_path: crate::clip::off_path,
     },
     Preset {
@@ -129,6 +146,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: ENGLISH,
         defaults: Defaults { max_length: 77, ..FINE_TUNED },
+        config: CLIP_LARGE,
         off_path: crate::clip::off_path,
     },
     Preset {
@@ -140,6 +158,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: ENGLISH,
         defaults: Defaults { max_length: 77, ..FINE_TUNED },
+        config: "{}",
         off_path: crate::flava::off_path,
     },
     Preset {
@@ -151,6 +170,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: ENGLISH,
         defaults: Defaults { max_length: 40, ..FINE_TUNED },
+        config: "{}",
         off_path: crate::vilt::off_path,
     },
     Preset {
@@ -162,6 +182,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: NONE,
         defaults: TINY,
+        config: "{}",
         off_path: crate::bert::off_path,
     },
     Preset {
@@ -173,6 +194,7 @@ pub const CATALOG: &[Preset] = &[
         accents: true,
         languages: NONE,
         defaults: TINY,
+        config: "{}",
         off_path: crate::roberta::off_path,
     },
     Preset {
@@ -184,6 +206,7 @@ pub const CATALOG: &[Preset] = &[
         accents: true,
         languages: NONE,
         defaults: TINY,
+        config: "{}",
         off_path: crate::bert::off_path,
     },
     Preset {
@@ -195,6 +218,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: NONE,
         defaults: TINY,
+        config: "{}",
         off_path: crate::clip::off_path,
     },
     Preset {
@@ -206,6 +230,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: NONE,
         defaults: TINY,
+        config: "{}",
         off_path: crate::flava::off_path,
     },
     Preset {
@@ -217,6 +242,7 @@ pub const CATALOG: &[Preset] = &[
         accents: false,
         languages: NONE,
         defaults: TINY,
+        config: "{}",
         off_path: crate::vilt::off_path,
     },
 ];

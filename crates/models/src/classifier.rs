@@ -6,7 +6,7 @@ use mmc_ops::Dropout;
 use mmc_preprocess::Batch;
 
 use crate::lora::LowRank;
-use crate::{ModelError, Pairing};
+use crate::{ModelError, Pairing, States};
 
 /// A model with a head for `classes()` classes.
 ///
@@ -58,6 +58,14 @@ pub trait Classifier: Send + Sync {
 
     /// Tokens that a picture of this size becomes; 0 where the model sees no pictures.
     fn image_tokens(&self, height: usize, width: usize) -> usize;
+
+    /// Height and width in pixels of what the published processor makes of a picture whose longer
+    /// side is `aspect` times its shorter; `None` where the model sees no pictures.
+    fn picture(&self, aspect: f64) -> Option<(usize, usize)>;
+
+    /// What a forward in training makes of one row with so many text tokens and a picture of this
+    /// height and width.
+    fn states(&self, text_tokens: usize, picture: Option<(usize, usize)>) -> States;
 
     /// The model cut where text and picture meet; `None` where it is not shown both.
     fn pairing(&self) -> Option<&dyn Pairing> {

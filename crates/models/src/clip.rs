@@ -24,8 +24,9 @@ use crate::config::ConfigFile;
 use crate::depth::Stack;
 use crate::layers::Sizes;
 use crate::parameters::{Kind, Parameters};
+use crate::states::PICTURE_WIDTHS;
 use crate::text::text_of;
-use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass};
+use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass, States};
 
 /// The factor of contrastive logits, which no classifier uses, and the tower that an arm lacks.
 pub(crate) fn off_path(arm: Arm) -> &'static [&'static str] {
@@ -286,6 +287,31 @@ impl Classifier for Clip {
             }
             _ => 0,
         }
+    }
+
+    fn picture(&self, _aspect: f64) -> Option<(usize, usize)> {
+        let vision = self.config.vision.filter(|_| self.arm.uses_image())?;
+        let side = vision.grid * vision.patch;
+        Some((side, side))
+    }
+
+    fn states(&self, text_tokens: usize, picture: Option<(usize, usize)>) -> States {
+        let mut states = States::default();
+        if let (true, Some(text)) = (self.arm.uses_text(), &self.config.text) {
+            states.longest_text = text.positions;
+            // Two tables and their sum.
+            states.outside += 3 * text.sizes.hidden * text_tokens;
+            states.encoder(&text.sizes, (text_tokens, 1), false);
+        }
+        if let (true, Some(vision), Some((height, width))) =
+            (self.arm.uses_image(), &self.config.vision, picture)
+        {
+            let tokens = self.image_tokens(height, width);
+            states.picture((height, width));
+            states.outside += PICTURE_WIDTHS * vision.sizes.hidden * tokens;
+            states.encoder(&vision.sizes, (tokens, 1), false);
+        }
+        states
     }
 
     fn pairing(&self) -> Option<&dyn Pairing> {

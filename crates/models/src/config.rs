@@ -42,6 +42,11 @@ impl ConfigFile {
         }
     }
 
+    /// The same as if it had been read from `path`.
+    pub(crate) fn of(path: PathBuf, object: Map<String, Value>) -> Self {
+        Self { path, scope: String::new(), object }
+    }
+
     pub(crate) fn object(&self) -> &Map<String, Value> {
         &self.object
     }

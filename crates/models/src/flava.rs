@@ -20,8 +20,9 @@ use crate::packing::{PackedText, Part, picked};
 use crate::parameters::{Kind, Parameters};
 use crate::patches::{PatchEmbeddings, PatchGrid};
 use crate::pre_norm;
+use crate::states::{PICTURE_WIDTHS, TEXT_WIDTHS};
 use crate::text::{TextEmbeddings, text_of};
-use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass};
+use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass, States};
 
 pub(crate) mod config;
 mod pairs;
@@ -239,6 +240,33 @@ impl Classifier for Flava {
     fn image_tokens(&self, height: usize, width: usize) -> usize {
         let patch = self.config.image.patch;
         if self.arm.uses_image() { 1 + (height / patch) * (width / patch) } else { 0 }
+    }
+
+    fn picture(&self, _aspect: f64) -> Option<(usize, usize)> {
+        let side = self.config.image.grid * self.config.image.patch;
+        self.arm.uses_image().then_some((side, side))
+    }
+
+    fn states(&self, text_tokens: usize, picture: Option<(usize, usize)>) -> States {
+        let FlavaConfig { text, image, multimodal, .. } = &self.config;
+        let (mut states, mut tokens) = (States::default(), 1);
+        if let Some((height, width)) = picture.filter(|_| self.arm.uses_image()) {
+            let image_tokens = self.image_tokens(height, width);
+            tokens += image_tokens;
+            states.picture((height, width));
+            states.outside += PICTURE_WIDTHS * image.sizes.hidden * image_tokens;
+            states.encoder(&image.sizes, (image_tokens, image_tokens), false);
+        }
+        if self.arm.uses_text() {
+            tokens += text_tokens;
+            states.longest_text = text.positions;
+            states.outside += TEXT_WIDTHS * text.sizes.hidden * text_tokens;
+            states.encoder(&text.sizes, (text_tokens, text_tokens), false);
+        }
+        // Each token's projection, all in one tensor, and in the order of the rows.
+        states.outside += 3 * multimodal.hidden * tokens;
+        states.encoder(multimodal, (tokens, 1), false);
+        states
     }
 
     fn pairing(&self) -> Option<&dyn Pairing> {

@@ -54,17 +54,7 @@ impl Parameters<'_> {
         shape: &[usize],
         kind: Kind,
     ) -> Result<Tensor, ModelError> {
-        let found = self.source.read(name, shape)?;
-        let is_fresh = found.is_none();
-        let tensor = if let Some(tensor) = found {
-            self.report.taken.push(name.to_owned());
-            tensor
-        } else {
-            self.report.fresh.push(name.to_owned());
-            self.source.initialiser(name)?.draw(name, shape, kind)?
-        };
-        let tensor = tensor.to_dtype(DType::F32)?.to_device(self.device)?;
-        let var = Var::from_tensor(&tensor.contiguous()?)?;
+        let (var, is_fresh) = self.value(name, shape, kind)?;
         let trains = match self.trained {
             Trained::Everything => true,
             Trained::Head => name.starts_with(HEAD),
@@ -77,6 +67,29 @@ impl Parameters<'_> {
         let below_head = below_head(&self.stacks, name);
         self.list.push(Parameter { decay, active, below_head, ..Parameter::new(name, var) });
         Ok(handle)
+    }
+
+    /// The value of this parameter, and whether the checkpoint lacks it.
+    fn value(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        kind: Kind,
+    ) -> Result<(Var, bool), ModelError> {
+        if matches!(self.source, Source::Nothing) {
+            return Ok((Var::zeros(shape, DType::F32, self.device)?, false));
+        }
+        let found = self.source.read(name, shape)?;
+        let is_fresh = found.is_none();
+        let tensor = if let Some(tensor) = found {
+            self.report.taken.push(name.to_owned());
+            tensor
+        } else {
+            self.report.fresh.push(name.to_owned());
+            self.source.initialiser(name)?.draw(name, shape, kind)?
+        };
+        let tensor = tensor.to_dtype(DType::F32)?.to_device(self.device)?;
+        Ok((Var::from_tensor(&tensor.contiguous()?)?, is_fresh))
     }
 
     /// Lets LoRA change the weight `module.weight` `[outputs, inputs]`, which was taken before, if

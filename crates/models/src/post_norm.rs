@@ -62,6 +62,16 @@ impl EncoderConfig {
     }
 }
 
+impl EncoderConfig {
+    /// The longest text that there are positions for.
+    pub(crate) fn longest_text(&self) -> usize {
+        match self.numbering {
+            Numbering::FromZero => self.positions,
+            Numbering::BehindPad(pad_id) => self.positions.saturating_sub(pad_id as usize + 1),
+        }
+    }
+}
+
 /// The parts of `encoder.layer.N`.
 const NAMES: BlockNames = BlockNames {
     attention: "attention.self",

@@ -15,8 +15,9 @@ use crate::depth::Stack;
 use crate::layers::{DropoutSite, Linear};
 use crate::parameters::Parameters;
 use crate::post_norm::{Encoder, EncoderConfig, Numbering};
+use crate::states::TEXT_WIDTHS;
 use crate::text::text_of;
-use crate::{Classifier, Logits, ModelError, Parameter, Pass};
+use crate::{Classifier, Logits, ModelError, Parameter, Pass, States};
 
 /// The name of its head.
 pub(crate) const HEAD: &str = "mlp";
@@ -114,5 +115,18 @@ impl Classifier for Roberta {
 
     fn image_tokens(&self, _height: usize, _width: usize) -> usize {
         0
+    }
+
+    fn picture(&self, _aspect: f64) -> Option<(usize, usize)> {
+        None
+    }
+
+    fn states(&self, text_tokens: usize, _picture: Option<(usize, usize)>) -> States {
+        let sizes = &self.config.sizes;
+        let longest_text = self.config.longest_text();
+        let mut states = States { longest_text, ..States::default() };
+        states.outside += TEXT_WIDTHS * sizes.hidden * text_tokens;
+        states.encoder(sizes, (text_tokens, 1), true);
+        states
     }
 }

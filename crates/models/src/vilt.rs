@@ -21,8 +21,9 @@ use crate::packing::{PackedText, Part};
 use crate::parameters::{Kind, Parameters};
 use crate::patches::{PatchEmbeddings, PatchGrid};
 use crate::pre_norm;
+use crate::states::{PICTURE_WIDTHS, TEXT_WIDTHS};
 use crate::text::{TextEmbeddings, encoder_sizes, text_of};
-use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass};
+use crate::{Classifier, Logits, ModelError, Pairing, Parameter, Pass, States};
 
 /// What the text arm leaves out: all that reads the picture. The modality table stays, since its
 /// row 0 marks the text.
@@ -47,6 +48,9 @@ pub(crate) fn stacks(file: &ConfigFile) -> Result<Vec<Stack>, ModelError> {
 
 /// The name of its head.
 pub(crate) const HEAD: &str = "mlp";
+
+/// How many times its shorter side the longer side of a prepared picture is at most.
+const LONGEST: f64 = 1333.0 / 800.0;
 
 /// The norm of the head keeps PyTorch's ε, whatever the configuration says.
 const HEAD_EPS: f64 = 1e-5;
@@ -246,6 +250,30 @@ impl Classifier for Vilt {
         } else {
             0
         }
+    }
+
+    fn picture(&self, aspect: f64) -> Option<(usize, usize)> {
+        let shorter = self.config.grid * self.config.patch;
+        let longer = (shorter as f64 * aspect.clamp(1.0, LONGEST)) as usize;
+        let whole = longer / self.config.patch * self.config.patch;
+        self.arm.uses_image().then_some((shorter, whole))
+    }
+
+    fn states(&self, text_tokens: usize, picture: Option<(usize, usize)>) -> States {
+        let sizes = &self.config.sizes;
+        let longest_text = self.config.positions;
+        let mut states = States { longest_text, ..States::default() };
+        let mut tokens = text_tokens;
+        states.outside += TEXT_WIDTHS * sizes.hidden * text_tokens;
+        if let Some((height, width)) = picture.filter(|_| self.arm.uses_image()) {
+            let image_tokens = self.image_tokens(height, width);
+            tokens += image_tokens;
+            states.picture((height, width));
+            // Both in one tensor, and in the order of the rows.
+            states.outside += sizes.hidden * (PICTURE_WIDTHS * image_tokens + 2 * tokens);
+        }
+        states.encoder(sizes, (tokens, 1), false);
+        states
     }
 
     fn pairing(&self) -> Option<&dyn Pairing> {

@@ -48,10 +48,15 @@ impl Plan {
 
     /// The type of matrix products in training.
     pub(crate) fn precision(&self) -> mmc_ops::Precision {
-        match self.settings.precision {
-            None | Some(Precision::F32) => mmc_ops::Precision::F32,
-            Some(Precision::Bf16) => mmc_ops::Precision::Bf16,
-            Some(Precision::F16) => mmc_ops::Precision::F16,
-        }
+        of_products(self.settings.precision)
+    }
+}
+
+/// The type of matrix products.
+pub(crate) fn of_products(precision: Option<Precision>) -> mmc_ops::Precision {
+    match precision {
+        None | Some(Precision::F32) => mmc_ops::Precision::F32,
+        Some(Precision::Bf16) => mmc_ops::Precision::Bf16,
+        Some(Precision::F16) => mmc_ops::Precision::F16,
     }
 }

@@ -163,7 +163,7 @@ fn check_training_split(train: &Split) -> Result<(), TrainError> {
 }
 
 /// What the preset says where nobody else does.
-fn preset_defaults(preset: &Preset) -> PartialSettings {
+pub(crate) fn preset_defaults(preset: &Preset) -> PartialSettings {
     let defaults = &preset.defaults;
     PartialSettings {
         arm: Some(preset.default_arm()),
@@ -300,7 +300,7 @@ fn named<'a>(value: Option<&'a str>, setting: &'static str) -> Result<&'a str, T
     })
 }
 
-fn check_arm(preset: &Preset, arm: Arm) -> Result<(), TrainError> {
+pub(crate) fn check_arm(preset: &Preset, arm: Arm) -> Result<(), TrainError> {
     let arms = preset.arms;
     if arms.contains(&arm) {
         return Ok(());
@@ -314,7 +314,7 @@ fn check_arm(preset: &Preset, arm: Arm) -> Result<(), TrainError> {
     Err(TrainError::setting("arm", problem))
 }
 
-fn check_head(preset: &Preset, head: &str) -> Result<(), TrainError> {
+pub(crate) fn check_head(preset: &Preset, head: &str) -> Result<(), TrainError> {
     let heads = preset.heads();
     if heads.contains(&head) {
         return Ok(());

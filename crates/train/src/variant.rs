@@ -11,12 +11,7 @@ impl Plan {
     /// What of the model trains.
     #[must_use]
     pub fn trained(&self) -> Trained {
-        let Settings { freeze, lora_rank, lora_alpha, seed, .. } = self.settings;
-        match (lora_rank.zip(lora_alpha), freeze) {
-            (Some((rank, alpha)), _) => Trained::Lora(LoraSettings { rank, alpha, seed }),
-            (None, Freeze::Backbone) => Trained::Head,
-            (None, Freeze::None) => Trained::Everything,
-        }
+        trained(&self.settings)
     }
 
     /// What of the variant asked for has no effect, or another one than expected.
@@ -36,6 +31,17 @@ impl Plan {
                 self.preset.name
             ));
         }
+    }
+}
+
+/// What of a model trains with these settings.
+#[must_use]
+pub fn trained(settings: &Settings) -> Trained {
+    let Settings { freeze, lora_rank, lora_alpha, seed, .. } = *settings;
+    match (lora_rank.zip(lora_alpha), freeze) {
+        (Some((rank, alpha)), _) => Trained::Lora(LoraSettings { rank, alpha, seed }),
+        (None, Freeze::Backbone) => Trained::Head,
+        (None, Freeze::None) => Trained::Everything,
     }
 }
 

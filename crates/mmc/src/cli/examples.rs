@@ -144,10 +144,22 @@ Rows are copied as they are, in their order; no file is overwritten.";
 
 pub(super) const AFTER_PLAN: &str = "\
 Examples:
-  mmc plan --grid configs/hateful_memes.toml
-  mmc plan --grid configs/hateful_memes.toml --json
+  Parameters, operations and peak memory of a run; no weights are needed:
+    mmc plan --model vilt --batch-size 16 --max-length 40
 
-Reads every split and opens all weights, tokenizers and image processors of the grid.";
+  The same, and the hours, from the rows of a data set and a few steps timed on this machine:
+    mmc plan --model bert --dataset hateful_memes --measure
+
+  A machine with less memory: a batch that fits, accumulated to the same step:
+    mmc plan --model clip-l14 --batch-size 32 --memory 8GiB
+
+  A whole experiment: what is in place, and the hours at the speed of your machine:
+    mmc plan --grid configs/hateful_memes.toml --flops-per-second 2e11
+
+Memory and time are those of the CPU, and the most that there may be: every text has --max-length
+tokens. The memory of a step is that of one shard (--shard-rows), not of a batch, so smaller
+batches matter below 8 rows only. --flops-per-second is that of training: --measure prints it, and
+so a figure from one model serves for the next.";
 
 pub(super) const AFTER_DATA_DEMO: &str = "\
 Truths:

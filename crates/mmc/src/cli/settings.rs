@@ -230,7 +230,7 @@ fn seed(word: &str) -> Result<u64, String> {
 }
 
 /// One of a closed set of words, with suggestions and a list in the help.
-fn one_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+pub(super) fn one_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
 {

@@ -5,10 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use mmc_data::Arm;
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -236,18 +234,14 @@ pub(crate) fn write_parameters(
 
 /// Writes tensors as safetensors, f32, with the metadata that transformers asks for.
 pub(super) fn write_weights(path: &Path, weights: &[(String, Tensor)]) -> Result<(), ModelError> {
-    let mut tensors = Vec::new();
-    for (name, weight) in weights {
-        let values = weight.flatten_all()?.to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        tensors.push((name.as_str(), weight.dims().to_vec(), bytes));
-    }
     let error = |error: safetensors::SafeTensorError| {
         write_error(path)(std::io::Error::other(error.to_string()))
     };
-    let mut views = Vec::with_capacity(tensors.len());
-    for (name, shape, bytes) in &tensors {
-        views.push((*name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(error)?));
+    // One after the other they become bytes: a second set of all would be what a run's memory peaks
+    // at.
+    let mut views = Vec::with_capacity(weights.len());
+    for (name, weight) in weights {
+        views.push((name.as_str(), weight.to_device(&Device::Cpu)?.to_dtype(DType::F32)?));
     }
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     // The library puts one in its place that only its owner can read.

@@ -14,6 +14,8 @@ use crate::{LoadReport, ModelError};
 pub(crate) enum Source<'a> {
     /// All are made.
     Scratch(Initialiser),
+    /// They are 0, in memory that the system gives when it is written to: an outline.
+    Nothing,
     /// They are taken from a checkpoint by name.
     Checkpoint(CheckpointTensors<'a>),
 }
@@ -54,7 +56,7 @@ impl Source<'_> {
     /// The tensor of this name from the checkpoint; `None` where it is to be made.
     pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>, ModelError> {
         match self {
-            Self::Scratch(_) => Ok(None),
+            Self::Scratch(_) | Self::Nothing => Ok(None),
             Self::Checkpoint(tensors) => tensors.read(name, shape),
         }
     }
@@ -63,6 +65,7 @@ impl Source<'_> {
     pub(crate) fn initialiser(&self, name: &str) -> Result<Initialiser, ModelError> {
         match self {
             Self::Scratch(initialiser) => Ok(*initialiser),
+            Self::Nothing => Ok(Initialiser { seed: 0, range: 0.0, truncated: false }),
             Self::Checkpoint(tensors) => tensors.initialiser.ok_or_else(|| tensors.missing(name)),
         }
     }

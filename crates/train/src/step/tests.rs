@@ -1,6 +1,6 @@
 use candle_core::{Device, Var};
 use mmc_data::Arm;
-use mmc_models::{Logits, ModelError};
+use mmc_models::{Logits, ModelError, States};
 use mmc_preprocess::{ImageInput, Targets as BatchTargets};
 
 use super::*;
@@ -39,6 +39,12 @@ impl Classifier for Linear {
     }
     fn image_tokens(&self, _height: usize, _width: usize) -> usize {
         1
+    }
+    fn picture(&self, _aspect: f64) -> Option<(usize, usize)> {
+        Some((1, 1))
+    }
+    fn states(&self, _text_tokens: usize, _picture: Option<(usize, usize)>) -> States {
+        States::default()
     }
 }
 

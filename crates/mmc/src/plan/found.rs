@@ -1,4 +1,4 @@
-//! `mmc plan`: what of an experiment's data and weights is in place.
+//! What of an experiment's data and weights is in place.
 
 use std::path::Path;
 
@@ -8,48 +8,54 @@ use mmc_data::{Arm, Dataset, ReadOptions, dataset};
 use mmc_models::{CheckpointSource, FreshHead, LoadRequest, Preset, load, locate, preset};
 use mmc_preprocess::Processor;
 use mmc_run::Experiment;
+use mmc_train::Amount;
 use serde::Serialize;
 
-use crate::cli::PlanArgs;
 use crate::failure::Failure;
-use crate::output::{print, print_json};
 
 /// What was looked for, and what was found.
 #[derive(Serialize)]
-struct Found {
-    in_place: bool,
-    data: DataFound,
-    models: Vec<ModelFound>,
+pub(super) struct Found {
+    pub(super) in_place: bool,
+    pub(super) data: DataFound,
+    pub(super) models: Vec<ModelFound>,
     missing: Vec<Missing>,
 }
 
 #[derive(Serialize)]
-struct DataFound {
+pub(super) struct DataFound {
     dataset: String,
     root: String,
     in_place: bool,
 }
 
 #[derive(Serialize)]
-struct ModelFound {
-    model: String,
+pub(super) struct ModelFound {
+    pub(super) model: String,
     tiny: bool,
     /// The folder of the weights; null: made from scratch, or not there.
-    folder: Option<String>,
+    pub(super) folder: Option<String>,
     in_place: bool,
 }
 
 #[derive(Serialize)]
-struct Missing {
+pub(super) struct Missing {
     what: String,
     #[serde(rename = "where")]
     place: String,
     how: String,
 }
 
-/// Looks for everything and prints it.
-pub(crate) fn run(typed: &PlanArgs) -> Result<(), Failure> {
-    let experiment = Experiment::read(&typed.grid)?;
+/// What lies where an experiment looks for it.
+pub(super) struct Looked {
+    pub(super) found: Found,
+    /// The items of the splits, where all can be read.
+    pub(super) amount: Option<Amount>,
+    pub(super) classes: usize,
+}
+
+/// Looks for everything.
+pub(super) fn look(experiment: &Experiment) -> Result<Looked, Failure> {
     let dataset = dataset(&experiment.dataset)?;
     let root = dataset.root(experiment.data_root.as_deref().map(Path::new));
     let options = ReadOptions {
@@ -62,13 +68,14 @@ pub(crate) fn run(typed: &PlanArgs) -> Result<(), Failure> {
         on_bad_item: experiment.settings.on_bad_item.unwrap_or_default(),
         ..ReadOptions::default()
     };
-    let found = look_at_data(dataset, &root, &options);
-    let mut missing = found.missing;
+    let seen = look_at_data(dataset, &root, &options);
+    let mut missing = seen.missing;
     let data = DataFound {
         dataset: dataset.name.to_owned(),
         root: root.display().to_string(),
         in_place: missing.is_empty(),
     };
+    let amount = seen.amount.filter(|_| data.in_place);
     let mut models = Vec::new();
     let grid = &experiment.grid;
     for name in grid.text_models.iter().chain(&grid.multimodal_models) {
@@ -79,18 +86,19 @@ pub(crate) fn run(typed: &PlanArgs) -> Result<(), Failure> {
             }
         }
         let given = experiment.settings.checkpoint.as_deref();
-        let (model, lacking) = look_at_model(preset(name)?, given, &arms, &found.labels);
+        let (model, lacking) = look_at_model(preset(name)?, given, &arms, &seen.labels);
         models.push(model);
         missing.extend(lacking);
     }
     let found = Found { in_place: missing.is_empty(), data, models, missing };
-    if typed.json { print_json(&found) } else { print(&words(&found)) }
+    Ok(Looked { found, amount, classes: seen.labels.len() })
 }
 
 /// What keeps a study from being made on a folder, and its classes as far as they are known.
 struct DataLook {
     missing: Vec<Missing>,
     labels: Vec<String>,
+    amount: Option<Amount>,
 }
 
 /// Reads the splits of a study. What keeps it from being made: a generated set in place of the
@@ -101,7 +109,8 @@ fn look_at_data(dataset: &Dataset, root: &Path, options: &ReadOptions) -> DataLo
         dataset.classes.unwrap_or_default().iter().map(|&name| name.to_owned()).collect();
     let name = format!("{} data", dataset.name);
     let Ok(splits) = dataset.resolve_splits(root) else {
-        return DataLook { missing: vec![data(name, dataset.obtain.to_owned())], labels };
+        let missing = vec![data(name, dataset.obtain.to_owned())];
+        return DataLook { missing, labels, amount: None };
     };
     let mut missing = Vec::new();
     if let Ok(Some(made)) = manifest(root) {
@@ -111,12 +120,16 @@ fn look_at_data(dataset: &Dataset, root: &Path, options: &ReadOptions) -> DataLo
             made.truth, dataset.obtain
         );
         missing.push(data(name, how));
-        return DataLook { missing, labels };
+        return DataLook { missing, labels, amount: None };
     }
-    for name in [splits.train, splits.selection, splits.test] {
+    let mut items = [0; 3];
+    for (items, name) in items.iter_mut().zip([splits.train, splits.selection, splits.test]) {
         let what = format!("{} split `{name}`", dataset.name);
         match dataset.read(root, &name, options) {
-            Ok(split) if split.is_labelled() => labels.clone_from(&split.labels),
+            Ok(split) if split.is_labelled() => {
+                labels.clone_from(&split.labels);
+                *items = split.len();
+            }
             Ok(split) => {
                 let path = split.path.display();
                 let how = format!("{path} has none; put the file that has them in its place");
@@ -125,7 +138,9 @@ fn look_at_data(dataset: &Dataset, root: &Path, options: &ReadOptions) -> DataLo
             Err(error) => missing.push(data(what, error.to_string())),
         }
     }
-    DataLook { missing, labels }
+    let [train, each_epoch, test] = items;
+    let amount = Some(Amount { train, each_epoch, at_end: each_epoch + test });
+    DataLook { missing, labels, amount }
 }
 
 /// Finds the weights of a model and opens all that a run of it opens, for each arm: a folder that
@@ -179,7 +194,8 @@ fn open(folder: &Path, arm: Arm, labels: &[String]) -> Result<(), Box<dyn std::e
     Ok(())
 }
 
-fn words(found: &Found) -> String {
+/// The same for people.
+pub(super) fn words(found: &Found) -> String {
     if found.in_place {
         return format!("data in {} and all weights are in place", found.data.root);
     }
