@@ -23,6 +23,8 @@ mod language;
 mod place;
 #[path = "command_line/plan.rs"]
 mod plan;
+#[path = "command_line/plan_memory.rs"]
+mod plan_memory;
 #[path = "command_line/power.rs"]
 mod power;
 #[path = "command_line/precision.rs"]
