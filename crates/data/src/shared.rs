@@ -134,12 +134,12 @@ mod tests {
         for (name, bytes) in
             [("a.png", "aa"), ("copy.png", "aa"), ("b.png", "bb"), ("c.png", "ccc")]
         {
-            fs::write(folder.path().join(name), bytes).unwrap();
+            std::fs::write(folder.path().join(name), bytes).unwrap();
         }
         let table = dataset("table").unwrap();
         let read = |name: &str, rows: &str| {
             let text = format!("id,text,image,label\n{rows}");
-            fs::write(folder.path().join(format!("{name}.csv")), text).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.csv")), text).unwrap();
             table.read(folder.path(), name, &ReadOptions::default()).unwrap()
         };
         let train = read("train", &format!("{train}x,rest,c.png,0\ny,other,c.png,1\n"));

@@ -80,8 +80,15 @@ fn resampled(
         notes.push(format!("no bootstrap p: {items} items of {files} files are many to resample"));
         return Ok(None);
     }
-    let found = paired_bootstrap(metric, baseline, candidate, &Resampling::default())?;
-    Ok(Some(found.p_value))
+    match paired_bootstrap(metric, baseline, candidate, &Resampling::default()) {
+        Ok(found) => Ok(Some(found.p_value)),
+        // The comparison stands without it.
+        Err(error @ MetricError::Degenerate { .. }) => {
+            notes.push(format!("no bootstrap p: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The rows of one file as the metrics take them.

@@ -68,6 +68,9 @@ impl fmt::Display for Devices {
     }
 }
 
+/// Devices of a run: each has threads of its own.
+const MOST_DEVICES: usize = 256;
+
 impl FromStr for Devices {
     type Err = TrainError;
 
@@ -76,6 +79,10 @@ impl FromStr for Devices {
             text.split(',').map(str::parse).collect::<Result<_, TrainError>>()?;
         match named.as_slice() {
             &[device] => Ok(device.into()),
+            many if many.len() > MOST_DEVICES => Err(device_error(
+                "cpu,…",
+                "more devices than any machine has threads for; name as many as it has, or fewer",
+            )),
             several if several.iter().all(|&device| device == ComputeDevice::Cpu) => {
                 Ok(Self { device: ComputeDevice::Cpu, count: several.len() })
             }

@@ -14,7 +14,7 @@ use mmc_run::{
 };
 
 use crate::plan::{Cut, StepPlan};
-use crate::vocabulary::own_answers;
+use crate::vocabulary::{check_answers, own_answers};
 use crate::{Intervention, PredictOptions, Schedule, TrainError, language};
 
 /// A checked run: settings that fit together, the data they name, the weights they start from.
@@ -108,11 +108,16 @@ pub fn resolve_on(
     notes.extend(study.notes);
     let mut options = read_options(&settings);
     if dataset.task == Task::Answers {
-        let (own, note) = own_answers(&source, settings.answers)?;
-        options.labels = options.labels.or(own);
-        notes.extend(note);
+        if options.labels.is_none() {
+            let (own, note) = own_answers(&source, settings.answers)?;
+            options.labels = own;
+            notes.extend(note);
+        }
     }
     let train = dataset.read(&root, &study.train, &options)?;
+    if dataset.task == Task::Answers {
+        check_answers(&train)?;
+    }
     notes.extend(train.notes.iter().cloned());
     check_training_split(&train)?;
     options.keep_answers(dataset, &train.labels);

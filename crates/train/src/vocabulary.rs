@@ -1,6 +1,6 @@
 //! Which answers a run can give.
 
-use mmc_data::AnswerSource;
+use mmc_data::{AnswerSource, Split, Target};
 use mmc_models::CheckpointSource;
 
 use crate::TrainError;
@@ -20,4 +20,22 @@ pub(crate) fn own_answers(
         own.len()
     );
     Ok((Some(own), Some(note)))
+}
+
+/// Refuses answers of which the training split has none, such as the classes of a checkpoint that was
+/// trained for something else: every target would be 0.
+pub(crate) fn check_answers(train: &Split) -> Result<(), TrainError> {
+    let is_missed = |target: &Option<Target>| match target {
+        Some(Target::Answers(answers)) => answers.scores.is_empty(),
+        Some(Target::Class(_)) | None => true,
+    };
+    if !train.iter().all(|sample| is_missed(&sample.target)) {
+        return Ok(());
+    }
+    let (path, count) = (train.path.display(), train.labels.len());
+    let problem = format!(
+        "{path}: no item has one of the {count} answers that can be given, as where a checkpoint was \
+         trained for something else; `--answers train` takes those of the training split"
+    );
+    Err(TrainError::setting("answers", problem))
 }

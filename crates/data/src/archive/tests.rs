@@ -3,7 +3,6 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use super::*;
 use crate::fixture::Folder;
 use crate::place::Place;
 use crate::{ImageSource, decode, picture::bytes_of};
