@@ -119,12 +119,18 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let planned = (study.grid.clone(), study.search.clone());
     results.write_record(&record(options, &experiment, &mode, planned))?;
     let launch = launch(options, &mode, &mmc, &results)?;
-    let mut failed = grid::execute(&trials, &launch, "trial");
+    let tried = grid::execute(&trials, &launch, "trial");
+    if tried.open > 0 {
+        // A choice from some trials would be another than that from all.
+        let problem = format!("{} trials did not end, so nothing is chosen yet", tried.open);
+        return Err(Failure::work(problem + "; run the command again to go on with them"));
+    }
+    let mut failed = tried.all();
     let chosen = search::choose_and_tell(&results)?;
     let runs = study.finals(&results, chosen.as_ref());
     failed += study.grid.runs().len() - runs.len();
     let runs = study.states(runs, is_data_known)?;
-    failed += grid::execute(&runs, &launch, "run");
+    failed += grid::execute(&runs, &launch, "run").all();
     say!("{} runs in {}", trials.len() + runs.len(), time(started.elapsed().as_secs_f64()));
     let undiagnosed = diagnose::execute(&runs, &launch);
     conclude(&out)?;

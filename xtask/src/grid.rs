@@ -244,7 +244,7 @@ pub(crate) struct Launch<'a> {
 
 /// Executes what is not complete, `jobs` at a time, with a line for each run that ends. A run that
 /// fails does not keep the others from running; how many did is returned. `what` is the noun for one.
-pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>, what: &str) -> usize {
+pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>, what: &str) -> Failed {
     let todo: Vec<&(Run, State)> =
         runs.iter().filter(|(_, state)| *state != State::Complete).collect();
     let skipped = runs.len() - todo.len();
@@ -255,7 +255,8 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>, what: &str) ->
         return execute_on(slurm, &todo, launch.mmc);
     }
     let next = Mutex::new(todo.iter());
-    let progress = Mutex::new(Progress { ended: 0, failed: 0, started: Instant::now() });
+    let progress =
+        Mutex::new(Progress { ended: 0, failed: Failed::default(), started: Instant::now() });
     std::thread::scope(|scope| {
         for _ in 0..launch.jobs.clamp(1, todo.len().max(1)) {
             scope.spawn(|| {
@@ -275,9 +276,9 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>, what: &str) ->
 }
 
 /// The same on a cluster.
-fn execute_on(slurm: &Slurm, todo: &[&(Run, State)], mmc: &Path) -> usize {
+fn execute_on(slurm: &Slurm, todo: &[&(Run, State)], mmc: &Path) -> Failed {
     let began = Instant::now();
-    let mut progress = Progress { ended: 0, failed: 0, started: began };
+    let mut progress = Progress { ended: 0, failed: Failed::default(), started: began };
     let (mut runs, mut tasks) = (Vec::new(), Vec::new());
     for (run, state) in todo.iter().copied() {
         match run.prepare(*state) {
@@ -289,24 +290,45 @@ fn execute_on(slurm: &Slurm, todo: &[&(Run, State)], mmc: &Path) -> usize {
             Err(failure) => progress.end(run, Err(failure), 0.0, todo.len()),
         }
     }
+    let mut gone = 0;
     let outcome = slurm.run(&tasks, &mut |at, outcome| {
         let outcome = match outcome {
             Outcome::Ended(0) => Ok(()),
             Outcome::Ended(_) => Err(runs[at].failure(&outcome.to_string())),
-            Outcome::Gone => Err(Failure::work(outcome.to_string())),
+            Outcome::Gone => {
+                gone += 1;
+                Err(Failure::work(outcome.to_string()))
+            }
         };
         progress.end(runs[at], outcome, began.elapsed().as_secs_f64(), todo.len());
     });
+    progress.failed.ended -= gone;
+    progress.failed.open += gone;
     if let Err(failure) = outcome {
         say!("{failure}");
-        progress.failed += todo.len() - progress.ended;
+        progress.failed.open += todo.len() - progress.ended;
     }
     progress.failed
 }
 
+/// Runs that did not succeed.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Failed {
+    /// Ended in an error.
+    pub(crate) ended: usize,
+    /// Did not end: they left a cluster's queue, or it could not be asked.
+    pub(crate) open: usize,
+}
+
+impl Failed {
+    pub(crate) fn all(self) -> usize {
+        self.ended + self.open
+    }
+}
+
 struct Progress {
     ended: usize,
-    failed: usize,
+    failed: Failed,
     started: Instant,
 }
 
@@ -321,7 +343,7 @@ impl Progress {
         match outcome {
             Ok(()) => say!("[{ended:>2}/{all}] {id}: done in {seconds}{left}"),
             Err(failure) => {
-                self.failed += 1;
+                self.failed.ended += 1;
                 say!("[{ended:>2}/{all}] {id}: FAILED after {seconds}{left}: {failure}");
             }
         }

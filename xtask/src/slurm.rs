@@ -25,6 +25,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Looks between two questions to `squeue`.
 const LOOKS_PER_QUESTION: usize = 5;
 
+/// Questions in a row that `squeue` may leave unanswered: ten minutes' worth.
+const QUESTIONS: usize = 120;
+
 /// A command to be run on a node of the cluster.
 pub(crate) struct Task {
     /// What it is called; also the name of its status file.
@@ -107,10 +110,19 @@ impl Slurm {
         ended: &mut dyn FnMut(usize, Outcome),
     ) -> Result<(), Failure> {
         let mut open: Vec<(usize, bool)> = (0..tasks.len()).map(|task| (task, false)).collect();
+        let mut unanswered = 0;
         for look in 0.. {
             let mut still = Vec::new();
-            let ask = look % LOOKS_PER_QUESTION == LOOKS_PER_QUESTION - 1;
-            let known = if ask { Some(queue.known(jobs)?) } else { None };
+            let mut ask = look % LOOKS_PER_QUESTION == LOOKS_PER_QUESTION - 1;
+            let mut known = None;
+            if ask {
+                match queue.known(jobs) {
+                    Ok(found) => (known, unanswered) = (Some(found), 0),
+                    // A busy controller does not answer at times; jobs go on meanwhile.
+                    Err(_) if unanswered < QUESTIONS => (ask, unanswered) = (false, unanswered + 1),
+                    Err(failure) => return Err(failure),
+                }
+            }
             for (task, was_missing) in open {
                 if let Status::Ended(code) = self.status(&tasks[task])? {
                     ended(task, Outcome::Ended(code));

@@ -24,8 +24,8 @@ pub struct Answers {
     pub answer_type: Arc<str>,
 }
 
-/// Questions that the published training and validation files have together, from which the
-/// usual limit of 9 occurrences gives 3,129 answers.
+/// Questions of the published training file. Together with the validation file, the usual limit of 9
+/// occurrences gives the 3,129 answers of the literature.
 const PUBLISHED_TRAIN: usize = 443_757;
 /// How often an answer must be the most frequent one of a question, in files of that size.
 const LEAST_OCCURRENCES: usize = 9;

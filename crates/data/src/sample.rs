@@ -212,8 +212,8 @@ impl Split {
         counts
     }
 
-    /// SHA-256, in hexadecimal, over class names and over each sample's id, text and target, in
-    /// order: it changes when a row is changed, added, dropped or moved. Pictures count by
+    /// SHA-256, in hexadecimal, over class names (but not the answers that can be given to
+    /// questions) and over each sample's id, text and target, in order: it changes when a row is changed, added, dropped or moved. Pictures count by
     /// presence alone, so the folder may be moved.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -222,7 +222,11 @@ impl Split {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
-        self.labels.iter().for_each(|label| add(label.as_bytes()));
+        // Answers that can be given are a choice of the run, what people gave is the data.
+        let is_answered = |sample: &Sample| matches!(sample.target, Some(Target::Answers(_)));
+        if !self.samples.iter().any(is_answered) {
+            self.labels.iter().for_each(|label| add(label.as_bytes()));
+        }
         for sample in &self.samples {
             add(sample.id.as_bytes());
             add(sample.text.as_bytes());
@@ -231,10 +235,6 @@ impl Split {
                 None => add(b"none"),
                 Some(Target::Class(class)) => add(&(*class as u64).to_le_bytes()),
                 Some(Target::Answers(answers)) => {
-                    for (class, score) in &answers.scores {
-                        add(&(*class as u64).to_le_bytes());
-                        add(&score.to_le_bytes());
-                    }
                     answers.given.iter().for_each(|answer| add(answer.as_bytes()));
                 }
             }

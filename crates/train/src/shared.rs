@@ -39,17 +39,17 @@ pub(crate) fn warning(plan: &Plan) -> Option<String> {
     let shared = rows_in_train(plan);
     let parts: Vec<String> =
         shared.iter().map(|(split, rows)| format!("{rows} of `{split}`")).collect();
-    (!shared.is_empty()).then(|| {
-        format!(
-            "rows that are also in `{}`, with the same {}: {}; scores on them say nothing about new \
-             items",
-            plan.train.name,
-            match plan.settings.arm {
-                Arm::Both => "text and picture",
-                Arm::Text => "text, which is all that this arm sees",
-                Arm::Image => "picture, which is all that this arm sees",
-            },
-            parts.join(", ")
-        )
-    })
+    let what = match plan.settings.arm {
+        Arm::Both => "show the same text and picture: scores on them say nothing about new items",
+        Arm::Text => {
+            "show the same text, which is all that this arm sees; where they are other items, with \
+             other pictures, that is as it should be"
+        }
+        Arm::Image => {
+            "show the same picture, which is all that this arm sees; where they are other items, with \
+             other texts, that is as it should be"
+        }
+    };
+    let (train, rows) = (&plan.train.name, parts.join(", "));
+    (!shared.is_empty()).then(|| format!("beside rows of `{train}`, {rows} {what}"))
 }

@@ -80,7 +80,7 @@ impl Chain<'_> {
             let state = run.state(&fingerprints)?;
             runs.push((run, state));
         }
-        let failed = grid::execute(&runs, launch, "run");
+        let failed = grid::execute(&runs, launch, "run").all();
         Ok(failed + diagnose::execute_with(&runs, launch, self.diagnosis))
     }
 

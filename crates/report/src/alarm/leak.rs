@@ -93,8 +93,13 @@ fn ids(results: &Results) -> Option<String> {
 }
 
 /// What runs counted themselves before their first step: rows of other splits that show what a
-/// training row shows. One text with another picture is common; more than a tenth is not.
+/// training row shows. Of an arm of one modality such a row may be another item, as where a question
+/// is asked of many pictures: where the splits were compared, that says more; where not, more than a
+/// tenth is worth a word.
 fn recorded(results: &Results, arms: &[ArmRuns]) -> Vec<String> {
+    if results.overlap.is_some() {
+        return Vec::new();
+    }
     let mut lines: Vec<String> = Vec::new();
     for arm in arms {
         for run in &arm.runs {
@@ -103,22 +108,24 @@ fn recorded(results: &Results, arms: &[ArmRuns]) -> Vec<String> {
                 let items = of.map_or(0, |(_, at)| at.items);
                 let few = *rows as f64 <= SEEN * items as f64;
                 let train = &run.config.data.train.split;
-                let (who, what) = match arm.arm {
-                    Arm::Both if results.overlap.is_some() => continue,
-                    Arm::Both => (String::new(), "with the same text and picture"),
-                    _ if few => continue,
-                    Arm::Text => {
-                        (format!("{}: ", arm.name()), "as far as it sees, with the same text")
-                    }
-                    Arm::Image => {
-                        (format!("{}: ", arm.name()), "as far as it sees, with the same picture")
-                    }
-                };
                 let of = if items > 0 { format!(" of {items}") } else { String::new() };
-                let line = format!(
-                    "{who}{rows}{of} rows of `{split}` are also in `{train}`, {what}: scores on them \
-                     say nothing about new items"
-                );
+                let modality = match arm.arm {
+                    Arm::Both => None,
+                    _ if few => continue,
+                    Arm::Text => Some("text"),
+                    Arm::Image => Some("picture"),
+                };
+                let line = match modality {
+                    None => format!(
+                        "{rows}{of} rows of `{split}` are also in `{train}`, with the same text and \
+                         picture: scores on them say nothing about new items"
+                    ),
+                    Some(what) => format!(
+                        "{}: {rows}{of} rows of `{split}` have a {what} that a row of `{train}` has too, \
+                         which is all that this arm sees; whether they are the same items is not known",
+                        arm.name()
+                    ),
+                };
                 if !lines.contains(&line) {
                     lines.push(line);
                 }

@@ -152,8 +152,9 @@ fn rows_that_a_run_has_met_in_training() {
     assert_eq!(with("vilt-tiny", Arm::Both, 7), [expected]);
     // One text with another picture is common, and more than a tenth of them is not.
     assert_eq!(with("bert-tiny", Arm::Text, 40), Vec::<String>::new());
-    let expected = "bert-tiny (text): 41 of 400 rows of `test_unseen` are also in `train`, as far as it \
-                    sees, with the same text: scores on them say nothing about new items";
+    let expected = "bert-tiny (text): 41 of 400 rows of `test_unseen` have a text that a row of `train` \
+                    has too, which is all that this arm sees; whether they are the same items is not \
+                    known";
     assert_eq!(with("bert-tiny", Arm::Text, 41), [expected]);
 }
 
