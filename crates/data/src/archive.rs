@@ -108,7 +108,7 @@ impl Archive {
             (Entry::Tar(start, _), Kind::Tar { reader, .. }) => {
                 let mut reader = reader.clone();
                 reader.seek(SeekFrom::Start(start)).map_err(damaged)?;
-                read_exactly(reader, length)
+                read_exactly(reader.take(length), length)
             }
             _ => Err("is not in this archive".to_owned()),
         }

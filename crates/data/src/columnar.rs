@@ -103,7 +103,7 @@ pub(crate) fn guarded<T>(
 ) -> Result<T, DataError> {
     let problem = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(ParquetError::General(words))) | Ok(Err(ParquetError::EOF(words))) => words,
+        Ok(Err(ParquetError::General(words) | ParquetError::EOF(words))) => words,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the file is damaged".to_owned(),
     };
