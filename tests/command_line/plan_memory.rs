@@ -103,7 +103,7 @@ fn benchmarks(file: &str) -> Vec<(String, f64)> {
         let cells: Vec<&str> = line.split(',').collect();
         let cell = |name: &str| column(name).map(|at| cells[at]);
         let trains = cell("work").is_none_or(|work| work == "train");
-        if trains && cell("side") == Some("mmc") && !cell("batch").is_some_and(|it| it == "mixed") {
+        if trains && cell("side") == Some("mmc") && cell("batch").is_none_or(|it| it != "mixed") {
             let peak = cell("peak_bytes").unwrap();
             found.extend(peak.parse().ok().map(|peak| (cell("case").unwrap().to_owned(), peak)));
         }

@@ -12,7 +12,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn read(folder: &Path) -> Result<Split, mmc_data::DataError> {
-    dataset("table").unwrap().read(folder, "train", &ReadOptions::default())
+    dataset("table")?.read(folder, "train", &ReadOptions::default())
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn damaged_tables_and_pictures_are_named() {
             Ok(split) => {
                 split.iter().filter_map(|sample| sample.image.as_ref()).for_each(|image| {
                     failures += usize::from(decode(image).is_err());
-                })
+                });
             }
             Err(error) => {
                 failures += 1;

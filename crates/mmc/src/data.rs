@@ -96,15 +96,10 @@ fn split(typed: &SplitArgs) -> Result<(), Failure> {
     }
     rows.push(row("all rows", counts.rows.map(|count| count.to_string())));
     let all: usize = counts.rows.iter().sum();
-    let mut text = table(&rows);
-    text += &format!("{all} rows; {} groups of rows stay together\n", counts.groups);
-    for note in &counts.notes {
-        text += &format!("note: {note}\n");
-    }
-    for file in &counts.files {
-        text += &format!("wrote {}\n", file.display());
-    }
-    print(&text)
+    let mut lines = vec![format!("{all} rows; {} groups of rows stay together", counts.groups)];
+    lines.extend(counts.notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(counts.files.iter().map(|file| format!("wrote {}", file.display())));
+    print(&(table(&rows) + &lines.join("\n") + "\n"))
 }
 
 /// Every data set in a line.

@@ -107,12 +107,10 @@ pub fn resolve_on(
     let study = dataset.resolve_splits(&root)?;
     notes.extend(study.notes);
     let mut options = read_options(&settings);
-    if dataset.task == Task::Answers {
-        if options.labels.is_none() {
-            let (own, note) = own_answers(&source, settings.answers)?;
-            options.labels = own;
-            notes.extend(note);
-        }
+    if dataset.task == Task::Answers && options.labels.is_none() {
+        let (own, note) = own_answers(&source, settings.answers)?;
+        options.labels = own;
+        notes.extend(note);
     }
     let train = dataset.read(&root, &study.train, &options)?;
     if dataset.task == Task::Answers {

@@ -14,6 +14,7 @@ type Input<'a> = (&'a str, Option<&'a ImageSource>);
 /// `mmc data check` compares them pixel by pixel.
 pub(crate) fn rows_in_train(plan: &Plan) -> BTreeMap<String, usize> {
     let arm = plan.settings.arm;
+    #[allow(clippy::mutable_key_type, reason = "an archive's index is no part of what is compared")]
     let known: HashSet<Input> = plan.train.iter().filter_map(|row| input(row, arm)).collect();
     let count = |split: &Split| {
         let shown = split.iter().filter_map(|row| input(row, arm));

@@ -1,6 +1,6 @@
 //! Which tasks Slurm still has: those of this experiment that were submitted before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ impl Queue {
 
     /// Those of `jobs`, `JOB_INDEX` each, that wait or run.
     pub(super) fn known(&self, jobs: &[Option<String>]) -> Result<HashSet<String>, Failure> {
-        let numbers: HashSet<&str> =
+        let numbers: BTreeSet<&str> =
             jobs.iter().flatten().filter_map(|job| Some(job.split_once('_')?.0)).collect();
         let mut known = HashSet::new();
         // One at a time: of several, one that is forgotten makes `squeue` fail for all.

@@ -76,11 +76,9 @@ mod tests {
         let log = "log".into();
         let task = Task { name: "one".to_owned(), words: words.to_vec(), log };
         let line = line(&task, Path::new("a status"));
-        let check = format!("eval \"set -- $1\"; printf '%s\\n' \"$@\"");
-        let output = std::process::Command::new("bash")
-            .args(["-c", &check, "bash", &line])
-            .output()
-            .unwrap();
+        let check = r#"eval "set -- $1"; printf '%s\n' "$@""#;
+        let output =
+            std::process::Command::new("bash").args(["-c", check, "bash", &line]).output().unwrap();
         let expected: Vec<&str> =
             ["a status", "log"].into_iter().chain(words.iter().map(String::as_str)).collect();
         assert_eq!(String::from_utf8(output.stdout).unwrap(), expected.join("\n") + "\n");

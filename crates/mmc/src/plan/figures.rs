@@ -141,7 +141,12 @@ fn of_outline(
         }
         Speed::Measured | Speed::Unknown => {}
     }
-    let hours_missing = missing(whole, proposed.is_some(), known.amount, speed);
+    let unplanned = match proposed {
+        _ if !whole => Some(PART),
+        None => Some("nothing fits into `--memory`"),
+        Some(_) => None,
+    };
+    let hours_missing = missing(unplanned, known.amount, speed);
     let hours = match (known.amount, speed) {
         (Some(amount), Some(speed)) if hours_missing.is_none() => {
             Some(estimate.flops(&amount) / speed / 3600.0)
@@ -175,12 +180,13 @@ fn of_outline(
 }
 
 /// Why there are no hours.
-fn missing(whole: bool, fits: bool, amount: Option<Amount>, speed: Option<f64>) -> Option<String> {
+fn missing(unplanned: Option<&str>, amount: Option<Amount>, speed: Option<f64>) -> Option<String> {
     let rows = "how many rows are trained on (`--items N` or `--dataset NAME`)";
     let pace = "how fast this machine is (`--measure`, or `--flops-per-second X`)";
+    if let Some(reason) = unplanned {
+        return Some(reason.to_owned());
+    }
     match (amount, speed) {
-        _ if !whole => Some(PART.to_owned()),
-        _ if !fits => Some("nothing fits into `--memory`".to_owned()),
         (None, None) => Some(format!("not said: {rows}, and {pace}")),
         (None, Some(_)) => Some(format!("not said: {rows}")),
         (Some(_), None) => Some(format!("not said: {pace}")),

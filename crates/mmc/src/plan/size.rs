@@ -29,7 +29,7 @@ pub(super) fn bytes(word: &str) -> Result<u64, Failure> {
         .ok_or_else(refused)?;
     let number: f64 = number.trim().parse().ok().ok_or_else(refused)?;
     let bytes = number * unit;
-    if bytes >= 1.0 && bytes < 1e18 { Ok(bytes as u64) } else { Err(refused()) }
+    if (1.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(refused()) }
 }
 
 /// Bytes for people.
