@@ -15,6 +15,7 @@ use crate::demo::{self, Found};
 use crate::diagnose;
 use crate::failure::{Failure, workspace};
 use crate::grid::{self, Launch, time};
+use crate::place::{config_path, file_of, stem};
 use crate::search;
 use crate::slurm::Slurm;
 use crate::study::Study;
@@ -135,42 +136,6 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let undiagnosed = diagnose::execute(&runs, &launch);
     conclude(&out)?;
     if failed + undiagnosed == 0 { Ok(()) } else { Err(Failure::said()) }
-}
-
-fn config_path(root: &Path, name: &str) -> Result<PathBuf, Failure> {
-    if is_file_name(name) {
-        return Ok(std::path::absolute(name)?);
-    }
-    let folder = root.join("configs");
-    let path = folder.join(format!("{name}.toml"));
-    if path.is_file() {
-        return Ok(path);
-    }
-    let mut known = Vec::new();
-    for entry in fs::read_dir(&folder)? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|extension| extension == "toml") {
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            known.push(format!("`{stem}`"));
-        }
-    }
-    known.sort();
-    Err(Failure::usage(format!("no experiment `{name}`, expected one of {}", known.join(", "))))
-}
-
-/// The file of an experiment, in words.
-fn file_of(name: &str) -> String {
-    if is_file_name(name) { name.to_owned() } else { format!("configs/{name}.toml") }
-}
-
-/// The experiment's name: of a file of one's own, that of the file.
-fn stem(name: &str) -> String {
-    let stem = Path::new(name).file_stem().filter(|_| is_file_name(name));
-    stem.map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned())
-}
-
-fn is_file_name(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "toml")
 }
 
 /// Builds the program as it is now and says where it lies. `dev`, the profile of this very program

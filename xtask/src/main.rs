@@ -21,6 +21,7 @@ mod experiment;
 mod failure;
 mod grid;
 mod kills;
+mod place;
 mod processor_time;
 mod readme;
 mod references;
