@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use mmc_data::ReadOptions;
+use mmc_data::{Arm, ReadOptions};
 use mmc_run::{DataRecord, Effect, PartialSettings, ResultsFolder, RunFolder, RunId, SETTINGS};
 
 use crate::failure::Failure;
@@ -192,16 +192,8 @@ impl Run {
 pub(crate) fn fingerprints(settings: &PartialSettings) -> Result<Vec<(String, String)>, Failure> {
     let dataset = mmc_data::dataset(settings.dataset.as_deref().unwrap_or_default())?;
     let root = dataset.root(settings.data_root.as_deref().map(Path::new));
-    let mut options = ReadOptions {
-        answers: settings.answers.unwrap_or_default(),
-        labels: settings.labels.clone(),
-        id_column: settings.id_column.clone(),
-        text_column: settings.text_column.clone(),
-        image_column: settings.image_column.clone(),
-        label_column: settings.label_column.clone(),
-        on_bad_item: settings.on_bad_item.unwrap_or_default(),
-        ..ReadOptions::default()
-    };
+    // All arms of a grid read one split.
+    let mut options = ReadOptions { arm: Arm::Both, ..settings.read_options() };
     let splits = dataset.resolve_splits(&root)?;
     let mut found = Vec::new();
     for name in [splits.train, splits.selection, splits.test] {
@@ -281,10 +273,11 @@ fn execute_on(slurm: &Slurm, todo: &[&(Run, State)], mmc: &Path) -> Failed {
     let mut progress = Progress { ended: 0, failed: Failed::default(), started: began };
     let (mut runs, mut tasks) = (Vec::new(), Vec::new());
     for (run, state) in todo.iter().copied() {
-        match run.prepare(*state) {
+        let name = run.name.replace(['/', ' '], "-");
+        match may_be_replaced(slurm, &name, *state).and_then(|()| run.prepare(*state)) {
             Ok(()) => {
                 runs.push(run);
-                let (name, words) = (run.name.replace(['/', ' '], "-"), run.words(mmc).to_vec());
+                let words = run.words(mmc).to_vec();
                 tasks.push(Task { name, words, log: run.log() });
             }
             Err(failure) => progress.end(run, Err(failure), 0.0, todo.len()),
@@ -309,6 +302,18 @@ fn execute_on(slurm: &Slurm, todo: &[&(Run, State)], mmc: &Path) -> Failed {
         progress.failed.open += todo.len() - progress.ended;
     }
     progress.failed
+}
+
+/// Refuses to move a run aside while a job computes it, whose end would pass for that of the new one.
+fn may_be_replaced(slurm: &Slurm, name: &str, state: State) -> Result<(), Failure> {
+    let job = if state == State::Changed { slurm.job_of(name)? } else { None };
+    match job {
+        None => Ok(()),
+        Some(job) => Err(Failure::work(format!(
+            "its settings or data changed while job {job} still has it; `scancel {job}`, then run \
+             the command again"
+        ))),
+    }
 }
 
 /// Runs that did not succeed.

@@ -57,16 +57,7 @@ fn compared(of: &(SplitRecord, Split), among: &(SplitRecord, Split)) -> SplitOve
 /// A split as a run read it, with its pictures.
 pub(crate) fn read_split(config: &RunConfig, record: &SplitRecord) -> Result<Split, ReportError> {
     let settings = &config.settings;
-    let options = ReadOptions {
-        answers: settings.answers.unwrap_or_default(),
-        labels: settings.labels.clone(),
-        id_column: settings.id_column.clone(),
-        text_column: settings.text_column.clone(),
-        image_column: settings.image_column.clone(),
-        label_column: settings.label_column.clone(),
-        on_bad_item: settings.on_bad_item,
-        arm: Arm::Both,
-    };
+    let options = ReadOptions { arm: Arm::Both, ..settings.read_options() };
     let dataset = dataset(&settings.dataset)?;
     let split = dataset.read(Path::new(&settings.data_root), &record.split, &options)?;
     if split.fingerprint() != record.fingerprint {

@@ -37,6 +37,7 @@ mod overlap;
 mod predictions;
 mod prices;
 mod published;
+mod read_options;
 mod records;
 mod search;
 mod settings;

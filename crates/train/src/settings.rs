@@ -106,7 +106,7 @@ pub fn resolve_on(
     }
     let study = dataset.resolve_splits(&root)?;
     notes.extend(study.notes);
-    let mut options = read_options(&settings);
+    let mut options = settings.read_options();
     if dataset.task == Task::Answers && options.labels.is_none() {
         let (own, note) = own_answers(&source, settings.answers)?;
         options.labels = own;
@@ -328,19 +328,6 @@ pub(crate) fn check_head(preset: &Preset, head: &str) -> Result<(), TrainError> 
         heads.join("`, `")
     );
     Err(TrainError::setting("head", problem))
-}
-
-fn read_options(settings: &Settings) -> ReadOptions {
-    ReadOptions {
-        answers: settings.answers.unwrap_or_default(),
-        labels: settings.labels.clone(),
-        id_column: settings.id_column.clone(),
-        text_column: settings.text_column.clone(),
-        image_column: settings.image_column.clone(),
-        label_column: settings.label_column.clone(),
-        on_bad_item: settings.on_bad_item,
-        arm: settings.arm,
-    }
 }
 
 /// A split that may be absent, which is noted; one that is there and wrong is an error.

@@ -58,16 +58,7 @@ pub(super) struct Looked {
 pub(super) fn look(experiment: &Experiment) -> Result<Looked, Failure> {
     let dataset = dataset(&experiment.dataset)?;
     let root = dataset.root(experiment.data_root.as_deref().map(Path::new));
-    let options = ReadOptions {
-        answers: experiment.settings.answers.unwrap_or_default(),
-        labels: experiment.settings.labels.clone(),
-        id_column: experiment.settings.id_column.clone(),
-        text_column: experiment.settings.text_column.clone(),
-        image_column: experiment.settings.image_column.clone(),
-        label_column: experiment.settings.label_column.clone(),
-        on_bad_item: experiment.settings.on_bad_item.unwrap_or_default(),
-        ..ReadOptions::default()
-    };
+    let options = ReadOptions { arm: Arm::Both, ..experiment.settings.read_options() };
     let seen = look_at_data(dataset, &root, &options);
     let mut missing = seen.missing;
     let data = DataFound {

@@ -30,8 +30,11 @@ pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
 }
 
 fn raw(object: &Map<String, Value>, line: usize) -> Result<RawRow, String> {
-    if let (Some(Value::String(prediction)), None) =
-        (object.get("answer"), object.get("probabilities"))
+    // Of a foreign file of two classes a key `answer` is none of ours.
+    let has = |name: &str| object.contains_key(name);
+    if let Some(Value::String(prediction)) = object.get("answer")
+        && (has("top") || has("answers"))
+        && !has("probabilities")
     {
         return Ok(RawRow {
             line,

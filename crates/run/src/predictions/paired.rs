@@ -110,13 +110,37 @@ fn same_classes(
     Err(RunError::Pairing { problem })
 }
 
+/// Questions have to be judged by the same people: their accuracy is what those answered.
+fn same_people(
+    (first, at, first_name): (&Predictions, usize, &str),
+    (file, here, name): (&Predictions, usize, &str),
+) -> Result<(), RunError> {
+    let people = |row: &Prediction| {
+        let mut answers =
+            row.answer.as_ref().map_or_else(Vec::new, |answer| answer.answers.clone());
+        answers.sort_unstable();
+        answers
+    };
+    if people(&first.rows[at]) == people(&file.rows[here]) {
+        return Ok(());
+    }
+    let problem = format!(
+        "{name}: row {}, question `{}`, has other `answers` of people than {first_name}, row {}; \
+         compare files with the same annotations",
+        here + 1,
+        file.rows[here].id,
+        at + 1
+    );
+    Err(RunError::Pairing { problem })
+}
+
 fn same_label(
     (first, at, first_name): (&Predictions, usize, &str),
     (file, here, name): (&Predictions, usize, &str),
 ) -> Result<(), RunError> {
     let (expected, found) = (&first.rows[at], &file.rows[here]);
     if expected.label == found.label {
-        return Ok(());
+        return same_people((first, at, first_name), (file, here, name));
     }
     let say = |label: &Option<String>| match label {
         Some(label) => format!("the label `{label}`"),

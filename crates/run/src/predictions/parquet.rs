@@ -38,7 +38,9 @@ pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
 }
 
 fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {
-    if batch.column_by_name("answer").is_some() && batch.column_by_name("probabilities").is_none() {
+    // Of a foreign file of two classes a column `answer` is none of ours.
+    let has = |name: &str| batch.column_by_name(name).is_some();
+    if has("answer") && (has("top") || has("answers")) && !has("probabilities") {
         return Ok(RawRow {
             line,
             id: text(batch, "id", row)?.ok_or("no `id`")?,
