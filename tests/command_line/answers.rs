@@ -77,22 +77,51 @@ fn answers_are_scored_compared_and_submitted_from_files_alone() {
 }
 
 #[test]
-fn a_checkpoint_keeps_its_own_answers() {
+fn a_checkpoint_keeps_its_own_answers_unless_others_are_asked_for() {
     let place = demo("vqa_v2");
     place.mmc(&train("vqa_v2", "bert-tiny", "first")).done();
-    let classes = |run: &str| -> Value {
-        let text = place.read(&format!("{run}/checkpoint/mmc.json"));
-        serde_json::from_str::<Value>(&text).unwrap()["classes"].clone()
+    // From here on people say other words, so that vocabularies differ.
+    for (split, before, after) in [("train", "yellow", "mauve"), ("val", "diamond", "kite")] {
+        let name = format!("demo/v2_mscoco_{split}2014_annotations.json");
+        let text = place.read(&name);
+        let changed = text.replace(&format!("\"{before}\""), &format!("\"{after}\""));
+        assert_ne!(text, changed);
+        place.write(&name, changed);
+    }
+    // Of the four words, those that a run can give.
+    let known = |out: &str, more: &str| -> Vec<&str> {
+        let ran = place.mmc(&format!("{} {more}", train("vqa_v2", "bert-tiny", out)));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let own = ran.stderr.contains("that the checkpoint was trained to give");
+        assert_eq!(own, out == "own", "{}", ran.stderr);
+        let text = place.read(&format!("{out}/checkpoint/mmc.json"));
+        let classes = serde_json::from_str::<Value>(&text).unwrap()["classes"].clone();
+        let classes = classes.as_array().unwrap();
+        let mut words = vec!["yellow", "mauve", "diamond", "kite"];
+        words.retain(|word| classes.iter().any(|class| class == word));
+        words
     };
-    let own = place
-        .mmc(&format!("{} --checkpoint first/checkpoint", train("vqa_v2", "bert-tiny", "own")));
-    assert_eq!(own.code, 0, "{}", own.stderr);
-    assert!(own.stderr.contains("that the checkpoint was trained to give"), "{}", own.stderr);
-    assert_eq!(classes("own"), classes("first"));
-    let both = format!("{} --answers train+val", train("vqa_v2", "bert-tiny", "both"));
-    let both = place.mmc(&both);
-    assert_eq!(both.code, 0, "{}", both.stderr);
-    assert!(place.read("both/config.toml").contains("answers = \"train+val\""));
+    let checkpoint = "--checkpoint first/checkpoint";
+    assert_eq!(known("own", checkpoint), ["yellow", "diamond"]);
+    assert_eq!(known("fresh", ""), ["mauve", "diamond"]);
+    assert_eq!(known("asked", &format!("{checkpoint} --answers train")), ["mauve", "diamond"]);
+    assert_eq!(known("both", "--answers train+val"), ["mauve", "diamond", "kite"]);
+}
+
+#[test]
+fn classes_of_another_task_are_no_answers() {
+    let place = demo("vqa_v2");
+    place.mmc("data demo --dataset snli_ve --truth text --items 60 --seed 1 --out other").done();
+    let words = "--max-steps 2 --batch-size 16 --out first";
+    place
+        .mmc(&format!("train --model bert-tiny --dataset snli_ve --data-root other {words}"))
+        .done();
+    fails(
+        &place,
+        &format!("{} --checkpoint first/checkpoint", train("vqa_v2", "bert-tiny", "run")),
+        2,
+        &["no item has one of the 3 answers", "--answers train"],
+    );
 }
 
 #[test]

@@ -84,8 +84,9 @@ impl Slurm {
         for folder in ["status", "output"] {
             fs::create_dir_all(self.folder.join(folder))?;
         }
-        let queue = Queue::new(&self.folder, self.program("squeue"));
-        let mut jobs = queue.jobs_of(tasks)?;
+        let queue = self.queue();
+        let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+        let mut jobs = queue.jobs_of(&names)?;
         let new: Vec<usize> = (0..tasks.len()).filter(|&task| jobs[task].is_none()).collect();
         let waiting = tasks.len() - new.len();
         if waiting > 0 {
@@ -100,6 +101,15 @@ impl Slurm {
             }
         }
         self.wait(tasks, &jobs, &queue, ended)
+    }
+
+    /// The job of an earlier call that still runs the task of this name, or waits to run it.
+    pub(crate) fn job_of(&self, name: &str) -> Result<Option<String>, Failure> {
+        Ok(self.queue().jobs_of(&[name])?.pop().flatten())
+    }
+
+    fn queue(&self) -> Queue {
+        Queue::new(&self.folder, self.program("squeue"))
     }
 
     fn wait(

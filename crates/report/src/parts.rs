@@ -220,18 +220,13 @@ fn subgroup(part: String, chosen: &[usize], text: &ArmRuns, best: &ArmRuns) -> O
 
 /// The chosen rows alone.
 fn only(rows: &ScoredRows, chosen: &[usize]) -> ScoredRows {
+    // Answers to questions are of no class.
+    let of_classes = if rows.answers.is_some() { &[] } else { chosen };
     ScoredRows {
         classes: rows.classes.clone(),
-        // Answers to questions have none of these.
-        labels: chosen.iter().filter_map(|&item| rows.labels.get(item).copied()).collect(),
-        predictions: chosen
-            .iter()
-            .filter_map(|&item| rows.predictions.get(item).copied())
-            .collect(),
-        probabilities: chosen
-            .iter()
-            .filter_map(|&item| rows.probabilities.get(item).cloned())
-            .collect(),
+        labels: of_classes.iter().map(|&item| rows.labels[item]).collect(),
+        predictions: of_classes.iter().map(|&item| rows.predictions[item]).collect(),
+        probabilities: of_classes.iter().map(|&item| rows.probabilities[item].clone()).collect(),
         logits: rows
             .logits
             .as_ref()

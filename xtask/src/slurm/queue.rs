@@ -20,8 +20,8 @@ impl Queue {
         Self { submitted: folder.join("submitted"), squeue }
     }
 
-    /// The job that has each task at the moment.
-    pub(super) fn jobs_of(&self, tasks: &[Task]) -> Result<Vec<Option<String>>, Failure> {
+    /// The job that has each of the tasks with these names at the moment.
+    pub(super) fn jobs_of(&self, names: &[&str]) -> Result<Vec<Option<String>>, Failure> {
         let text = match fs::read_to_string(&self.submitted) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -34,7 +34,7 @@ impl Queue {
             .map(|(job, name)| (name, job))
             .collect();
         let jobs: Vec<Option<String>> =
-            tasks.iter().map(|task| last.get(&*task.name).map(|&job| job.to_owned())).collect();
+            names.iter().map(|name| last.get(name).map(|&job| job.to_owned())).collect();
         let known = self.known(&jobs)?;
         Ok(jobs.into_iter().map(|job| job.filter(|job| known.contains(job))).collect())
     }

@@ -72,6 +72,30 @@ fn a_task_that_left_the_queue_without_an_end_is_gone() {
     assert_eq!(outcomes(&slurm, &[task(place.path(), "a", "true")]), [(0, Outcome::Gone)]);
 }
 
+/// A call that ended while its job waits is taken up by the next: nothing is submitted twice.
+#[test]
+fn a_task_that_is_in_the_queue_is_waited_for() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let slurm = slurm(folder, "echo 'submitted twice' >&2; exit 1");
+    // Known to the queue, once it has failed to answer, until the task has ended.
+    let (asked, ended) = (folder.join("asked"), folder.join("slurm/status/a"));
+    let squeue = format!(
+        "#!/bin/bash\necho x >> {asked}\nif [ $(wc -l < {asked}) = 2 ]; then\n  \
+         echo 'Socket timed out' >&2; exit 1\nfi\n[ $(wc -l < {asked}) -lt 3 ] || \
+         echo 'ended 0' > {ended}\necho 7_0\n",
+        asked = asked.display(),
+        ended = ended.display()
+    );
+    fs::write(slurm.programs.join("squeue"), squeue).unwrap();
+    fs::create_dir_all(&slurm.folder).unwrap();
+    fs::write(slurm.folder.join("submitted"), "6_3 a\n7_0 a\n").unwrap();
+    let tasks = [task(folder, "a", "true")];
+    assert_eq!(outcomes(&slurm, &tasks), [(0, Outcome::Ended(0))]);
+    assert_eq!(slurm.job_of("a").unwrap().as_deref(), Some("7_0"));
+    assert_eq!(slurm.job_of("b").unwrap(), None);
+}
+
 #[test]
 fn what_sbatch_refuses_is_said() {
     let place = tempfile::tempdir().unwrap();
