@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::place::{Place, finish, workspace};
 use crate::{assert_same, steps_done};
@@ -22,16 +23,20 @@ fn a_full_disk_loses_nothing_that_was_whole() {
     let place = Place::new();
     let emoji = workspace().join("data/emoji");
     let train = format!(
-        "train --model bert-tiny --dataset table --data-root {} --max-steps 60 --save-every 5 \
+        "train --model bert-tiny --dataset table --data-root {} --max-steps 120 --save-every 5 \
          --dropout 0.1 --keep best",
         emoji.display()
     );
     place.mmc(&format!("{train} --out whole")).done();
     let child = place.command(&format!("{train} --out full")).stderr(Stdio::null()).spawn();
     let mut child = child.unwrap();
-    while steps_done(&place, "full") < 12 {
-        std::thread::sleep(std::time::Duration::from_millis(1));
+    let patience = Instant::now();
+    while steps_done(&place, "full") < 12 && child.try_wait().unwrap().is_none() {
+        assert!(patience.elapsed() < Duration::from_secs(120), "no progress");
+        std::thread::sleep(Duration::from_millis(1));
     }
+    let ended = child.try_wait().unwrap();
+    assert!(ended.is_none(), "the run ended before it was stopped: {ended:?}");
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(1), "a stopped run is not done");

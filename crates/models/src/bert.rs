@@ -12,7 +12,6 @@ use crate::depth::Stack;
 use crate::layers::{DropoutSite, Linear, Pooler};
 use crate::parameters::Parameters;
 use crate::post_norm::{Encoder, EncoderConfig, Numbering};
-use crate::states::TEXT_WIDTHS;
 use crate::text::text_of;
 use crate::{Classifier, Logits, ModelError, Parameter, Pass, States};
 
@@ -112,11 +111,6 @@ impl Classifier for Bert {
     }
 
     fn states(&self, text_tokens: usize, _picture: Option<(usize, usize)>) -> States {
-        let sizes = &self.config.sizes;
-        let longest_text = self.config.longest_text();
-        let mut states = States { longest_text, ..States::default() };
-        states.outside += TEXT_WIDTHS * sizes.hidden * text_tokens;
-        states.encoder(sizes, (text_tokens, 1), true);
-        states
+        self.config.states(text_tokens)
     }
 }

@@ -10,8 +10,9 @@ use crate::config::ConfigFile;
 use crate::layers::{DropoutSite, Norm, Sizes};
 use crate::packing::PackedText;
 use crate::parameters::Parameters;
+use crate::states::TEXT_WIDTHS;
 use crate::text::{TextEmbeddings, encoder_sizes};
-use crate::{ModelError, Pass};
+use crate::{ModelError, Pass, States};
 
 /// What `config.json` says, with transformers' defaults.
 #[derive(Clone, Copy, Debug)]
@@ -64,11 +65,21 @@ impl EncoderConfig {
 
 impl EncoderConfig {
     /// The longest text that there are positions for.
-    pub(crate) fn longest_text(&self) -> usize {
+    fn longest_text(&self) -> usize {
         match self.numbering {
             Numbering::FromZero => self.positions,
             Numbering::BehindPad(pad_id) => self.positions.saturating_sub(pad_id as usize + 1),
         }
+    }
+
+    /// The states of a classifier of texts of so many tokens, which reads the first token of the last
+    /// layer.
+    pub(crate) fn states(&self, text_tokens: usize) -> States {
+        let longest_text = self.longest_text();
+        let outside = TEXT_WIDTHS * self.sizes.hidden * text_tokens;
+        let mut states = States { longest_text, outside, ..States::default() };
+        states.encoder(&self.sizes, (text_tokens, 1), true);
+        states
     }
 }
 

@@ -42,6 +42,24 @@ pub(crate) fn lend<R>(active: &mut Active, work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Lets `work` change what this thread adds to. Meanwhile it lies nowhere else: `work` may share its
+/// own work among threads, and a backward pass that this one takes from another while it waits finds
+/// nothing here rather than what is being changed.
+fn with_active<R>(
+    work: impl FnOnce(&mut Active) -> candle_core::Result<R>,
+) -> candle_core::Result<R> {
+    struct Taken(Option<Active>);
+    impl Drop for Taken {
+        fn drop(&mut self) {
+            ACTIVE.set(self.0.take());
+        }
+    }
+    match &mut Taken(ACTIVE.take()).0 {
+        Some(active) => work(active),
+        None => bail!("this operation gives its gradients to `mmc_ops::Gradients::add` alone"),
+    }
+}
+
 /// Whether the gradient of an operand goes to sums that are being made, if it is asked for, and not
 /// through candle's own backward.
 pub(crate) fn is_summed(operand: &Tensor) -> bool {
@@ -81,12 +99,9 @@ pub(crate) fn contribute<T: Real>(
         Begun::Later(place) => {
             let mut gradient = Buffer::of(parameter.elem_count());
             compute(&mut gradient);
-            ACTIVE.with_borrow_mut(|active| match active {
-                Some(active) => {
-                    active.keep(place, gradient);
-                    Ok(())
-                }
-                None => bail!("a backward pass ended before its operations"),
+            with_active(|active| {
+                active.keep(place, gradient);
+                Ok(())
             })
         }
     }
@@ -144,13 +159,13 @@ pub(crate) fn contribute_tensor(
         return Ok(());
     }
     let gradient = compute()?;
-    ACTIVE.with_borrow_mut(|active| {
-        let found = active
-            .as_mut()
-            .and_then(|active| Some((active.place(parameter)?, active.gradients.as_mut()?)));
-        match found {
-            Some((place, gradients)) => gradients.add_at(place, &gradient),
-            None => bail!("no gradient of this parameter is asked for, or sums are shared"),
+    with_active(|active| {
+        let Some(place) = active.place(parameter) else {
+            bail!("no gradient of this parameter is asked for")
+        };
+        match &mut active.gradients {
+            Some(gradients) => gradients.add_at(place, &gradient),
+            None => bail!("sums of gradients on a CUDA device are not shared"),
         }
     })
 }
@@ -193,10 +208,7 @@ pub(crate) fn contribute_sparse<T: Real>(
 
 /// Adds what candle's own operations gave in a backward pass within the one in hand.
 pub(crate) fn contribute_rest(rest: &mut GradStore) -> candle_core::Result<()> {
-    ACTIVE.with_borrow_mut(|active| {
-        let Some(active) = active else {
-            bail!("this operation gives its gradients to `mmc_ops::Gradients::add` alone")
-        };
+    with_active(|active| {
         let is_asked_for = |id: &TensorId| active.places().is_some_and(|all| all.contains_key(id));
         if !rest.get_ids().any(is_asked_for) {
             return Ok(());
@@ -219,9 +231,8 @@ enum Begun {
 
 /// Where the gradient of a wanted parameter goes; `waits`: not before it can be added.
 fn begin(parameter: &Tensor, waits: bool) -> candle_core::Result<Begun> {
-    ACTIVE.with_borrow_mut(|active| {
-        let found = active.as_mut().and_then(|active| Some((active.place(parameter)?, active)));
-        let Some((place, active)) = found else {
+    with_active(|active| {
+        let Some(place) = active.place(parameter) else {
             bail!("no gradient of this parameter is asked for")
         };
         active.claim(waits)?;
@@ -244,5 +255,34 @@ impl Active {
 
     fn place(&self, parameter: &Tensor) -> Option<usize> {
         self.places()?.get(&parameter.id()).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+    use crate::linear;
+
+    /// As where a thread that waits for its part of an addition takes up a task of another.
+    #[test]
+    fn another_pass_may_be_taken_while_sums_change() {
+        let [mine, other] = [0.5_f32, 2.0].map(|at| Var::new(&[[at]], &Device::Cpu).unwrap());
+        let loss = linear(&Tensor::new(&[[3.0_f32]], &Device::Cpu).unwrap(), &other, None);
+        let (mut sums, loss) = (Gradients::of([other.as_tensor()]), loss.unwrap());
+        let gradients = Some(Gradients::of([mine.as_tensor()]));
+        let mut active = Active { gradients, turn: None };
+        lend(&mut active, || {
+            with_active(|_| sums.add(&loss.sum_all()?).map_err(crate::OpsError::into_candle))
+                .unwrap();
+            assert!(is_wanted(&mine).unwrap(), "what was being changed is back");
+            assert!(!is_wanted(&other).unwrap());
+        });
+        assert_eq!(sums.sum(0).unwrap().to_vec2::<f32>().unwrap(), [[3.0]]);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            lend(&mut active, || with_active(|_| -> candle_core::Result<()> { panic!("here") }))
+        }));
+        assert!(panicked.is_err() && active.gradients.is_some());
     }
 }

@@ -74,14 +74,12 @@ impl Gradients {
     /// Adds the gradients of `loss`, a scalar.
     ///
     /// # Errors
-    /// What an operation's backward finds. Sums may then hold a part of this pass: only
-    /// [`Gradients::reset`] makes sense of them again.
+    /// What an operation's backward finds. Sums may then hold a part of this pass, as behind a panic:
+    /// only [`Gradients::reset`] makes sense of them again.
     pub fn add(&mut self, loss: &Tensor) -> Result<()> {
         self.begin_pass();
-        let mut active = Active { gradients: Some(std::mem::take(self)), turn: None };
-        let outcome = lend(&mut active, || loss.backward());
-        *self = active.gradients.take().unwrap_or_default();
-        self.take_rest(&mut outcome?)?;
+        let mut rest = OnLoan::of(self).backward(loss)?;
+        self.take_rest(&mut rest)?;
         Ok(())
     }
 
@@ -150,6 +148,31 @@ impl Gradients {
     }
 }
 
+/// Sums that a backward pass adds to. They go back to their owner at its end, be it a panic.
+struct OnLoan<'a> {
+    owner: &'a mut Gradients,
+    active: Active,
+}
+
+impl<'a> OnLoan<'a> {
+    fn of(owner: &'a mut Gradients) -> Self {
+        let active = Active { gradients: Some(std::mem::take(owner)), turn: None };
+        Self { owner, active }
+    }
+
+    fn backward(mut self, loss: &Tensor) -> candle_core::Result<GradStore> {
+        lend(&mut self.active, || loss.backward())
+    }
+}
+
+impl Drop for OnLoan<'_> {
+    fn drop(&mut self) {
+        if let Some(gradients) = self.active.gradients.take() {
+            *self.owner = gradients;
+        }
+    }
+}
+
 impl Entry {
     /// The buffer to add to, as long as the parameter.
     fn buffer(&mut self) -> candle_core::Result<&Tensor> {
@@ -200,3 +223,6 @@ impl Entry {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

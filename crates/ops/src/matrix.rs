@@ -239,6 +239,12 @@ fn cut(rows: usize, columns: usize, a_lies_in_rows: bool, most: usize) -> (bool,
 /// Whether [`Into::Add`] adds each element's terms as one number, as if the product had been made
 /// elsewhere and added then: where `gemm` goes over the inner dimension once, in its way for
 /// matrices that are narrow in no dimension.
+///
+/// These bounds are those of `gemm` 0.19.0: its way for narrow matrices begins at 64 rows and columns, and
+/// it cuts the inner dimension into pieces of 512 or more. No interface promises them, and sums over
+/// several devices are the same bit for bit only where they hold. So the workspace asks for that version
+/// and no other: whoever takes another one reads its sources first, and runs the tests of this file on
+/// processors of each kind.
 pub(crate) const fn adds_at_once(rows: usize, columns: usize, inner: usize) -> bool {
     rows > 64 && columns > 64 && 2 < inner && inner <= 512
 }

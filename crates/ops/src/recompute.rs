@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::backend::BackendStorage as _;
+use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Storage, Tensor, Var, bail};
 
 use crate::contribution::contribute_rest;
@@ -55,7 +55,7 @@ pub fn recompute(
     if !tracked || !is_recording() {
         return part(x);
     }
-    let y = without_gradient(|| part(&x.detach()))?.detach().contiguous()?;
+    let y = without_gradient(|| part(&x.detach()))?.detach();
     let op = Recomputed {
         y: Mutex::new(Some(y)),
         part: Box::new(part),
@@ -89,6 +89,18 @@ impl Recomputed {
     }
 }
 
+/// The elements that a tensor shows of a storage, which may hold others before, between and behind them,
+/// side by side in one of their own.
+fn elements_of<S>(storage: &S, layout: &Layout) -> candle_core::Result<S>
+where
+    S: BackendStorage,
+    S::Device: BackendDevice<Storage = S>,
+{
+    let mut own = storage.device().zeros_impl(layout.shape(), storage.dtype())?;
+    storage.copy_strided_src(&mut own, 0, layout)?;
+    Ok(own)
+}
+
 impl CustomOp2 for Recomputed {
     fn name(&self) -> &'static str {
         "recompute"
@@ -104,7 +116,7 @@ impl CustomOp2 for Recomputed {
         let y = self.result()?;
         let (storage, layout) = y.storage_and_layout();
         match &*storage {
-            Storage::Cpu(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
+            Storage::Cpu(storage) => Ok((elements_of(storage, layout)?, layout.shape().clone())),
             _ => bail!("a part of a network left the CPU"),
         }
     }
@@ -120,7 +132,7 @@ impl CustomOp2 for Recomputed {
         let y = self.result()?;
         let (storage, layout) = y.storage_and_layout();
         match &*storage {
-            Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
+            Storage::Cuda(storage) => Ok((elements_of(storage, layout)?, layout.shape().clone())),
             _ => bail!("a part of a network left the CUDA device"),
         }
     }
@@ -144,3 +156,6 @@ impl CustomOp2 for Recomputed {
         Ok((by_x, None))
     }
 }
+
+#[cfg(test)]
+mod tests;

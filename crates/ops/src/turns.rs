@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use candle_core::backprop::GradStore;
 use candle_core::{Tensor, TensorId, bail};
 
 use crate::buffer::Buffer;
@@ -56,17 +57,40 @@ type Addition = Box<dyn FnOnce(&Tensor, Into) -> candle_core::Result<()>>;
 
 impl Gradients {
     /// Lets `work` add from several threads, in turns; part 0 has the first.
+    ///
+    /// [`Turns::add`] waits for the parts before, and it cannot know of one that nobody computes. So
+    /// parts are numbered from 0 without gaps, each number is added once, and for one that comes to
+    /// nothing [`Turns::fail`] is called. Whoever waits must not stand in the way of those it waits
+    /// for:
+    ///
+    /// - The lowest part that is not added yet is always being computed. A thread that computes
+    ///   several takes them in the order of their numbers.
+    /// - Parts that are computed at the same time share no rayon pool. A thread of a pool that waits
+    ///   for its own work takes up another task; were that a part behind, it would wait, on the same
+    ///   stack, for the one that it interrupted, for ever. So `add` is called on threads of no pool, or
+    ///   each time inside a pool that no other part is in (`ThreadPool::install`).
     pub fn in_turns<R>(&mut self, work: impl FnOnce(&Turns) -> R) -> R {
         let gradients = std::mem::take(self);
         let places = Arc::clone(&gradients.places);
         let state = State { gradients: Some(gradients), next: 0, failed: None };
         let hand = Hand { state: Mutex::new(state), changed: Condvar::new(), places };
-        let turns = Turns { hand: Arc::new(hand) };
-        let result = work(&turns);
-        if let Some(gradients) = turns.hand.lock().gradients.take() {
-            *self = gradients;
+        let shared = Shared { owner: self, turns: Turns { hand: Arc::new(hand) } };
+        work(&shared.turns)
+    }
+}
+
+/// Sums that several threads add to. They go back to their owner at the end, be it a panic; each part
+/// has given them back then, since none outlives the work.
+struct Shared<'a> {
+    owner: &'a mut Gradients,
+    turns: Turns,
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        if let Some(gradients) = self.turns.hand.lock().gradients.take() {
+            *self.owner = gradients;
         }
-        result
     }
 }
 
@@ -76,32 +100,21 @@ impl Turns {
     /// parts before.
     ///
     /// # Errors
-    /// As [`Gradients::add`], and where a part before failed. Parts behind then fail too.
+    /// As [`Gradients::add`], where a part before failed, and, at once, where this one was added
+    /// already. Parts behind then fail too.
     pub fn add(&self, part: usize, loss: &Tensor) -> Result<Option<usize>> {
+        let (adding, rest) = self.computed(part, loss)?;
+        Ok(adding.finish(rest)?)
+    }
+
+    /// The backward pass of a part, which adds as soon as it can and keeps until then what can wait.
+    fn computed(&self, part: usize, loss: &Tensor) -> candle_core::Result<(Adding<'_>, GradStore)> {
         let turn = Turn { hand: Arc::clone(&self.hand), part, waiting: Vec::new() };
-        let failing = Failing { turns: self, part };
-        let mut active = Active { gradients: None, turn: Some(turn) };
-        let outcome = lend(&mut active, || loss.backward());
-        let finished = outcome.and_then(|mut rest| {
-            active.claim(true)?;
-            let Some(gradients) = &mut active.gradients else { bail!("a turn without sums") };
-            gradients.take_rest(&mut rest)?;
-            Ok(gradients.unreached())
-        });
-        let is_whole = finished.is_ok();
-        let mut state = self.hand.lock();
-        if let Some(gradients) = active.gradients.take() {
-            state.gradients = Some(gradients);
-            if is_whole {
-                state.next = part + 1;
-            }
-        }
-        drop(state);
-        if is_whole {
-            std::mem::forget(failing);
-        }
-        self.hand.changed.notify_all();
-        Ok(finished?)
+        let active = Active { gradients: None, turn: Some(turn) };
+        let mut adding = Adding { turns: self, part, active, is_whole: false };
+        self.hand.lock().check(part)?;
+        let rest = lend(&mut adding.active, || loss.backward())?;
+        Ok((adding, rest))
     }
 
     /// Says that `part` will not be added: parts behind it, which would wait for it, fail.
@@ -113,15 +126,56 @@ impl Turns {
     }
 }
 
-/// Lets nobody wait for a part that ended in an error or a panic.
-struct Failing<'a> {
+/// A part that is being added. At its end, be it an error or a panic, the sums go to the next part, and
+/// nobody waits for one that is not whole.
+struct Adding<'a> {
     turns: &'a Turns,
     part: usize,
+    active: Active,
+    /// Whether all of its gradients were added.
+    is_whole: bool,
 }
 
-impl Drop for Failing<'_> {
+impl Adding<'_> {
+    /// Adds what is left when the turn comes; the first parameter that the part did not reach.
+    fn finish(mut self, mut rest: GradStore) -> candle_core::Result<Option<usize>> {
+        self.active.claim(true)?;
+        let Some(gradients) = &mut self.active.gradients else { bail!("a turn without sums") };
+        gradients.take_rest(&mut rest)?;
+        let unreached = gradients.unreached();
+        self.is_whole = true;
+        Ok(unreached)
+    }
+}
+
+impl Drop for Adding<'_> {
     fn drop(&mut self) {
-        self.turns.fail(self.part);
+        let mut state = self.turns.hand.lock();
+        if let Some(gradients) = self.active.gradients.take() {
+            state.gradients = Some(gradients);
+            if self.is_whole {
+                state.next = self.part + 1;
+            }
+        }
+        drop(state);
+        if self.is_whole {
+            self.turns.hand.changed.notify_all();
+        } else {
+            self.turns.fail(self.part);
+        }
+    }
+}
+
+impl State {
+    /// Whether this part can still have its turn.
+    fn check(&self, part: usize) -> candle_core::Result<()> {
+        if let Some(failed) = self.failed.filter(|&failed| failed < part) {
+            bail!("part {part} of a step is not added, since part {failed} failed");
+        }
+        if part < self.next {
+            bail!("part {part} of a step was added already; give each part a number of its own");
+        }
+        Ok(())
     }
 }
 
@@ -135,9 +189,7 @@ impl Hand {
     fn claim(&self, part: usize, waits: bool) -> candle_core::Result<Option<Gradients>> {
         let mut state = self.lock();
         loop {
-            if let Some(failed) = state.failed.filter(|&failed| failed < part) {
-                bail!("part {part} of a step is not added, since part {failed} failed");
-            }
+            state.check(part)?;
             if state.next == part && state.gradients.is_some() {
                 return Ok(state.gradients.take());
             }
@@ -157,15 +209,15 @@ impl Active {
             return Ok(true);
         }
         let Some(turn) = &mut self.turn else { return Ok(false) };
-        let Some(mut gradients) = turn.hand.claim(turn.part, waits)? else { return Ok(false) };
+        let Some(gradients) = turn.hand.claim(turn.part, waits)? else { return Ok(false) };
+        // They are its own before anything is added that could panic.
+        let gradients = self.gradients.insert(gradients);
         gradients.begin_pass();
-        let waiting = std::mem::take(&mut turn.waiting);
-        let added = waiting.into_iter().try_for_each(|(place, add)| {
+        for (place, add) in std::mem::take(&mut turn.waiting) {
             let (sum, into) = gradients.begin(place)?;
-            add(&sum, into)
-        });
-        self.gradients = Some(gradients);
-        added.map(|()| true)
+            add(&sum, into)?;
+        }
+        Ok(true)
     }
 
     /// Keeps a gradient until the turn comes.
@@ -189,98 +241,4 @@ impl Active {
 }
 
 #[cfg(test)]
-mod tests {
-    use candle_core::{Device, Var};
-
-    use super::*;
-    use crate::{embedding, linear};
-
-    const PARTS: usize = 12;
-
-    /// A table that is looked up, a weight, and a scale that candle's own operations use.
-    fn parameters() -> [Var; 3] {
-        let values = |count: usize, shape: (usize, usize)| {
-            let values: Vec<f32> = (0..count).map(|at| (at as f32 * 0.7).sin()).collect();
-            Var::from_vec(values, shape, &Device::Cpu).unwrap()
-        };
-        [values(40, (10, 4)), values(12, (3, 4)), values(3, (1, 3))]
-    }
-
-    fn loss(parameters: &[Var; 3], part: usize) -> Tensor {
-        let [table, weight, scale] = parameters;
-        let ids: Vec<u32> = (0..6).map(|at| ((at * 7 + part * 3) % 10) as u32).collect();
-        let ids = Tensor::new(ids.as_slice(), &Device::Cpu).unwrap();
-        let x = embedding(&ids, table).unwrap();
-        let y = linear(&x, weight, None).unwrap().broadcast_mul(scale.as_tensor()).unwrap();
-        (y.sqr().unwrap().sum_all().unwrap() * (1.0 + part as f64 / 3.0)).unwrap()
-    }
-
-    fn sums(gradients: &Gradients) -> Vec<Vec<f32>> {
-        let of = |at| gradients.sum(at).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-        (0..3).map(of).collect()
-    }
-
-    fn of(parameters: &[Var; 3]) -> Gradients {
-        Gradients::of(parameters.iter().map(Var::as_tensor))
-    }
-
-    /// Whether each part was added, by `threads` threads; compared with one after the other.
-    fn in_turns(parameters: &[Var; 3], threads: usize, fails: Option<usize>) -> Vec<bool> {
-        let mut gradients = of(parameters);
-        let whole = gradients.in_turns(|turns| {
-            std::thread::scope(|scope| {
-                let work = |thread: usize| {
-                    move || {
-                        let mine = (thread..PARTS).step_by(threads);
-                        mine.map(|part| {
-                            // Those whose turn comes first are ready last.
-                            let pause = if part % threads == 0 { 3 } else { 0 };
-                            std::thread::sleep(std::time::Duration::from_millis(pause));
-                            if fails == Some(part) {
-                                turns.fail(part);
-                                return (part, false);
-                            }
-                            (part, turns.add(part, &loss(parameters, part)).is_ok())
-                        })
-                        .collect::<Vec<_>>()
-                    }
-                };
-                let started: Vec<_> =
-                    (0..threads).map(|thread| scope.spawn(work(thread))).collect();
-                let mut done: Vec<(usize, bool)> =
-                    started.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-                done.sort_unstable();
-                done.into_iter().map(|(_, whole)| whole).collect::<Vec<bool>>()
-            })
-        });
-        if fails.is_none() {
-            let mut expected = of(parameters);
-            for part in 0..PARTS {
-                expected.add(&loss(parameters, part)).unwrap();
-                assert_eq!(expected.unreached(), None);
-            }
-            assert_eq!(sums(&gradients), sums(&expected), "{threads} threads");
-        }
-        whole
-    }
-
-    #[test]
-    fn sums_do_not_depend_on_who_adds_when() {
-        let parameters = parameters();
-        for threads in [1, 2, 3, 5] {
-            for _ in 0..5 {
-                assert_eq!(in_turns(&parameters, threads, None), [true; PARTS]);
-            }
-        }
-    }
-
-    #[test]
-    fn nobody_waits_for_a_part_that_failed() {
-        let parameters = parameters();
-        for failed in [0, 4, PARTS - 1] {
-            let whole = in_turns(&parameters, 3, Some(failed));
-            let expected: Vec<bool> = (0..PARTS).map(|part| part < failed).collect();
-            assert_eq!(whole, expected, "part {failed} fails");
-        }
-    }
-}
+mod tests;

@@ -37,16 +37,13 @@ impl Replicas {
             let share = threads_of(device, devices, threads);
             let name = move |thread| format!("cpu {device}, thread {thread}");
             let built = ThreadPoolBuilder::new().num_threads(share).thread_name(name).build();
-            built.map_err(|error| TrainError::Device {
-                device: "cpu".to_owned(),
-                problem: format!("its threads cannot be started: {error}; name fewer devices"),
-            })
+            built.map_err(|error| without_thread(&error))
         };
         Ok(Some(Self { pools: (0..devices).map(pool).collect::<Result<_, _>>()? }))
     }
 
     /// Adds the gradients of all shards to `gradients`; what they sum up to, or the error of the
-    /// first that failed, as on one device.
+    /// first that failed, as on one device; or that a device's thread cannot be started.
     pub(crate) fn add(
         &self,
         gradients: &mut Gradients,
@@ -57,16 +54,16 @@ impl Replicas {
         let (sender, receiver) = sync_channel::<(usize, Shard)>(0);
         let receiver = Arc::new(Mutex::new(receiver));
         let mut unread = None;
-        let mut done = gradients.in_turns(|turns| {
+        let done = gradients.in_turns(|turns| {
             std::thread::scope(|scope| {
-                let devices: Vec<_> = self
-                    .pools
-                    .iter()
-                    .map(|pool| {
-                        let receiver = Arc::clone(&receiver);
-                        scope.spawn(move || pool.install(|| take_shards(&receiver, turns, work)))
-                    })
-                    .collect();
+                let mut devices = Vec::with_capacity(self.pools.len());
+                for pool in &self.pools {
+                    let receiver = Arc::clone(&receiver);
+                    let take = move || pool.install(|| take_shards(&receiver, turns, work));
+                    let started = std::thread::Builder::new().spawn_scoped(scope, take);
+                    // Where one does not start, those that did end with the sender.
+                    devices.push(started.map_err(|error| without_thread(&error))?);
+                }
                 drop(receiver); // it goes with the last device
                 for (number, shard) in shards.enumerate() {
                     let sent = match shard {
@@ -81,9 +78,10 @@ impl Replicas {
                     }
                 }
                 drop(sender);
-                devices.into_iter().flat_map(joined).collect::<Vec<Done>>()
+                Ok::<Vec<Done>, TrainError>(devices.into_iter().flat_map(joined).collect())
             })
         });
+        let mut done = done?;
         done.extend(unread);
         done.sort_by_key(|done| done.number);
         let mut total = Summed::default();
@@ -97,6 +95,14 @@ impl Replicas {
 /// How many of `threads` threads a device gets: an equal share, the first ones one more, one at least.
 fn threads_of(device: usize, devices: usize, threads: usize) -> usize {
     (threads / devices + usize::from(device < threads % devices)).max(1)
+}
+
+/// The system gives a device no thread.
+fn without_thread(error: &dyn std::fmt::Display) -> TrainError {
+    TrainError::Device {
+        device: "cpu".to_owned(),
+        problem: format!("its threads cannot be started: {error}; name fewer devices"),
+    }
 }
 
 /// What a device did; its panic goes on here.

@@ -125,6 +125,7 @@ impl Stepper<'_> {
             scale: self.scaler.map(|scaler| scaler.scale),
             seed: self.seed,
             step,
+            span: tracing::Span::current(),
         };
         let gradients = &mut self.gradients;
         if let Some(replicas) = &self.replicas {
@@ -250,6 +251,8 @@ pub(crate) struct ShardWork<'a> {
     scale: Option<f64>,
     seed: u64,
     step: u64,
+    /// The step's, which is not the current one on the threads of devices.
+    span: tracing::Span,
 }
 
 impl ShardWork<'_> {
@@ -270,8 +273,9 @@ impl ShardWork<'_> {
         add: impl FnOnce(&Tensor) -> Result<Option<usize>, mmc_ops::OpsError>,
     ) -> Result<Summed, TrainError> {
         let step = self.step;
+        let rows = batch.ids.len();
         let _span =
-            tracing::trace_span!("shard", step, first_row, rows = batch.ids.len()).entered();
+            tracing::trace_span!(parent: &self.span, "shard", step, first_row, rows).entered();
         let targets = match &batch.targets {
             Some(mmc_preprocess::Targets::Classes(classes)) => Targets::Classes(classes),
             Some(mmc_preprocess::Targets::Soft(scores)) => Targets::Soft(scores),

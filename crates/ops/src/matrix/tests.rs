@@ -131,19 +131,40 @@ fn products_of_16_bits_are_those_of_rounded_operands() {
     }
 }
 
-/// What `adds_at_once` says of a product is so.
+/// What `adds_at_once` says of a product is so, in both types and on any number of threads.
 #[test]
 fn what_is_added_at_once_is_added_as_one_number() {
-    let sizes = [(65, 512, 65), (130, 3, 70), (768, 256, 300), (96, 4, 1000), (300, 511, 66)];
-    for (m, k, n) in sizes {
+    for threads in [1, 4] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            added_as_one_number::<f32>(threads);
+            added_as_one_number::<f64>(threads);
+        });
+    }
+}
+
+fn added_as_one_number<T: Real>(threads: usize) {
+    let normal = |count, index| -> Vec<T> {
+        normal(count, index).into_iter().map(|value| T::of_f64(f64::from(value) / 3.0)).collect()
+    };
+    // The last ones are shared among threads, by rows and by columns.
+    for (m, k, n) in [
+        (65, 512, 65),
+        (130, 3, 70),
+        (80, 8, 96),
+        (96, 4, 1000),
+        (300, 511, 66),
+        (768, 256, 300),
+        (400, 64, 1400),
+    ] {
         assert!(adds_at_once(m, n, k));
         let (gradient, x, before) = (normal(k * m, 0), normal(k * n, 1), normal(m * n, 2));
         let (a, b) = (Matrix::new(&gradient, k, m).t(), Matrix::new(&x, k, n));
-        let mut apart = vec![0.0; m * n];
+        let mut apart = vec![T::default(); m * n];
         product(MatrixMut::new(&mut apart, m, n), a, b, Into::Replace);
-        let apart: Vec<f32> = apart.iter().zip(&before).map(|(one, sum)| sum + one).collect();
+        let apart: Vec<T> = apart.iter().zip(&before).map(|(one, sum)| *sum + *one).collect();
         let mut added = before;
         product(MatrixMut::new(&mut added, m, n), a, b, Into::Add);
-        assert!(apart == added, "{m} × {k} × {n}");
+        assert!(apart == added, "{m} × {k} × {n} on {threads} threads");
     }
 }
