@@ -142,10 +142,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 /// and of the tests, is optimised and shares all that they compiled; hours of training are worth
 /// the minutes that `release` takes.
 pub(crate) fn build(root: &Path, profile: &str) -> Result<PathBuf, Failure> {
-    // With an example beside it, cargo resolves features as for the tests: nothing is built twice.
-    let arguments = format!(
-        "build --quiet --profile {profile} --workspace --bin mmc --example same_order_anywhere"
-    );
+    // With an example beside it, cargo resolves features as for the tests, which then compile nothing
+    // again. `xtask` alone has fewer features: its own dependencies were compiled for it before.
+    let arguments =
+        format!("build --profile {profile} --workspace --bin mmc --example same_order_anywhere");
     let status = Command::new("cargo").args(arguments.split(' ')).current_dir(root).status()?;
     if !status.success() {
         return Err(Failure::work(format!("`cargo {arguments}` failed, see above")));
