@@ -1,6 +1,6 @@
 """Does TensorBoard find every scalar that mmc recorded?
 
-    cargo xtask references tensorboard
+    cargo xtask references event_files
 
 trains a tiny model with mmc, in f16 so that the loss is scaled, with another learning rate for each layer, stops
 it in the middle and goes on with it, and reads `tensorboard/` with TensorBoard's own reader. Every number of
