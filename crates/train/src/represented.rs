@@ -15,6 +15,7 @@ use mmc_preprocess::{Batch, Example, Loader, Padding, Processor, collate};
 use mmc_run::Predictions;
 
 use crate::predict::RowTeller;
+use crate::ranks::Share;
 use crate::step::Shard;
 use crate::{PredictOptions, Progress, TrainError};
 
@@ -86,16 +87,17 @@ impl Represented {
         &self.skipped
     }
 
-    /// The shards of a step; one whose items were all left out is absent.
+    /// The shards of a step that are in `share`; one whose items were all left out is absent.
     pub(crate) fn step<'a>(
         &'a self,
         planned: &'a [Vec<usize>],
+        share: Share,
     ) -> impl Iterator<Item = Result<Shard, TrainError>> + 'a {
         let mut first_row = 0;
-        planned.iter().filter_map(move |items| {
+        planned.iter().enumerate().filter_map(move |(number, items)| {
             let begin = first_row;
             first_row += items.len();
-            self.shard(items, begin).transpose()
+            if share.takes(number) { self.shard(items, (number, begin)).transpose() } else { None }
         })
     }
 
@@ -110,7 +112,8 @@ impl Represented {
         let mut rows = Vec::with_capacity(self.split.len());
         let mut teller = RowTeller::new(&self.split, options);
         for items in chunks(self.split.len(), options.rows) {
-            let Some(Shard { batch, pooled: Some(pooled), .. }) = self.shard(&items, 0)? else {
+            let Some(Shard { batch, pooled: Some(pooled), .. }) = self.shard(&items, (0, 0))?
+            else {
                 continue;
             };
             let logits = model.classify(&pooled, &Pass::evaluate())?.0.to_vec2::<f32>()?;
@@ -123,7 +126,11 @@ impl Represented {
     }
 
     /// These items as a shard, without those that were left out; `None` if that is all.
-    fn shard(&self, items: &[usize], first_row: usize) -> Result<Option<Shard>, TrainError> {
+    fn shard(
+        &self,
+        items: &[usize],
+        (number, first_row): (usize, usize),
+    ) -> Result<Option<Shard>, TrainError> {
         let found = items.iter().filter_map(|&item| Some((item, self.places[item]?)));
         let (items, places): (Vec<usize>, Vec<u32>) = found.unzip();
         let Some(pooled) = self.pooled.as_ref().filter(|_| !places.is_empty()) else {
@@ -132,12 +139,12 @@ impl Represented {
         let pooled = pooled.index_select(&Tensor::new(places.as_slice(), pooled.device())?, 0)?;
         let cut_texts = items.iter().filter(|&&item| self.is_cut[item]).count();
         let batch = labels(items.iter().map(|&item| &self.split.samples[item]))?;
-        Ok(Some(Shard { first_row, batch, pooled: Some(pooled), cut_texts }))
+        Ok(Some(Shard { number, first_row, batch, pooled: Some(pooled), cut_texts }))
     }
 }
 
 /// The items of a split in its order, this many at a time.
-fn chunks(items: usize, rows: usize) -> Vec<Vec<usize>> {
+pub(crate) fn chunks(items: usize, rows: usize) -> Vec<Vec<usize>> {
     let all: Vec<usize> = (0..items).collect();
     all.chunks(rows.max(1)).map(<[usize]>::to_vec).collect()
 }
@@ -161,7 +168,7 @@ fn loader(
 }
 
 /// Ids, groups and labels of some samples as a batch without inputs.
-fn labels<'a>(samples: impl Iterator<Item = &'a Sample>) -> Result<Batch, TrainError> {
+pub(crate) fn labels<'a>(samples: impl Iterator<Item = &'a Sample>) -> Result<Batch, TrainError> {
     let example = |sample: &Sample| Example {
         id: sample.id.clone(),
         group: sample.group.clone(),
