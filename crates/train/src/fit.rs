@@ -178,20 +178,27 @@ impl<'a> Run<'a> {
             return Ok(Sitting::GoesOn);
         }
         let (model, options) = (self.loaded.model.as_ref(), self.plan.predict_options());
+        let ranks = &self.plan.ranks;
         let mut represent = |split: &Arc<Split>| {
             let progress = &mut *self.progress;
-            Represented::compute(model, self.processor, split, &options, (interrupt, progress))
+            Represented::compute(
+                model,
+                self.processor,
+                split,
+                &options,
+                (ranks, interrupt, progress),
+            )
         };
-        let train = represent(&self.plan.train)?;
-        let labelled = self.plan.selection.as_ref().filter(|split| split.is_labelled());
-        let selection = match labelled.filter(|_| train.is_some()) {
+        let Some(train) = represent(&self.plan.train)? else { return Ok(Sitting::Interrupted) };
+        let selection = match self.plan.selection.as_ref().filter(|split| split.is_labelled()) {
             None => None,
-            Some(split) => represent(split)?,
+            Some(split) => match represent(split)? {
+                None => return Ok(Sitting::Interrupted),
+                selection => selection,
+            },
         };
-        let is_whole = train.is_some() && (selection.is_some() || labelled.is_none());
-        self.represented = train.map(|train| (Arc::new(train), selection));
-        let interrupted = self.plan.ranks.any(!is_whole)?;
-        Ok(if interrupted { Sitting::Interrupted } else { Sitting::GoesOn })
+        self.represented = Some((Arc::new(train), selection));
+        Ok(Sitting::GoesOn)
     }
 
     /// Whether there is a step left to take.

@@ -6,6 +6,7 @@
 //! who adds, and in which order, is said in `ranks/ordered_sum.rs`.
 
 mod agreement;
+mod chunks;
 mod files;
 mod ordered_sum;
 mod session;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use chunks::{Next, present, share_chunks};
 pub(crate) use files::share_folder;
 pub(crate) use ordered_sum::OrderedSum;
 pub use session::Session;

@@ -23,8 +23,8 @@ impl Session {
     /// global pool are asked for.
     ///
     /// # Errors
-    /// [`TrainError::Transport`] in a build without MPI that was started as one of several ranks, and
-    /// where MPI does not start or knows of other ranks than the launcher.
+    /// A usage error in a build without MPI that was started as one of several ranks;
+    /// [`TrainError::Transport`] where MPI does not start or knows of other ranks than the launcher.
     #[cfg(not(feature = "mpi"))]
     pub fn begin() -> Result<Self, TrainError> {
         match launched(SIZES) {
@@ -35,7 +35,7 @@ impl Session {
                      build --release -p mmc --features mpi` (docs/mpi.md), or start it without \
                      `mpirun`"
                 );
-                Err(TrainError::Transport { problem })
+                Err(TrainError::setting("ranks", problem))
             }
             _ => Ok(Self { ranks: Ranks::default() }),
         }
@@ -45,8 +45,8 @@ impl Session {
     /// global pool are asked for.
     ///
     /// # Errors
-    /// [`TrainError::Transport`] in a build without MPI that was started as one of several ranks, and
-    /// where MPI does not start or knows of other ranks than the launcher.
+    /// A usage error in a build without MPI that was started as one of several ranks;
+    /// [`TrainError::Transport`] where MPI does not start or knows of other ranks than the launcher.
     #[cfg(feature = "mpi")]
     pub fn begin() -> Result<Self, TrainError> {
         // `srun` starts ranks too; without MPI it may start whatever a user likes.

@@ -178,11 +178,19 @@ fn items_that_cannot_be_used_are_left_out_or_end_all() {
     }
     let on_bad_item = Some(mmc_data::OnBadItem::Skip);
     let asked = PartialSettings { on_bad_item, ..place.asked("vilt-tiny") };
-    for count in 1..=3 {
-        finish(count, (&asked, &place.path(&format!("skipped {count}"))));
-    }
-    for count in 2..=3 {
-        assert_same(&place.path("skipped 1"), &place.path(&format!("skipped {count}")), "skipped");
+    let freeze = Some(mmc_run::Freeze::Backbone);
+    let frozen = PartialSettings { on_bad_item, freeze, ..place.asked("clip-tiny") };
+    for (name, asked) in [("whole", &asked), ("frozen", &frozen)] {
+        let run = |count: usize| place.path(&format!("{name} {count}"));
+        for count in 1..=3 {
+            finish(count, (asked, &run(count)));
+        }
+        for count in 2..=3 {
+            assert_same(&run(1), &run(count), &format!("{name}, {count} ranks"));
+        }
+        let cost = RunFolder::open(&run(1)).unwrap().cost().unwrap();
+        assert_eq!(cost.skipped_items["train"], 5);
+        assert!(cost.cut_texts["train"] > 0, "some are longer than 16 tokens");
     }
     let outcomes = sitting(3, (&place.asked("vilt-tiny"), &place.path("ended")), |_, _| false);
     let said: Vec<String> = outcomes.into_iter().map(|outcome| outcome.unwrap_err()).collect();

@@ -32,6 +32,12 @@ fn steps(model: &Linear, adders: Adders, numbers: [&[usize]; 2]) -> (Vec<StepOut
 #[test]
 fn ranks_add_shards_in_their_order_whichever_are_there() {
     let full: Vec<usize> = (0..13).collect();
+    let backwards: Vec<usize> = full.iter().copied().rev().collect();
+    let [one, other] = [&full, &backwards].map(|numbers| {
+        let model = linear(false);
+        steps(&model, Adders::One, [numbers, &full])
+    });
+    assert_ne!(one, other, "the order of these numbers is seen in their sum");
     for numbers in [&full[..], &[1, 5, 6, 12], &[0], &[7], &[3, 4, 5], &[]] {
         let alone = linear(false);
         let expected = steps(&alone, Adders::One, [numbers, &full]);
