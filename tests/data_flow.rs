@@ -112,14 +112,8 @@ fn walk(name: &str, place: &Path, order: [usize; 3]) -> BTreeMap<String, String>
     // 6. Predictions become a score.
     let scored = predictions.scored().unwrap();
     let items = Items {
-        labels: &scored.labels,
-        predictions: &scored.predictions,
-        probabilities: &scored.probabilities,
         logits: scored.logits.as_deref(),
-        clusters: None,
-        classes: 2,
-        positive: 1,
-        answers: None,
+        ..Items::new(&scored.labels, &scored.predictions, &scored.probabilities, 2)
     };
     let right = predictions.rows.iter().filter(|row| row.label.as_ref() == Some(&row.prediction));
     let score = evaluate(&items, 0).unwrap();

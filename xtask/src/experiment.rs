@@ -1,6 +1,8 @@
 //! `cargo xtask experiment NAME`: a grid of runs, its report and its verdict; on real data where
 //! everything is in place, else on a demo set, said so wherever a figure stands.
 
+mod record;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,8 +10,9 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use mmc_data::demo::Truth;
-use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, Search};
+use mmc_run::{Experiment, Freeze, PartialSettings, ResultsFolder};
 
+use self::record::{check_out, record};
 use crate::conclusion::{conclude, publish};
 use crate::demo::{self, Found};
 use crate::diagnose;
@@ -24,6 +27,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   cargo xtask experiment hateful_memes
   cargo xtask experiment hateful_memes --truth redundant
+  cargo xtask experiment hateful_memes --probe
   cargo xtask experiment hateful_memes --profile full --dry-run
   cargo xtask experiment hateful_memes --launcher slurm --sbatch \"--time=4:00:00 --gres=gpu:1\"";
 
@@ -40,6 +44,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TRUTH")]
     #[arg(value_parser = ["interaction", "redundant", "image", "text", "none"])]
     truth: Option<String>,
+    /// Train heads on frozen backbones (linear probes): a first look at a fraction of the cost
+    #[arg(long)]
+    probe: bool,
     /// Say what would be run, and stop
     #[arg(long)]
     dry_run: bool,
@@ -52,9 +59,23 @@ pub(crate) struct Options {
     /// What `sbatch` is given besides, such as "--time=4:00:00 --gres=gpu:1"
     #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
     sbatch: Option<String>,
-    /// Where the results go [default: results/NAME]
+    /// Where the results go [default: results/NAME, of probes with `_probe` behind it]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+impl Options {
+    /// What the results are called.
+    fn results_name(&self) -> String {
+        let name = stem(&self.name);
+        if self.probe { name + "_probe" } else { name }
+    }
+
+    /// What is asked of every run beside what the experiment's file says.
+    fn settings(&self) -> PartialSettings {
+        let freeze = self.probe.then_some(Freeze::Backbone);
+        PartialSettings { freeze, ..PartialSettings::default() }
+    }
 }
 
 fn jobs(word: &str) -> Result<usize, String> {
@@ -93,10 +114,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let in_place = look(&mmc, &config, &root)?;
     let mode = choose(options, &experiment, &in_place)?;
     announce(&options.name, &mode);
-    let out = options.out.clone().unwrap_or_else(|| root.join("results").join(stem(&options.name)));
+    let out =
+        options.out.clone().unwrap_or_else(|| root.join("results").join(options.results_name()));
     let results = ResultsFolder::new(&out);
-    check_out(&results, &mode)?;
-    let study = Study::of(&experiment, matches!(mode, Mode::Demo { .. }), &results)?;
+    check_out(&results, options, &mode)?;
+    let study = Study::of(&experiment, matches!(mode, Mode::Demo { .. }), &results)?
+        .with(options.settings());
     let mut is_data_known = true;
     if let Mode::Demo { truth, .. } = &mode
         && let Some(plan) = &experiment.demo
@@ -147,9 +170,10 @@ pub(crate) fn build(root: &Path, profile: &str) -> Result<PathBuf, Failure> {
 
 /// The same with more arguments of cargo's, each behind a space.
 pub(crate) fn build_with(root: &Path, profile: &str, more: &str) -> Result<PathBuf, Failure> {
-    // With an example beside it, cargo resolves features as for the tests: nothing is built twice.
+    // With an example beside it, cargo resolves features as for the tests, which then compile nothing
+    // again. `xtask` alone has fewer features: its own dependencies were compiled for it before.
     let arguments = format!(
-        "build --quiet --profile {profile} --workspace --bin mmc --example same_order_anywhere{more}"
+        "build --profile {profile} --workspace --bin mmc --example same_order_anywhere{more}"
     );
     let status = Command::new("cargo").args(arguments.split(' ')).current_dir(root).status()?;
     if !status.success() {
@@ -202,26 +226,6 @@ fn choose(options: &Options, experiment: &Experiment, found: &Found) -> Result<M
     Ok(Mode::Demo { truth, missing: found.names() })
 }
 
-/// Refuses a folder whose results are of the other kind: a demo must not take a study's place,
-/// nor its runs be left beside those of one.
-fn check_out(results: &ResultsFolder, mode: &Mode) -> Result<(), Failure> {
-    if !results.record_path().exists() {
-        return Ok(());
-    }
-    let kind = |is_demo| if is_demo { "a demo" } else { "a study on real data" };
-    let (is_demo, was_demo) = (matches!(mode, Mode::Demo { .. }), results.record()?.is_demo());
-    if is_demo == was_demo {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "{} holds the results of {}, and this is {}: give another folder with `--out DIR`, or \
-         move that one away",
-        results.root().display(),
-        kind(was_demo),
-        kind(is_demo)
-    )))
-}
-
 /// The first lines: nobody may take a demo figure for a real one.
 fn announce(given: &str, mode: &Mode) {
     let name = stem(given);
@@ -237,36 +241,6 @@ fn announce(given: &str, mode: &Mode) {
              real experiment: {} (`--profile full` says how to get them)",
             missing.join(", ")
         ),
-    }
-}
-
-fn record(
-    options: &Options,
-    experiment: &Experiment,
-    mode: &Mode,
-    (grid, search): (Grid, Option<Search>),
-) -> ExperimentRecord {
-    let name = &options.name;
-    let (command, missing, demo) = match mode {
-        Mode::Study { .. } => (format!("cargo xtask experiment {name}"), Vec::new(), None),
-        Mode::Demo { truth, missing } => (
-            format!("cargo xtask experiment {name} --truth {truth}"),
-            missing.clone(),
-            Some(DemoRecord { truth: truth.to_string() }),
-        ),
-    };
-    ExperimentRecord {
-        name: stem(name),
-        command,
-        dataset: experiment.dataset.clone(),
-        primary_metric: experiment.primary_metric.clone(),
-        metrics: experiment.metrics.clone(),
-        margin: experiment.margin,
-        missing,
-        prices: experiment.prices(),
-        demo,
-        grid,
-        search,
     }
 }
 
@@ -288,7 +262,7 @@ fn launch<'a>(
         Launcher::Local => None,
         Launcher::Slurm => Some(Slurm {
             folder: std::path::absolute(results.root())?.join("slurm"),
-            job_name: format!("mmc-{}", stem(&options.name)),
+            job_name: format!("mmc-{}", options.results_name()),
             arguments: options
                 .sbatch
                 .iter()
@@ -303,84 +277,4 @@ fn launch<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-    use crate::demo::{Missing, Model};
-
-    fn chosen(words: &[&str], missing: &[&str]) -> Result<Mode, Failure> {
-        let options = Typed::try_parse_from([&["experiment", "hateful_memes"], words].concat());
-        let experiment = Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
-        let found = Found {
-            in_place: missing.is_empty(),
-            models: vec![Model { tiny: false }],
-            missing: missing
-                .iter()
-                .map(|what| Missing {
-                    what: (*what).to_owned(),
-                    place: "models/bert".to_owned(),
-                    how: "get it".to_owned(),
-                })
-                .collect(),
-        };
-        choose(&options.unwrap().options, &experiment, &found)
-    }
-
-    #[derive(clap::Parser)]
-    struct Typed {
-        #[command(flatten)]
-        options: Options,
-    }
-
-    #[test]
-    fn what_is_missing_decides_unless_it_is_said() {
-        assert!(matches!(chosen(&[], &[]), Ok(Mode::Study { tiny: false })));
-        let Ok(Mode::Demo { truth, missing }) = chosen(&[], &["weights of bert"]) else { panic!() };
-        assert_eq!((truth, missing), (Truth::Interaction, vec!["weights of bert".to_owned()]));
-        assert!(matches!(chosen(&["--profile", "demo"], &[]), Ok(Mode::Demo { .. })));
-        let demo = chosen(&["--truth", "text"], &[]);
-        assert!(matches!(demo, Ok(Mode::Demo { truth: Truth::Text, .. })));
-    }
-
-    #[test]
-    fn the_full_profile_never_falls_back_and_says_what_is_missing() {
-        assert!(matches!(chosen(&["--profile", "full"], &[]), Ok(Mode::Study { .. })));
-        let Err(error) = chosen(&["--profile", "full"], &["weights of bert"]) else { panic!() };
-        for said in ["weights of bert", "models/bert", "get it"] {
-            assert!(error.to_string().contains(said), "{error}");
-        }
-        assert!(chosen(&["--profile", "full", "--truth", "text"], &[]).is_err());
-    }
-
-    #[test]
-    fn a_demo_and_a_study_do_not_share_a_folder() {
-        let place = tempfile::tempdir().unwrap();
-        let results = ResultsFolder::new(place.path());
-        let demo = || Mode::Demo { truth: Truth::Text, missing: Vec::new() };
-        let study = || Mode::Study { tiny: false };
-        for (there, fits, clashes) in [(demo(), demo(), study()), (study(), study(), demo())] {
-            let experiment =
-                Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
-            let options = Typed::try_parse_from(["experiment", "hateful_memes"]).unwrap().options;
-            let planned = (experiment.grid.clone(), None);
-            results.write_record(&record(&options, &experiment, &there, planned)).unwrap();
-            check_out(&results, &fits).unwrap();
-            let error = check_out(&results, &clashes).unwrap_err().to_string();
-            assert!(error.contains("--out"), "{error}");
-        }
-    }
-
-    #[test]
-    fn results_without_a_complete_run_are_an_error() {
-        let place = tempfile::tempdir().unwrap();
-        let experiment = Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
-        let options = Typed::try_parse_from(["experiment", "hateful_memes"]).unwrap().options;
-        let planned = (experiment.grid.clone(), None);
-        let record = record(&options, &experiment, &Mode::Study { tiny: false }, planned);
-        ResultsFolder::new(place.path()).write_record(&record).unwrap();
-        let error = conclude(place.path()).unwrap_err().to_string();
-        assert!(error.contains("no run is complete"), "{error}");
-        assert!(Typed::try_parse_from(["experiment", "hateful_memes", "--jobs", "0"]).is_err());
-    }
-}
+mod tests;

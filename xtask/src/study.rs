@@ -46,6 +46,12 @@ impl Study {
         Ok(Self { grid: grid.clone(), settings, search: search.clone() })
     }
 
+    /// The same, with every run asked for this too.
+    pub(crate) fn with(mut self, settings: PartialSettings) -> Self {
+        self.settings = self.settings.merge(settings);
+        self
+    }
+
     /// The trials of the search, each in a folder of its own and without the test split; none where
     /// nothing is searched for. All models and arms have the same.
     pub(crate) fn trials(&self, results: &ResultsFolder) -> Vec<Run> {

@@ -7,11 +7,31 @@ const fn split(name: &'static str, rows: usize) -> SplitInfo {
     SplitInfo { name, rows: Some(rows) }
 }
 
-const TABLE_SPLITS: &[SplitInfo] = &[
-    SplitInfo { name: "train", rows: None },
-    SplitInfo { name: "val", rows: None },
-    SplitInfo { name: "test", rows: None },
-];
+/// Rows of one's own, in a table for each split.
+const TABLE: Dataset = Dataset {
+    name: "table",
+    title: "your own table",
+    splits: &[
+        SplitInfo { name: "train", rows: None },
+        SplitInfo { name: "val", rows: None },
+        SplitInfo { name: "test", rows: None },
+    ],
+    train: "train",
+    selection: "val",
+    test: "test",
+    task: Task::Classes,
+    primary_metric: "accuracy",
+    classes: None,
+    licence: "your own",
+    obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`, `.parquet`) with the \
+             columns `id`, `text`, `image`, `label` into one folder and name it with \
+             `--data-root`; `image` is a path relative to that folder, also into an archive \
+             (`pictures.zip/a.jpg`), or in Parquet the picture's bytes, and may be empty; `mmc \
+             data split` makes the three files of one",
+    homepage: None,
+    locate: table::locate,
+    scan: table::scan,
+};
 
 /// Every data set that can be read, in the order in which they are listed to users.
 pub const DATASETS: &[Dataset] = &[
@@ -94,43 +114,14 @@ pub const DATASETS: &[Dataset] = &[
         locate: vqa_v2::locate,
         scan: vqa_v2::scan,
     },
-    Dataset {
-        name: "table",
-        title: "your own table",
-        splits: TABLE_SPLITS,
-        train: "train",
-        selection: "val",
-        test: "test",
-        task: Task::Classes,
-        primary_metric: "accuracy",
-        classes: None,
-        licence: "your own",
-        obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`, `.parquet`) with the \
-                 columns `id`, `text`, `image`, `label` into one folder and name it with \
-                 `--data-root`; `image` is a path relative to that folder, also into an archive \
-                 (`pictures.zip/a.jpg`), or in Parquet the picture's bytes, and may be empty; `mmc \
-                 data split` makes the three files of one",
-        homepage: None,
-        locate: table::locate,
-        scan: table::scan,
-    },
+    TABLE,
     Dataset {
         name: "news",
         title: "news (Spanish, as a table)",
-        splits: TABLE_SPLITS,
-        train: "train",
-        selection: "val",
-        test: "test",
-        task: Task::Classes,
-        primary_metric: "accuracy",
-        classes: None,
-        licence: "your own",
         obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`, `.parquet`) with the \
                  columns `id`, `text`, `image`, `label` into `data/news/` or name their folder with \
                  `--data-root`; `image` is a path relative to that folder, also into an archive, and \
                  may be empty",
-        homepage: None,
-        locate: table::locate,
-        scan: table::scan,
+        ..TABLE
     },
 ];

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::picture::{bytes_of, length_of};
@@ -13,7 +14,7 @@ use crate::{ImageSource, Sample, Split};
 const NAMED: usize = 5;
 
 /// How many rows of a split are also in another one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shared {
     /// Rows whose id the other split has too.
     pub ids: usize,

@@ -29,16 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let positive: Vec<bool> = positive.into_iter().map(|byte| byte == 1).collect();
     let labels: Vec<usize> = positive.iter().map(|p| usize::from(*p)).collect();
     let rows: Vec<Vec<f64>> = scores.iter().map(|score| vec![1.0 - score, *score]).collect();
-    let items = Items {
-        labels: &labels,
-        predictions: &labels,
-        probabilities: &rows,
-        logits: None,
-        clusters: None,
-        classes: 2,
-        positive: 1,
-        answers: None,
-    };
+    let items = Items::new(&labels, &labels, &rows, 2);
     let resampling = Resampling { replicates: REPLICATES, ..Resampling::default() };
     let resample = |name: &str| -> Result<f64, Box<dyn Error>> {
         Ok(bootstrap_metric(metric(name)?, &items, &resampling)?.percentile.low)

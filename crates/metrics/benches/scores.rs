@@ -37,16 +37,7 @@ impl File {
     }
 
     fn items(&self) -> Items<'_> {
-        Items {
-            labels: &self.labels,
-            predictions: &self.predictions,
-            probabilities: &self.probabilities,
-            logits: None,
-            clusters: None,
-            classes: 2,
-            positive: 1,
-            answers: None,
-        }
+        Items::new(&self.labels, &self.predictions, &self.probabilities, 2)
     }
 }
 

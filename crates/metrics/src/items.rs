@@ -30,6 +30,30 @@ pub struct Items<'a> {
     pub answers: Option<AnsweredItems<'a>>,
 }
 
+impl<'a> Items<'a> {
+    /// Items of so many classes: `labels` and `predictions` are `[items]`, `probabilities` `[items][classes]`.
+    /// The positive of two classes is the second; logits and clusters are not known.
+    #[must_use]
+    pub fn new(
+        labels: &'a [usize],
+        predictions: &'a [usize],
+        probabilities: &'a [Vec<f64>],
+        classes: usize,
+    ) -> Self {
+        let (logits, clusters, answers) = (None, None, None);
+        Items {
+            labels,
+            predictions,
+            probabilities,
+            logits,
+            clusters,
+            classes,
+            positive: 1,
+            answers,
+        }
+    }
+}
+
 /// Predicted answers of open questions, already judged: row i of each slice is item i.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AnsweredItems<'a> {
@@ -46,16 +70,7 @@ impl<'a> AnsweredItems<'a> {
     /// These answers as items.
     #[must_use]
     pub fn items(self, clusters: Option<&'a [usize]>) -> Items<'a> {
-        Items {
-            labels: &[],
-            predictions: &[],
-            probabilities: &[],
-            logits: None,
-            clusters,
-            classes: 0,
-            positive: 0,
-            answers: Some(self),
-        }
+        Items { clusters, answers: Some(self), ..Items::new(&[], &[], &[], 0) }
     }
 
     fn check(&self) -> Result<()> {

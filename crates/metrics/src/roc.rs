@@ -49,7 +49,8 @@ pub fn roc_curve(scores: &[f64], positive: &[bool]) -> Result<Vec<RocPoint>> {
 /// classes also the mean over each class against the rest, as the macro AUROC.
 ///
 /// # Errors
-/// No file, no place, files that fail [`Items::check`], a class without items.
+/// No file, no place, files that fail [`Items::check`], a class without items, items without classes
+/// (answers to questions).
 pub fn mean_roc(files: &[Items], places: usize) -> Result<Vec<RocPoint>> {
     if files.is_empty() {
         return Err(MetricError::Empty);
@@ -68,6 +69,9 @@ pub fn mean_roc(files: &[Items], places: usize) -> Result<Vec<RocPoint>> {
             }
             curves += 1.0;
         }
+    }
+    if curves < 1.0 {
+        return Err(MetricError::undefined("ROC curve", "these items have no classes"));
     }
     let point = |(place, sum): (usize, f64)| RocPoint {
         false_positive_rate: place as f64 / places as f64,

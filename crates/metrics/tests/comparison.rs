@@ -48,14 +48,8 @@ impl File {
 
     fn items(&self) -> Items<'_> {
         Items {
-            labels: &self.labels,
-            predictions: &self.predictions,
-            probabilities: &self.probabilities,
             logits: Some(&self.logits),
-            clusters: None,
-            classes: 2,
-            positive: 1,
-            answers: None,
+            ..Items::new(&self.labels, &self.predictions, &self.probabilities, 2)
         }
     }
 }

@@ -28,14 +28,8 @@ fn items<'a>(
     clusters: Option<&'a [usize]>,
 ) -> Vec<Items<'a>> {
     let file = |file: &'a File| Items {
-        labels,
-        predictions: &file.predictions,
-        probabilities: &file.probabilities,
-        logits: None,
         clusters,
-        classes: 2,
-        positive: 1,
-        answers: None,
+        ..Items::new(labels, &file.predictions, &file.probabilities, 2)
     };
     files.iter().map(file).collect()
 }

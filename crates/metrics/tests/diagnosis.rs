@@ -75,14 +75,8 @@ impl File {
 
     fn items<'a>(&'a self, labels: &'a [usize]) -> Items<'a> {
         Items {
-            labels,
-            predictions: &self.predictions,
-            probabilities: &self.probabilities,
             logits: Some(&self.logits),
-            clusters: None,
-            classes: 2,
-            positive: 1,
-            answers: None,
+            ..Items::new(labels, &self.predictions, &self.probabilities, 2)
         }
     }
 }

@@ -10,16 +10,6 @@ use mmc_metrics::interval::unanimous_bound;
 use mmc_metrics::{Evaluation, Items, METRICS, MetricError, evaluate};
 use serde_json::{Value, json};
 
-fn items<'a>(
-    labels: &'a [usize],
-    predictions: &'a [usize],
-    probabilities: &'a [Vec<f64>],
-    classes: usize,
-) -> Items<'a> {
-    let (logits, clusters, positive) = (None, None, 1);
-    Items { labels, predictions, probabilities, logits, clusters, classes, positive, answers: None }
-}
-
 fn columns(positive: &[f64]) -> Vec<Vec<f64>> {
     positive.iter().map(|p| vec![1.0 - p, *p]).collect()
 }
@@ -40,7 +30,7 @@ fn binary() -> (Vec<usize>, Vec<usize>, Vec<Vec<f64>>) {
 #[test]
 fn keys_are_those_of_the_contract_and_survive_a_round_trip() {
     let (labels, predictions, probabilities) = binary();
-    let found = evaluate(&items(&labels, &predictions, &probabilities, 2), 0).unwrap();
+    let found = evaluate(&Items::new(&labels, &predictions, &probabilities, 2), 0).unwrap();
     let text = serde_json::to_string(&found).unwrap();
     let object: Value = serde_json::from_str(&text).unwrap();
     let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
@@ -87,7 +77,7 @@ fn keys_are_those_of_the_contract_and_survive_a_round_trip() {
 #[test]
 fn the_positive_class_is_the_one_asked_for() {
     let (labels, predictions, probabilities) = binary();
-    let second = items(&labels, &predictions, &probabilities, 2);
+    let second = Items::new(&labels, &predictions, &probabilities, 2);
     let first = Items { positive: 0, ..second };
     let confusion = second.confusion().unwrap();
     for (items, class) in [(second, 1), (first, 0)] {
@@ -102,7 +92,7 @@ fn the_positive_class_is_the_one_asked_for() {
 #[test]
 fn one_class_alone_leaves_the_rankings_undefined_with_a_reason() {
     let probabilities = columns(&[0.2, 0.6, 0.4]);
-    let found = evaluate(&items(&[0, 0, 0], &[0, 1, 0], &probabilities, 2), 0).unwrap();
+    let found = evaluate(&Items::new(&[0, 0, 0], &[0, 1, 0], &probabilities, 2), 0).unwrap();
     let object = serde_json::to_value(&found).unwrap();
     assert_eq!(object["auroc"], Value::Null);
     assert_eq!(object["undefined"]["auroc"], "no positive item; one class is absent");
@@ -118,13 +108,13 @@ fn more_than_two_classes_have_no_f1_of_their_own() {
     let repeated: Vec<Vec<f64>> = probabilities.iter().cycle().take(30).cloned().collect();
     let labels: Vec<usize> = (0..30).map(|item| (item + item / 10) % 3).collect();
     let predictions: Vec<usize> = (0..30).map(|item| item % 3).collect();
-    let found = evaluate(&items(&labels, &predictions, &repeated, 3), 0).unwrap();
+    let found = evaluate(&Items::new(&labels, &predictions, &repeated, 3), 0).unwrap();
     assert_eq!(found.value("f1"), None);
     assert!(found.undefined["f1"].contains("more than two classes"));
     assert!(found.interval("auroc").unwrap().contains(found.value("auroc").unwrap()));
     assert_eq!(found.confusion.len(), 3);
     let missing: Vec<usize> = labels.iter().map(|label| label % 2).collect();
-    let found = evaluate(&items(&missing, &predictions, &repeated, 3), 0).unwrap();
+    let found = evaluate(&Items::new(&missing, &predictions, &repeated, 3), 0).unwrap();
     assert!(found.undefined["auroc"].contains("class 2"), "{:?}", found.undefined);
 }
 
@@ -132,7 +122,7 @@ fn more_than_two_classes_have_no_f1_of_their_own() {
 fn perfect_scores_have_intervals_with_width() {
     let labels: Vec<usize> = (0..20).map(|item| item % 2).collect();
     let scores: Vec<f64> = labels.iter().map(|&label| [0.1, 0.9][label]).collect();
-    let found = evaluate(&items(&labels, &labels, &columns(&scores), 2), 0).unwrap();
+    let found = evaluate(&Items::new(&labels, &labels, &columns(&scores), 2), 0).unwrap();
     for name in ["accuracy", "f1", "f1_macro", "auroc", "average_precision", "mcc"] {
         let interval = found.interval(name).unwrap();
         assert!((interval.high - 1.0).abs() < 1e-12 && interval.low < 0.9, "{name} {interval:?}");
@@ -146,7 +136,7 @@ fn perfect_scores_have_intervals_with_width() {
 #[test]
 fn a_missing_interval_says_why() {
     let probabilities = columns(&[0.9, 0.2, 0.4, 0.1, 0.3, 0.6]);
-    let rows = items(&[1, 0, 0, 0, 0, 0], &[1, 0, 0, 0, 0, 1], &probabilities, 2);
+    let rows = Items::new(&[1, 0, 0, 0, 0, 0], &[1, 0, 0, 0, 0, 1], &probabilities, 2);
     let found = evaluate(&rows, 0).unwrap();
     // A third of the resamples lack the only positive item.
     assert_eq!(
@@ -164,7 +154,7 @@ fn clusters_widen_the_intervals() {
     let (labels, predictions) = (twice(&labels), twice(&predictions));
     let probabilities = vec![probabilities; 4].concat();
     let clusters: Vec<usize> = (0..160).map(|item| 7 * (item % 40)).collect();
-    let alone = items(&labels, &predictions, &probabilities, 2);
+    let alone = Items::new(&labels, &predictions, &probabilities, 2);
     let together = Items { clusters: Some(&clusters), ..alone };
     let (alone, together) = (evaluate(&alone, 0).unwrap(), evaluate(&together, 0).unwrap());
     for metric in METRICS {
@@ -181,7 +171,7 @@ fn log_loss_and_ranking_are_those_of_the_logits_where_they_are_known() {
     // Both probabilities are saturated; the logits still tell the items apart.
     let logits = vec![vec![0.0, 50.0], vec![0.0, 60.0], vec![30.0, 0.0], vec![0.0, 55.0]];
     let probabilities = vec![vec![0.0, 1.0], vec![0.0, 1.0], vec![1.0, 0.0], vec![0.0, 1.0]];
-    let alone = items(&[0, 1, 0, 1], &[1, 1, 0, 1], &probabilities, 2);
+    let alone = Items::new(&[0, 1, 0, 1], &[1, 1, 0, 1], &probabilities, 2);
     let exact = Items { logits: Some(&logits), ..alone };
     let (alone, exact) = (evaluate(&alone, 0).unwrap(), evaluate(&exact, 0).unwrap());
     assert!((exact.value("log_loss").unwrap() - 12.5).abs() < 1e-9);
@@ -193,7 +183,7 @@ fn log_loss_and_ranking_are_those_of_the_logits_where_they_are_known() {
 fn every_fault_of_the_rows_is_an_error_with_its_place() {
     let good = columns(&[0.2, 0.6]);
     let check = |labels: &[usize], predictions: &[usize], rows: &[Vec<f64>]| {
-        evaluate(&items(labels, predictions, rows, 2), 0).unwrap_err().to_string()
+        evaluate(&Items::new(labels, predictions, rows, 2), 0).unwrap_err().to_string()
     };
     let expected = "no items to score; give at least one labelled row";
     assert_eq!(check(&[], &[], &[]), expected);
@@ -205,7 +195,7 @@ fn every_fault_of_the_rows_is_an_error_with_its_place() {
     assert_eq!(check(&[0, 1], &[0, 1], &[vec![-0.5, 1.5], vec![0.5, 0.5]]), expected);
     let expected = "probabilities of item 1 sum to `0.75`, expected 1 within 0.001";
     assert_eq!(check(&[0, 1], &[0, 1], &[vec![0.5, 0.5], vec![0.5, 0.25]]), expected);
-    let one_class = Items { classes: 1, ..items(&[0, 0], &[0, 0], &good, 2) };
+    let one_class = Items { classes: 1, ..Items::new(&[0, 0], &[0, 0], &good, 2) };
     let expected = MetricError::TooFew { what: "classes", found: 1, expected: 2 };
     assert_eq!(evaluate(&one_class, 0), Err(expected));
 }

@@ -43,14 +43,8 @@ fn check(classes: usize, clustered: bool) {
     let clusters = clustered.then_some(groups.as_slice());
     let files = [file(&labels, classes, 0), file(&labels, classes, 1)];
     let items = |file: usize| Items {
-        labels: &labels,
-        predictions: &files[file].predictions,
-        probabilities: &files[file].probabilities,
-        logits: None,
         clusters,
-        classes,
-        positive: 1,
-        answers: None,
+        ..Items::new(&labels, &files[file].predictions, &files[file].probabilities, classes)
     };
     for name in ["auroc", "accuracy", "brier", "log_loss"] {
         let metric = metric(name).unwrap();

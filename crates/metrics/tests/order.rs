@@ -76,16 +76,7 @@ fn threads_change_no_bit() {
         })
         .collect();
     let predictions: Vec<usize> = rows.iter().map(|row| usize::from(row[1] > 0.5)).collect();
-    let all = Items {
-        labels: &labels,
-        predictions: &predictions,
-        probabilities: &rows,
-        logits: None,
-        clusters: None,
-        classes: 2,
-        positive: 1,
-        answers: None,
-    };
+    let all = Items::new(&labels, &predictions, &rows, 2);
     let few = Items {
         labels: &labels[..300],
         predictions: &predictions[..300],
@@ -124,16 +115,7 @@ fn counted_resamples_are_those_of_drawn_rows() {
     let groups: Vec<usize> = (0..240).map(|item| item / 3).collect();
     let resampling = Resampling { replicates: 200, ..Resampling::default() };
     for clusters in [None, Some(groups.as_slice())] {
-        let items = Items {
-            labels: &labels,
-            predictions: &predictions,
-            probabilities: &rows,
-            logits: None,
-            clusters,
-            classes: 2,
-            positive: 1,
-            answers: None,
-        };
+        let items = Items { clusters, ..Items::new(&labels, &predictions, &rows, 2) };
         for (name, score) in [
             ("auroc", auroc as fn(&[f64], &[bool]) -> mmc_metrics::Result<f64>),
             ("average_precision", average_precision),

@@ -47,14 +47,8 @@ impl Rows {
 
     fn items(&self) -> Items<'_> {
         Items {
-            labels: &self.labels,
-            predictions: &self.predictions,
-            probabilities: &self.probabilities,
-            logits: None,
-            answers: None,
             clusters: self.clusters.as_deref(),
-            classes: 2,
-            positive: 1,
+            ..Items::new(&self.labels, &self.predictions, &self.probabilities, 2)
         }
     }
 }

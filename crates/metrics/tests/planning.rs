@@ -410,14 +410,8 @@ fn clusters_and_not_items_bound_the_degrees_of_freedom() {
     let flat = vec![vec![0.5, 0.5]; 400];
     let clusters: Vec<usize> = (0..400).map(|item| item / 40).collect();
     let of = |file: usize, clustered: bool| mmc_metrics::Items {
-        labels: &labels,
-        predictions: &files[file],
-        probabilities: &flat,
-        logits: None,
-        answers: None,
         clusters: clustered.then_some(clusters.as_slice()),
-        classes: 2,
-        positive: 1,
+        ..mmc_metrics::Items::new(&labels, &files[file], &flat, 2)
     };
     let accuracy = mmc_metrics::metric("accuracy").unwrap();
     let estimate = |clustered: bool| {

@@ -38,14 +38,9 @@ impl Rows {
 
     fn items(&self) -> Items<'_> {
         Items {
-            labels: &self.labels,
-            predictions: &self.predictions,
-            probabilities: &self.probabilities,
-            logits: Some(&self.logits),
-            clusters: None,
-            classes: self.classes,
             positive: self.classes.min(2) - 1,
-            answers: None,
+            logits: Some(&self.logits),
+            ..Items::new(&self.labels, &self.predictions, &self.probabilities, self.classes)
         }
     }
 

@@ -38,16 +38,7 @@ fn area(curve: &[RocPoint]) -> f64 {
 }
 
 fn items<'a>(labels: &'a [usize], probabilities: &'a [Vec<f64>]) -> Items<'a> {
-    Items {
-        labels,
-        predictions: labels,
-        probabilities,
-        logits: None,
-        clusters: None,
-        classes: 2,
-        positive: 1,
-        answers: None,
-    }
+    Items::new(labels, labels, probabilities, 2)
 }
 
 #[test]

@@ -79,6 +79,8 @@ fn answers_have_the_metric_of_answers_alone() {
     let found = evaluate(&items, 0).unwrap();
     assert_eq!(found.value("accuracy"), None);
     assert!(found.confusion.is_empty() && found.by_answer_type.is_empty());
+    let curve = mmc_metrics::mean_roc(&[items], 4);
+    assert!(matches!(curve, Err(mmc_metrics::MetricError::Undefined { .. })));
     let wrong = AnsweredItems { accuracies: &[1.2], ..answers };
     assert!(evaluate(&wrong.items(None), 0).is_err());
     let compare = mmc_metrics::compare(&mmc_metrics::Contrast {

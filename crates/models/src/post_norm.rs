@@ -77,7 +77,7 @@ impl EncoderConfig {
     pub(crate) fn states(&self, text_tokens: usize) -> States {
         let longest_text = self.longest_text();
         let outside = TEXT_WIDTHS * self.sizes.hidden * text_tokens;
-        let mut states = States { longest_text, outside, ..States::default() };
+        let mut states = States { outside, longest_text, ..States::default() };
         states.encoder(&self.sizes, (text_tokens, 1), true);
         states
     }

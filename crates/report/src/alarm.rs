@@ -56,9 +56,12 @@ fn in_one_line(note: &str) -> String {
 
 fn below_chance(score: &ArmScore) -> Option<String> {
     let chance = score.chance.as_ref().filter(|chance| chance.is_below())?;
+    let why = match chance.metric.as_str() {
+        "vqa_accuracy" => "one answer to every question does better; it may have learned nothing",
+        _ => "labels or the positive class may be swapped",
+    };
     Some(format!(
-        "{} ({}) is below chance ({} {:.3} under {:.3}): labels or the positive class may be \
-         swapped",
+        "{} ({}) is below chance ({} {:.3} under {:.3}): {why}",
         score.model, score.arm, chance.metric, -chance.difference, chance.baseline
     ))
 }

@@ -10,7 +10,7 @@ use crate::{ReportError, Results, RunResult};
 
 /// Compares the test with the training and the selection split, and the selection with the training
 /// split: ids, texts, and pictures by their bytes, whatever their names. The data is read where the runs
-/// read it.
+/// read it; rows that `overlap.json` has compared already are not read again.
 ///
 /// # Errors
 /// [`ReportError::Data`] where a split cannot be read, [`ReportError::OtherData`] where it is no longer
@@ -18,40 +18,52 @@ use crate::{ReportError, Results, RunResult};
 pub fn overlap(results: &Results) -> Result<OverlapRecord, ReportError> {
     let Some(run) = reference(results) else { return Ok(OverlapRecord::default()) };
     let data = &run.config.data;
-    let split = |record: &SplitRecord| -> Result<(SplitRecord, Split), ReportError> {
-        Ok((record.clone(), read_split(&run.config, record)?))
-    };
-    let train = split(&data.train)?;
-    let selection = data.selection.as_ref().map(split).transpose()?;
-    let test = data.test.as_ref().map(split).transpose()?;
+    let (train, selection) = (Some(&data.train), data.selection.as_ref());
+    let test = data.test.as_ref();
+    let mut reader = Reader { config: &run.config, read: Vec::new() };
     let mut pairs = Vec::new();
-    let sides = [(&test, Some(&train)), (&test, selection.as_ref()), (&selection, Some(&train))];
-    for (of, among) in sides {
-        if let (Some(of), Some(among)) = (of, among) {
-            pairs.push(compared(of, among));
-        }
+    for sides in [(test, train), (test, selection), (selection, train)] {
+        let (Some(of), Some(among)) = sides else { continue };
+        let known = results.overlap.as_ref().and_then(|known| known.of(of, among));
+        pairs.push(match known {
+            Some(known) => known.clone(),
+            None => reader.compare(of, among)?,
+        });
     }
     Ok(OverlapRecord { pairs })
+}
+
+/// Reads each split once, and only if it is asked for.
+struct Reader<'a> {
+    config: &'a RunConfig,
+    read: Vec<(&'a SplitRecord, Split)>,
+}
+
+impl<'a> Reader<'a> {
+    fn compare(
+        &mut self,
+        of: &'a SplitRecord,
+        among: &'a SplitRecord,
+    ) -> Result<SplitOverlap, ReportError> {
+        let (first, second) = (self.split(of)?, self.split(among)?);
+        let found = shared(&self.read[first].1, &self.read[second].1);
+        Ok(SplitOverlap { of: of.clone(), among: among.clone(), found })
+    }
+
+    /// Where it lies among those read.
+    fn split(&mut self, record: &'a SplitRecord) -> Result<usize, ReportError> {
+        if let Some(at) = self.read.iter().position(|(read, _)| *read == record) {
+            return Ok(at);
+        }
+        self.read.push((record, read_split(self.config, record)?));
+        Ok(self.read.len() - 1)
+    }
 }
 
 /// A run that has met whole rows, as far as there is one.
 fn reference(results: &Results) -> Option<&RunResult> {
     let whole = results.runs.iter().find(|run| run.id.arm == Arm::Both);
     whole.or_else(|| results.runs.first())
-}
-
-fn compared(of: &(SplitRecord, Split), among: &(SplitRecord, Split)) -> SplitOverlap {
-    let found = shared(&of.1, &among.1);
-    SplitOverlap {
-        of: of.0.clone(),
-        among: among.0.clone(),
-        ids: found.ids,
-        texts: found.texts,
-        pictures: found.pictures,
-        items: found.items,
-        examples: found.examples,
-        unread: found.unread,
-    }
 }
 
 /// A split as a run read it, with its pictures.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use mmc_metrics::Evaluation;
 use mmc_run::{
-    Cost, Diagnosis, ExperimentRecord, GalleryItem, OverlapRecord, Predictions, Published,
+    Cost, Diagnosis, ExperimentRecord, Freeze, GalleryItem, OverlapRecord, Predictions, Published,
     ResultsFolder, RunConfig, RunFolder, RunId, SearchRecord, SplitRecord, WordColumn, paired,
     word_columns,
 };
@@ -126,6 +126,7 @@ pub fn read_results(root: &Path) -> Result<Results, ReportError> {
     notes.extend(pair(&mut runs, &mut failed));
     notes.extend(read_diagnoses(&folder, &mut runs));
     notes.extend(differing_settings(&runs));
+    notes.extend(heads_alone(&runs));
     let search = folder.search().unwrap_or_else(|error| {
         notes.push(format!("the search cannot be read: {error}"));
         None
@@ -292,6 +293,19 @@ fn pair(runs: &mut Vec<RunResult>, failed: &mut Vec<FailedRun>) -> Vec<String> {
             Vec::new()
         }
     }
+}
+
+/// What a comparison of heads cannot say of models that are trained whole.
+fn heads_alone(runs: &[RunResult]) -> Option<String> {
+    let is_frozen = |run: &&RunResult| run.config.settings.freeze == Freeze::Backbone;
+    let frozen = runs.iter().filter(is_frozen).count();
+    let of = if frozen == runs.len() { "every run".to_owned() } else { format!("{frozen} runs") };
+    (frozen > 0).then(|| {
+        format!(
+            "{of} trained the head alone, on the vectors of a frozen backbone: the verdict is about \
+             such probes, and models that are trained whole may end elsewhere"
+        )
+    })
 }
 
 /// Seeds of one arm that were not run with the same settings.

@@ -38,7 +38,8 @@ pub struct ArmScore {
 /// An arm against a prediction that looks at nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Chance {
-    /// `auroc` against 0.5, or `accuracy` against the share of the most frequent class.
+    /// `auroc` against 0.5, `accuracy` against the share of the most frequent class, or the accuracy of
+    /// answers against that of always giving the answer that people gave most often.
     pub metric: String,
     /// What the prediction that looks at nothing scores.
     pub baseline: f64,
@@ -113,6 +114,14 @@ fn interval(arm: &ArmRuns, primary: &Metric) -> Option<Interval> {
 
 fn chance(arm: &ArmRuns, primary: &Metric, family: usize) -> Option<Chance> {
     let rows = arm.first_rows()?;
+    let lower_level = 1.0 - ALPHA / family as f64;
+    if let Some(answers) = &rows.answers {
+        let (_, accuracies) = arm.runs.first()?.test.as_ref()?.constant_answer()?;
+        let constant = AnsweredItems { accuracies: &accuracies, ..answers.borrowed() };
+        let nothing = constant.items(rows.clusters.as_deref());
+        let (interval, (baseline, difference)) = beside(arm, primary, nothing, lower_level)?;
+        return Some(Chance { metric: primary.name.to_owned(), baseline, difference, interval });
+    }
     let name = if primary.name == "auroc" { "auroc" } else { "accuracy" };
     let metric = metric(name).ok()?;
     let mut counts = vec![0_usize; rows.classes.len()];
@@ -122,7 +131,6 @@ fn chance(arm: &ArmRuns, primary: &Metric, family: usize) -> Option<Chance> {
     let most = counts.iter().max().copied()?;
     let frequent = counts.iter().position(|&count| count == most)?;
     let decided = vec![frequent; rows.labels.len()];
-    let lower_level = 1.0 - ALPHA / family as f64;
     let (interval, (baseline, difference)) = against(arm, metric, &decided, lower_level)?;
     Some(Chance { metric: name.to_owned(), baseline, difference, interval })
 }
@@ -138,14 +146,9 @@ fn against(
     let classes = rows.classes.len();
     let flat = vec![vec![1.0 / classes as f64; classes]; rows.labels.len()];
     let nothing = Items {
-        labels: &rows.labels,
-        predictions: decided,
-        probabilities: &flat,
-        logits: None,
-        clusters: rows.clusters.as_deref(),
-        classes,
         positive: arm.positive(),
-        answers: None,
+        clusters: rows.clusters.as_deref(),
+        ..Items::new(&rows.labels, decided, &flat, classes)
     };
     beside(arm, metric, nothing, lower_level)
 }

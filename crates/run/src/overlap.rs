@@ -1,5 +1,6 @@
 //! `overlap.json` of a results folder: which items of a split are also in another.
 
+use mmc_data::Shared;
 use serde::{Deserialize, Serialize};
 
 use crate::json::{read_json, write_json};
@@ -20,18 +21,19 @@ pub struct SplitOverlap {
     pub of: SplitRecord,
     /// The split that they were looked for in.
     pub among: SplitRecord,
-    /// Items whose id the other split has too.
-    pub ids: usize,
-    /// Items whose text it has, word for word.
-    pub texts: usize,
-    /// Items whose picture it has, byte for byte.
-    pub pictures: usize,
-    /// Items that it has too: the same text with the same picture, or the same id with one of the two.
-    pub items: usize,
-    /// The first ids of such items.
-    pub examples: Vec<String>,
-    /// Pictures that could not be read and so were compared with none.
-    pub unread: usize,
+    /// What they have in common.
+    #[serde(flatten)]
+    pub found: Shared,
+}
+
+impl OverlapRecord {
+    /// What these very rows have in common, if they were compared and every picture could be read.
+    #[must_use]
+    pub fn of(&self, of: &SplitRecord, among: &SplitRecord) -> Option<&SplitOverlap> {
+        let is_whole =
+            |pair: &&SplitOverlap| (&pair.of, &pair.among) == (of, among) && pair.found.unread == 0;
+        self.pairs.iter().find(is_whole)
+    }
 }
 
 impl ResultsFolder {

@@ -94,6 +94,15 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let started = Instant::now();
     let kept = plan.out.join("sets");
+    let most = most_kept(&kept);
+    if most > plan.sets {
+        return Err(Failure::usage(format!(
+            "{} holds {most} sets a truth, and a page on {} would take the place of theirs; give \
+             `--sets {most}`, or another place with `--out DIR --page FILE`",
+            kept.display(),
+            plan.sets
+        )));
+    }
     let (mut records, mut todo) = (Vec::new(), Vec::new());
     for number in 1..=plan.sets {
         for (truth, before) in TRUTHS {
@@ -200,12 +209,34 @@ fn write_page(records: &[SetRecord], plan: &Plan<'_>) -> Result<(), Failure> {
     Ok(fs::write(plan.page, page::page(records, plan.sets, &name))?)
 }
 
+/// The largest number of a set within its truth, of those that are finished.
+fn most_kept(kept: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(kept) else { return 0 };
+    let number = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let (truth, set) = name.strip_suffix(".json")?.rsplit_once('-')?;
+        let (_, before) = TRUTHS.iter().find(|(known, _)| known.to_string() == truth)?;
+        set.parse::<u64>().ok()?.checked_sub(*before)
+    };
+    entries.flatten().filter_map(number).max().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
     use crate::failure::workspace;
+
+    #[test]
+    fn sets_that_are_kept_are_counted() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(most_kept(&place.path().join("absent")), 0);
+        for name in ["image-203.json", "none-501.json", "text-417", "other-999.json", "a.json"] {
+            fs::write(place.path().join(name), "").unwrap();
+        }
+        assert_eq!(most_kept(place.path()), 3);
+    }
 
     #[test]
     fn no_two_sets_share_a_seed_and_a_changed_setting_changes_the_terms() {

@@ -138,14 +138,8 @@ impl Draw {
     /// The files of the text model (0) or the multimodal one (1), as metrics take them.
     pub(super) fn items(&self, model: usize) -> Vec<Items<'_>> {
         let file = |probabilities| Items {
-            labels: &self.labels,
-            predictions: &self.predictions,
-            probabilities,
-            logits: None,
             clusters: self.clusters.as_deref(),
-            classes: 2,
-            positive: 1,
-            answers: None,
+            ..Items::new(&self.labels, &self.predictions, probabilities, 2)
         };
         self.files[model].iter().map(|rows| file(rows.as_slice())).collect()
     }

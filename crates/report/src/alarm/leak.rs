@@ -55,9 +55,10 @@ fn of_pair(results: &Results, pair: &SplitOverlap) -> Vec<String> {
         ));
         return lines;
     }
-    if pair.items > 0 {
-        let ids: Vec<String> = pair.examples.iter().map(|id| format!("`{}`", plain(id))).collect();
-        let more = if pair.items > ids.len() { ", …" } else { "" };
+    if pair.found.items > 0 {
+        let ids: Vec<String> =
+            pair.found.examples.iter().map(|id| format!("`{}`", plain(id))).collect();
+        let more = if pair.found.items > ids.len() { ", …" } else { "" };
         let selection = results.runs.first().and_then(|run| run.config.data.selection.as_ref());
         let so = if selection == Some(among) {
             "they took part in choosing epochs and models"
@@ -67,17 +68,17 @@ fn of_pair(results: &Results, pair: &SplitOverlap) -> Vec<String> {
         lines.push(format!(
             "{} of {} rows of `{}` are also in `{}` ({}{more}), with the same text and picture, or the \
              same id and one of the two: {so}",
-            pair.items,
+            pair.found.items,
             of.items,
             of.split,
             among.split,
             ids.join(", ")
         ));
     }
-    if pair.unread > 0 {
+    if pair.found.unread > 0 {
         lines.push(format!(
             "{} pictures of `{}` and `{}` could not be read, so copies among them were not looked for",
-            pair.unread, of.split, among.split
+            pair.found.unread, of.split, among.split
         ));
     }
     lines

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use mmc_run::ExperimentRecord;
+
 use super::{Page, heading};
 use crate::caption::of_split;
 use crate::document::Block;
@@ -62,7 +64,8 @@ impl Page<'_> {
                 verdict.gains.len().max(1),
                 verdict.alpha
             ),
-            "Above chance: AUROC against 0.5, else accuracy against the share of the most frequent \
+            "Above chance: AUROC against 0.5, the accuracy of answers against that of giving to every \
+             question what people said most often, else accuracy against the share of the most frequent \
              class; the lower end is corrected for the number of arms."
                 .to_owned(),
             "Decided items: accuracy, precision, recall and F1 take the class of the highest \
@@ -135,7 +138,11 @@ impl Page<'_> {
         } else {
             versions.join(", ")
         };
-        let name = &verdict.experiment.name;
+        let ExperimentRecord { name, command, .. } = &verdict.experiment;
+        let folder = match command.split_once(" --out ") {
+            Some((_, folder)) => folder.to_owned(),
+            None => format!("results/{name}"),
+        };
         vec![
             heading("How to reproduce"),
             Block::Paragraph(format!(
@@ -144,7 +151,7 @@ impl Page<'_> {
                  `runs.parquet`; `analysis.ipynb` computes the gains again from the predictions. The \
                  first command makes these results, the second this report from their files."
             )),
-            Block::Code(format!("{}\nmmc report results/{name}", verdict.experiment.command)),
+            Block::Code(format!("{command}\nmmc report {folder}")),
         ]
     }
 

@@ -39,7 +39,8 @@ impl Page<'_> {
     /// What the splits have in common.
     fn shared(&self, found: &OverlapRecord) -> Block {
         let rows = found.pairs.iter().map(|pair| {
-            let counts = [pair.ids, pair.texts, pair.pictures, pair.items];
+            let found = &pair.found;
+            let counts = [found.ids, found.texts, found.pictures, found.items];
             let mut cells = vec![format!("`{}` in `{}`", pair.of.split, pair.among.split)];
             cells.push(pair.of.items.to_string());
             cells.extend(counts.map(|count| count.to_string()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_schema::Schema;
-use mmc_data::Arm;
+use mmc_data::{Arm, Shared};
 use mmc_run::{OverlapRecord, Predictions, ResultsFolder, SplitOverlap, SplitRecord};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -23,12 +23,7 @@ fn pair(results: &ResultsFolder, among: fn(&mmc_run::DataRecord) -> SplitRecord)
     SplitOverlap {
         of: data.test.clone().unwrap(),
         among: among(&data),
-        ids: 400,
-        texts: 3,
-        pictures: 5,
-        items: 0,
-        examples: vec![],
-        unread: 0,
+        found: Shared { ids: 400, texts: 3, pictures: 5, ..Shared::default() },
     }
 }
 
@@ -39,9 +34,10 @@ fn write(results: &ResultsFolder, pair: SplitOverlap) {
 #[test]
 fn test_items_that_were_trained_on() {
     let verdict = after(&experiment(), |results| {
-        let found = pair(results, |data| data.train.clone());
-        let examples = vec!["00007".to_owned(), "a`b".to_owned()];
-        write(results, SplitOverlap { items: 3, examples, ..found });
+        let mut pair = pair(results, |data| data.train.clone());
+        pair.found.items = 3;
+        pair.found.examples = vec!["00007".to_owned(), "a`b".to_owned()];
+        write(results, pair);
     });
     let expected = "3 of 400 rows of `test_unseen` are also in `train` (`00007`, `a'b`, …), with the \
                     same text and picture, or the same id and one of the two: scores on them say nothing \
@@ -52,8 +48,10 @@ fn test_items_that_were_trained_on() {
 #[test]
 fn test_items_that_took_part_in_selection() {
     let verdict = after(&experiment(), |results| {
-        let found = pair(results, |data| data.selection.clone().unwrap());
-        write(results, SplitOverlap { items: 1, examples: vec!["00007".to_owned()], ..found });
+        let mut pair = pair(results, |data| data.selection.clone().unwrap());
+        pair.found.items = 1;
+        pair.found.examples = vec!["00007".to_owned()];
+        write(results, pair);
     });
     assert_eq!(verdict.alarms.len(), 1, "{:?}", verdict.alarms);
     assert!(
@@ -73,8 +71,9 @@ fn splits_with_texts_or_numbers_in_common_are_no_leak() {
 #[test]
 fn pictures_that_could_not_be_compared() {
     let verdict = after(&experiment(), |results| {
-        let found = pair(results, |data| data.train.clone());
-        write(results, SplitOverlap { unread: 2, ..found });
+        let mut pair = pair(results, |data| data.train.clone());
+        pair.found.unread = 2;
+        write(results, pair);
     });
     assert_eq!(verdict.alarms.len(), 1, "{:?}", verdict.alarms);
     assert!(
@@ -85,9 +84,9 @@ fn pictures_that_could_not_be_compared() {
 #[test]
 fn a_comparison_of_other_data() {
     let verdict = after(&experiment(), |results| {
-        let found = pair(results, |data| data.train.clone());
-        let among = SplitRecord { fingerprint: "0".repeat(64), ..found.among.clone() };
-        write(results, SplitOverlap { among, ..found });
+        let mut pair = pair(results, |data| data.train.clone());
+        pair.among.fingerprint = "0".repeat(64);
+        write(results, pair);
     });
     assert_eq!(verdict.alarms.len(), 1, "{:?}", verdict.alarms);
     assert!(verdict.alarms[0].starts_with("`overlap.json` is of other rows"));

@@ -1,10 +1,13 @@
 //! Predicted answers to questions: a row says the most probable answers and what people said, and
 //! not a number for each of thousands of classes.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use mmc_data::Answers;
 use mmc_metrics::AnsweredItems;
 
-use super::Prediction;
+use super::{Prediction, Predictions};
 
 /// How many answers of a row are kept.
 pub(super) const TOP: usize = 5;
@@ -133,6 +136,26 @@ impl ScoredAnswers {
     }
 }
 
+impl Predictions {
+    /// What people said most often (the first by name of equals), and the official accuracy `[rows]` of
+    /// giving it to every question. `None` where rows are no answers, or have none to be judged by.
+    #[must_use]
+    pub fn constant_answer(&self) -> Option<(&str, Vec<f64>)> {
+        let people = |row| -> &[String] {
+            let row: &Prediction = row;
+            row.answer.as_deref().map_or(&[], |answer| &answer.answers)
+        };
+        let mut votes: HashMap<&str, usize> = HashMap::new();
+        for answer in self.rows.iter().flat_map(people) {
+            *votes.entry(answer).or_default() += 1;
+        }
+        let by_votes = votes.into_iter().map(|(name, count)| (count, Reverse(name)));
+        let (_, Reverse(constant)) = by_votes.max()?;
+        let accuracy = |row| mmc_metrics::vqa::accuracy(constant, people(row)).ok();
+        Some((constant, self.rows.iter().map(accuracy).collect::<Option<_>>()?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,5 +175,34 @@ mod tests {
         assert_eq!(names, ["b", "d", "e", "a", "c"]);
         assert!((answer.top[3].1 - 0.5).abs() < 1e-12);
         assert!((answer.probability - 0.880_797_077_977_882).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_constant_answer_is_what_people_said_most_often() {
+        let row = |said: [&str; 3]| {
+            let answers = said.map(str::to_owned).to_vec();
+            let answer = AnswerRow { answers, ..AnswerRow::default() };
+            let mut row = Prediction::of_answer_logits(
+                (said.join(" "), None),
+                &["red".to_owned()],
+                &[0.0],
+                None,
+            );
+            row.answer = Some(Box::new(answer));
+            row
+        };
+        let rows =
+            vec![row(["no", "no", "two"]), row(["yes", "yes", "yes"]), row(["no", "2", "yes"])];
+        let mut all = Predictions { classes: vec![], rows };
+        // Four times yes, three times no. One of two others of the last question agrees with it twice.
+        let (constant, accuracies) = all.constant_answer().unwrap();
+        assert_eq!(constant, "yes");
+        assert!(accuracies[0].abs() < 1e-12);
+        assert!((accuracies[1] - 2.0 / 3.0).abs() < 1e-12);
+        assert!((accuracies[2] - 2.0 / 9.0).abs() < 1e-12);
+        all.rows.push(row(["no", "two", "five"]));
+        assert_eq!(all.constant_answer().unwrap().0, "no", "the first by name of equals");
+        all.rows[0].answer = None;
+        assert_eq!(all.constant_answer(), None, "a question that cannot be judged");
     }
 }
