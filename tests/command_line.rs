@@ -31,6 +31,8 @@ mod power;
 mod precision;
 #[path = "command_line/prediction_files.rs"]
 mod prediction_files;
+#[path = "command_line/ranks.rs"]
+mod ranks;
 #[path = "command_line/resumed.rs"]
 mod resumed;
 #[path = "command_line/round_trip.rs"]

@@ -56,7 +56,7 @@ pub(crate) fn run(full: bool) -> Result<(), Failure> {
         std::fs::remove_dir_all(scratch)?; // results of an earlier check would be skipped over
     }
     let coverage = if full { coverage() } else { None };
-    for step in steps(full).into_iter().chain(coverage) {
+    for step in steps(full).into_iter().chain(with_mpi()).chain(coverage) {
         say!("\n== {}: {}", step.name, step.typed());
         let began = Instant::now();
         let outcome = step.run(&mut tally);
@@ -181,6 +181,30 @@ const PACKAGES: &[&str] = &[
     "mmc-tests",
 ];
 
+/// The steps on what MPI connects, where it is there; said plainly where not.
+fn with_mpi() -> Vec<Step> {
+    if let Some(program) = crate::mpi::missing() {
+        say!(
+            "\n== ranks of MPI: NEITHER LINTED NOR RUN, since `{program}` is not installed; docs/mpi.md \
+             says what to install"
+        );
+        return Vec::new();
+    }
+    vec![
+        cargo("lints for MPI", MPI_LINTS),
+        // The feature changes what `mmc` is, so its tests come with a build of their own, last.
+        cargo("ranks of MPI", "xtask mpi"),
+    ]
+}
+
+/// All targets, since one of them, an example, is there with the feature alone.
+const MPI_LINTS: &str =
+    "clippy --workspace --all-targets --features mmc/mpi,mmc-train/mpi -- -D warnings";
+
+/// The packages with the feature `mpi` beside those for CUDA.
+#[cfg(test)]
+const WITH_MPI: &[&str] = &["mmc-train", "mmc"];
+
 /// The share of lines that tests run, where the tool for it is there; said plainly where not.
 fn coverage() -> Option<Step> {
     let version = Command::new("cargo").args(["llvm-cov", "--version"]).output();
@@ -297,11 +321,11 @@ mod tests {
             let features: Vec<&str> =
                 features.iter().flat_map(|it| it.keys()).map(|it| &**it).collect();
             let for_cuda = CUDA_PACKAGES.split(' ').any(|word| word == name);
-            assert_eq!(
-                features,
-                if for_cuda { FEATURES } else { &[] },
-                "{name}: check its features"
-            );
+            let mut expected = if for_cuda { FEATURES.to_vec() } else { Vec::new() };
+            if WITH_MPI.contains(&name.as_str()) {
+                expected.push("mpi");
+            }
+            assert_eq!(features, expected, "{name}: check its features");
         }
         let typed: Vec<String> = steps(true).iter().map(Step::typed).collect();
         for (name, _) in manifests {

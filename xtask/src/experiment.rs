@@ -165,10 +165,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 /// and of the tests, is optimised and shares all that they compiled; hours of training are worth
 /// the minutes that `release` takes.
 pub(crate) fn build(root: &Path, profile: &str) -> Result<PathBuf, Failure> {
+    build_with(root, profile, "")
+}
+
+/// The same with more arguments of cargo's, each behind a space.
+pub(crate) fn build_with(root: &Path, profile: &str, more: &str) -> Result<PathBuf, Failure> {
     // With an example beside it, cargo resolves features as for the tests, which then compile nothing
     // again. `xtask` alone has fewer features: its own dependencies were compiled for it before.
-    let arguments =
-        format!("build --profile {profile} --workspace --bin mmc --example same_order_anywhere");
+    let arguments = format!(
+        "build --profile {profile} --workspace --bin mmc --example same_order_anywhere{more}"
+    );
     let status = Command::new("cargo").args(arguments.split(' ')).current_dir(root).status()?;
     if !status.success() {
         return Err(Failure::work(format!("`cargo {arguments}` failed, see above")));

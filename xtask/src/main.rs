@@ -21,6 +21,7 @@ mod experiment;
 mod failure;
 mod grid;
 mod kills;
+mod mpi;
 mod place;
 mod processor_time;
 mod readme;
@@ -69,6 +70,10 @@ enum Task {
     /// killed
     #[command(after_help = kills::EXAMPLES)]
     Kills(kills::Options),
+    /// Share runs among ranks that mpirun starts, and end some of them: the same bytes, no rank left
+    /// behind
+    #[command(after_help = mpi::EXAMPLES)]
+    Mpi,
     /// Show that the whole chain can say yes and no: two controls, trained for real
     #[command(after_help = selftest::EXAMPLES)]
     Selftest(selftest::Options),
@@ -136,6 +141,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Simulate(options) => simulate::run(&options),
         Task::Kills(options) => kills::run(&options),
+        Task::Mpi => mpi::run(),
         Task::Selftest(options) => selftest::run(&options),
         Task::Checkpoints => checkpoints::remake(),
         Task::Readme => readme::refresh(),

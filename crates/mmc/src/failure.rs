@@ -42,11 +42,16 @@ impl Failure {
     }
 
     /// 1 or 2.
-    pub(crate) fn exit_code(&self) -> ExitCode {
+    pub(crate) fn code(&self) -> u8 {
         match self.kind {
-            Kind::Work => ExitCode::from(1),
-            Kind::Usage => ExitCode::from(2),
+            Kind::Work => 1,
+            Kind::Usage => 2,
         }
+    }
+
+    /// The same as a program returns it.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
     }
 }
 

@@ -19,6 +19,7 @@ mod plan;
 mod power;
 mod predict;
 mod progress;
+mod ranks;
 mod report;
 mod scored;
 mod split;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mmc_run::{PartialSettings, RunConfig, RunError, RunFolder};
-use mmc_train::{ComputeDevice, Devices, Finished, Outcome, Plan, resolve_on, train};
+use mmc_train::{
+    ComputeDevice, Devices, Finished, Outcome, Plan, Ranks, Session, resolve_on, train,
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -13,12 +15,19 @@ use crate::cli::TrainArgs;
 use crate::failure::Failure;
 use crate::output::{print, table};
 use crate::progress::Teller;
+use crate::ranks;
 
 /// What the shell gives a command that a second Ctrl-C ended at once.
 const INTERRUPTED_TWICE: i32 = 130;
 
-/// Trains, or goes on training.
+/// Trains, or goes on training, alone or as one of the ranks that a launcher started.
 pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
+    let session = Session::begin()?;
+    let outcome = ranks::begin(&session).and_then(|()| run_among(typed, session.ranks()));
+    ranks::end(&session, outcome)
+}
+
+fn run_among(typed: TrainArgs, ranks: Ranks) -> Result<(), Failure> {
     let config = match &typed.config {
         Some(path) => PartialSettings::read(path)?,
         None => PartialSettings::default(),
@@ -28,10 +37,17 @@ pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
     let devices = typed.devices.devices()?;
     let config = if typed.resume { with_shards_of(&typed.out, config) } else { config };
     let plan = resolve_on(devices.device.open()?, config, typed.settings.into_settings())?
-        .on_devices(devices.count);
-    let folder = open(&typed.out, typed.resume)?;
-    announce(&plan, &typed.out, devices);
+        .on_devices(devices.count)
+        .among(ranks.clone())?;
     let interrupt = interrupt()?;
+    if !ranks.is_first() {
+        let place = tempfile::tempdir()?;
+        let folder = RunFolder::create(place.path())?;
+        train(&plan, &folder, &interrupt, &mut |_| ())?;
+        return Ok(());
+    }
+    let folder = open(&typed.out, typed.resume)?;
+    announce(&plan, &typed.out, devices, ranks.count());
     let mut teller = Teller::default();
     let outcome = train(&plan, &folder, &interrupt, &mut |news| teller.tell(&news))?;
     drop(teller);
@@ -42,6 +58,7 @@ pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
         Outcome::Interrupted { step } => Err(Failure::work(format!(
             "{out}: stopped after step {step} as asked; the same command with `--resume` goes on"
         ))),
+        Outcome::Shared => Ok(()), // of other ranks than this one
     }
 }
 
@@ -68,7 +85,7 @@ fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// What is about to run, before the first step.
-fn announce(plan: &Plan, out: &Path, devices: Devices) {
+fn announce(plan: &Plan, out: &Path, devices: Devices, ranks: usize) {
     let mut notes = plan.notes.clone();
     notes.dedup(); // what holds for every split is said once
     for note in notes {
@@ -86,6 +103,7 @@ fn announce(plan: &Plan, out: &Path, devices: Devices) {
         plan.steps().steps(),
         settings.items_per_step(),
         match devices {
+            _ if ranks > 1 => format!("the CPU as {ranks} ranks"),
             Devices { device: ComputeDevice::Cpu, count: 1 } => "the CPU".to_owned(),
             Devices { device: ComputeDevice::Cpu, count } => format!("the CPU as {count} devices"),
             Devices { .. } => devices.to_string(),

@@ -224,5 +224,6 @@ impl Entry {
     }
 }
 
+mod flat;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         Outcome::AlreadyComplete => println!("{out} is complete"),
         Outcome::Interrupted { step } => println!("stopped after step {step}"),
+        Outcome::Shared => println!("rank 0 has the results"),
     }
     Ok(())
 }

@@ -169,6 +169,38 @@ pub enum TrainError {
         /// What is in the way.
         source: Box<MetricError>,
     },
+    /// Ranks that were not asked for the same run, or do not have the same data.
+    #[error(
+        "the ranks cannot share a run, since rank {rank} differs from rank 0:\n{}\ngive all ranks \
+         the same command, the same build of mmc, the same data and the same checkpoint",
+        differences.join("\n")
+    )]
+    RanksDiffer {
+        /// The first rank that is not as rank 0.
+        rank: usize,
+        /// What differs, a line each.
+        differences: Vec<String>,
+    },
+    /// Ranks that should have the same weights have not.
+    #[error(
+        "after step {step} rank {rank} has another `{parameter}` than rank 0, so they no longer train \
+         one model; run all ranks with the same checkpoint, the same build of mmc, and on machines \
+         with the same kind of processor"
+    )]
+    RankWeights {
+        /// Steps done.
+        step: u64,
+        /// The first rank that is not as rank 0.
+        rank: usize,
+        /// The first parameter that differs.
+        parameter: String,
+    },
+    /// Ranks cannot be started, or cannot reach each other.
+    #[error("{problem}")]
+    Transport {
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A device that cannot compute the run.
     #[error("`{device}`: {problem}")]
     Device {
@@ -191,6 +223,7 @@ impl TrainError {
             Self::Setting { .. }
                 | Self::Device { .. }
                 | Self::Differs { .. }
+                | Self::RanksDiffer { .. }
                 | Self::Data(DataError::Unknown { .. } | DataError::Setting(_))
                 | Self::Preprocess(PreprocessError::Arm { .. })
                 | Self::Run(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mmc_preprocess::{Batch, Loader};
 
 use crate::TrainError;
+use crate::ranks::Share;
 use crate::represented::Represented;
 use crate::step::Shard;
 
@@ -12,23 +13,24 @@ use crate::step::Shard;
 pub(crate) enum Feed {
     /// As the loader prepares them.
     Prepared(Box<Prepared>),
-    /// As the frozen backbone saw them before.
-    Represented(Arc<Represented>),
+    /// As the frozen backbone saw them before; a step gets this share of its shards.
+    Represented(Arc<Represented>, Share),
 }
 
 impl Feed {
-    pub(crate) fn new(loader: Loader) -> Self {
-        Self::Prepared(Box::new(Prepared { loader, pending: None, start: 0 }))
+    /// Of a loader that prepares this share of the shards of each step, one step after the other.
+    pub(crate) fn new(loader: Loader, share: Share) -> Self {
+        Self::Prepared(Box::new(Prepared { loader, share, pending: None, start: 0 }))
     }
 
-    /// The shards of the next step, which has `shards` of them with these many planned rows.
+    /// The shards of the next step, which are planned to be these, as far as they are in the share.
     pub(crate) fn step<'a>(
         &'a mut self,
         planned: &'a [Vec<usize>],
     ) -> Box<dyn Iterator<Item = Result<Shard, TrainError>> + 'a> {
         match self {
             Self::Prepared(prepared) => Box::new(prepared.step(planned)),
-            Self::Represented(represented) => Box::new(represented.step(planned)),
+            Self::Represented(represented, share) => Box::new(represented.step(planned, *share)),
         }
     }
 
@@ -36,7 +38,7 @@ impl Feed {
     pub(crate) fn wait_seconds(&self) -> f64 {
         match self {
             Self::Prepared(prepared) => prepared.loader.wait_seconds(),
-            Self::Represented(_) => 0.0,
+            Self::Represented(..) => 0.0,
         }
     }
 
@@ -44,7 +46,7 @@ impl Feed {
     pub(crate) fn skipped(&self) -> &[String] {
         match self {
             Self::Prepared(prepared) => prepared.loader.skipped(),
-            Self::Represented(represented) => represented.skipped(),
+            Self::Represented(represented, _) => represented.skipped(),
         }
     }
 }
@@ -53,6 +55,7 @@ impl Feed {
 /// skipped.
 pub(crate) struct Prepared {
     loader: Loader,
+    share: Share,
     /// Index of a shard, its batch and how many of its texts were cut, met while the step before was looking for more.
     pending: Option<(usize, Batch, usize)>,
     /// Index of the next step's first shard.
@@ -64,16 +67,17 @@ impl Prepared {
         &'a mut self,
         planned: &'a [Vec<usize>],
     ) -> impl Iterator<Item = Result<Shard, TrainError>> + 'a {
-        let start = self.start;
-        let end = start + planned.len();
+        let (start, share) = (self.start, self.share);
+        let end = start + share.of(planned.len());
         self.start = end;
         std::iter::from_fn(move || {
             let (index, batch, cut_texts) = match self.next_before(end) {
                 Ok(found) => found?,
                 Err(error) => return Some(Err(error)),
             };
-            let first_row = planned[..index - start].iter().map(Vec::len).sum();
-            Some(Ok(Shard { first_row, batch, pooled: None, cut_texts }))
+            let number = share.number(index - start);
+            let first_row = planned[..number].iter().map(Vec::len).sum();
+            Some(Ok(Shard { number, first_row, batch, pooled: None, cut_texts }))
         })
     }
 
@@ -99,7 +103,7 @@ mod tests {
     use super::*;
 
     /// Items are tokens of their own number; `bad` ones cannot be prepared.
-    fn feed(plan: Vec<Vec<usize>>, bad: Vec<usize>) -> Feed {
+    fn feed(plan: Vec<Vec<usize>>, bad: Vec<usize>, share: Share) -> Feed {
         let prepare = move |index: usize| {
             if bad.contains(&index) {
                 let source = DataError::Setting("unreadable".to_owned());
@@ -112,12 +116,12 @@ mod tests {
         };
         let on_bad_item = OnBadItem::Skip;
         let options = LoaderOptions { workers: 2, on_bad_item, ..LoaderOptions::default() };
-        Feed::new(Loader::from_prepare(Arc::new(prepare), 0, plan, options).unwrap())
+        Feed::new(Loader::from_prepare(Arc::new(prepare), 0, plan, options).unwrap(), share)
     }
 
     /// `(first row, ids)` of each shard that each step gets.
     fn deal(steps: &[Vec<Vec<usize>>], bad: Vec<usize>) -> Vec<Vec<(usize, Vec<String>)>> {
-        let mut feed = feed(steps.concat(), bad);
+        let mut feed = feed(steps.concat(), bad, Share::WHOLE);
         let mut deal = |step: &Vec<Vec<usize>>| {
             let shards = feed.step(step).map(|shard| shard.unwrap());
             shards.map(|shard| (shard.first_row, shard.batch.ids)).collect()
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn cut_texts_are_counted_with_their_own_step() {
         let steps = [vec![vec![0, 2]], vec![vec![1, 3], vec![5]], vec![vec![4]]];
-        let mut feed = feed(steps.concat(), vec![0, 2]);
+        let mut feed = feed(steps.concat(), vec![0, 2], Share::WHOLE);
         let cut: Vec<usize> = steps
             .iter()
             .map(|step| feed.step(step).map(|shard| shard.unwrap().cut_texts).sum())
@@ -155,5 +159,35 @@ mod tests {
         assert_eq!(dealt[0], [(0, names(&[0]))]);
         assert_eq!(dealt[1], [(1, names(&[5]))], "rows count as planned");
         assert!(dealt[2].is_empty());
+    }
+
+    /// As that of all would be, whatever is left out.
+    #[test]
+    fn a_share_knows_its_numbers_and_rows() {
+        let step = vec![vec![0, 1], vec![2], vec![3, 4], vec![5, 6], vec![7]];
+        let steps = [step, vec![vec![8, 9]], vec![vec![10], vec![11], vec![12]]];
+        let all = |share: Share, bad: Vec<usize>| -> Vec<Vec<(usize, usize, Vec<String>)>> {
+            let own = |step: &Vec<Vec<usize>>| share.own(step).cloned().collect::<Vec<_>>();
+            let mut feed = feed(steps.iter().flat_map(own).collect(), bad, share);
+            let mut deal = |step: &Vec<Vec<usize>>| {
+                let shards = feed.step(step).map(|shard| shard.unwrap());
+                shards.map(|shard| (shard.number, shard.first_row, shard.batch.ids)).collect()
+            };
+            steps.iter().map(&mut deal).collect()
+        };
+        for bad in [vec![], vec![2, 3, 4, 8, 9, 11]] {
+            let whole = all(Share::WHOLE, bad.clone());
+            for count in [2, 3, 5] {
+                let mut parts = vec![Vec::new(); steps.len()];
+                for rank in 0..count {
+                    for (sum, part) in parts.iter_mut().zip(all(Share { rank, count }, bad.clone()))
+                    {
+                        sum.extend(part);
+                    }
+                }
+                parts.iter_mut().for_each(|part| part.sort());
+                assert_eq!(parts, whole, "{count} ranks");
+            }
+        }
     }
 }

@@ -6,17 +6,16 @@ use std::time::Instant;
 
 use mmc_data::Split;
 use mmc_metrics::Evaluation;
-use mmc_models::{Classifier, FreshHead, LoadRequest, Parameter};
+use mmc_models::{Classifier, FreshHead, LoadRequest, Loaded, Parameter};
 use mmc_preprocess::{Loader, Processor};
 use mmc_run::{Cost, Keep, RunFolder};
 
 use crate::cost::Lengths;
 use crate::moved::Moment;
 use crate::predict::loader_options;
+use crate::ranks::predict_among;
 use crate::resume::Counters;
-use crate::{
-    Finished, Plan, Progress, TrainError, cost, cut_texts_warning, device, predict, score, shared,
-};
+use crate::{Finished, Plan, Progress, TrainError, cost, cut_texts_warning, device, score, shared};
 
 /// Training items whose lengths stand for all of them when operations are counted.
 const MEASURED_ITEMS: usize = 256;
@@ -49,16 +48,7 @@ pub(crate) fn finish(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Finished, TrainError> {
     let started = Instant::now();
-    let checkpoint = folder.checkpoint();
-    let loaded = mmc_models::load(&LoadRequest {
-        folder: &checkpoint,
-        labels: plan.classes(),
-        arm: Some(plan.settings.arm),
-        head: Some(&plan.settings.head),
-        fresh_head: FreshHead::Refused,
-        dropout: None,
-        device: &plan.device,
-    })?;
+    let loaded = kept(plan, folder)?;
     let model = loaded.model.as_ref();
     let mut scores = BTreeMap::new();
     let train = plan.train.name.to_string();
@@ -71,7 +61,8 @@ pub(crate) fn finish(
         let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
         let _span = tracing::debug_span!("predict", split = name, items).entered();
         let began = Instant::now();
-        let found = predict(model, processor, split, &plan.predict_options(), tell)?;
+        let options = plan.predict_options();
+        let found = predict_among(&plan.ranks, model, processor, split, &options, tell)?;
         if items > 0 {
             seconds_per_prediction = Some(began.elapsed().as_secs_f64() / items as f64);
         }
@@ -109,6 +100,33 @@ pub(crate) fn finish(
     let best = counters.best.filter(|_| plan.settings.keep == Keep::Best);
     let kept_step = best.map_or(counters.step, |best| best.step);
     Ok(Finished { scores, cost, kept_step })
+}
+
+/// Takes this rank's part in the predictions that rank 0 makes of the selection and the test split.
+pub(crate) fn help(
+    plan: &Plan,
+    folder: &RunFolder,
+    processor: &Arc<Processor>,
+) -> Result<(), TrainError> {
+    let loaded = kept(plan, folder)?;
+    for split in [&plan.selection, &plan.test].into_iter().flatten() {
+        let (model, options) = (loaded.model.as_ref(), plan.predict_options());
+        predict_among(&plan.ranks, model, processor, split, &options, &mut |_| ())?;
+    }
+    Ok(())
+}
+
+/// The model in `checkpoint/`.
+fn kept(plan: &Plan, folder: &RunFolder) -> Result<Loaded, TrainError> {
+    Ok(mmc_models::load(&LoadRequest {
+        folder: &folder.checkpoint(),
+        labels: plan.classes(),
+        arm: Some(plan.settings.arm),
+        head: Some(&plan.settings.head),
+        fresh_head: FreshHead::Refused,
+        dropout: None,
+        device: &plan.device,
+    })?)
 }
 
 /// What padding would have cost; nothing is said of none.

@@ -1,5 +1,7 @@
 //! The loop.
 
+mod evaluation;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +11,10 @@ use mmc_data::Split;
 use mmc_models::{Loaded, Parameter, Trained};
 use mmc_ops::Gradients;
 use mmc_preprocess::{Loader, Processor};
-use mmc_run::{EvalRecord, EventLog, Keep, RunFolder, StepRecord};
+use mmc_run::{EventLog, RunFolder, StepRecord};
 use tracing::debug_span;
 
+use crate::adders::Adders;
 use crate::error::listed;
 use crate::feed::Feed;
 use crate::finish::{Trainees, skipped_warning};
@@ -19,14 +22,13 @@ use crate::loss_scale::LossScaler;
 use crate::moved::Moment;
 use crate::plan::StepPlan;
 use crate::predict::loader_options;
-use crate::replicas::Replicas;
+use crate::ranks::{check_source, check_weights, share_folder, share_state};
 use crate::represented::Represented;
-use crate::resume::{Best, Counters};
+use crate::resume::Counters;
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
 use crate::{
-    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, device, finish, keep, predict,
-    resume, score, start,
+    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, device, finish, resume, start,
 };
 
 /// Trains what `plan` says in `folder`, or goes on where an earlier sitting ended, and writes
@@ -35,6 +37,11 @@ use crate::{
 ///
 /// A process that is killed at any moment leaves a folder in which `train` goes on to the same
 /// bytes as if nothing had happened.
+///
+/// Where the plan is shared ([`Plan::among`]), every rank calls this, and an interrupt at any of them
+/// ends the sitting of all. Rank 0 has the run's folder. The others read nothing of it; each is given
+/// one that is empty and its own, to be thrown away. Who gets an error, or panics, must end the other
+/// ranks ([`Session::stop_all`](crate::Session::stop_all)): they wait for this one.
 ///
 /// # Errors
 /// A folder that holds another run ([`TrainError::Differs`]), or in which another process is at
@@ -49,10 +56,12 @@ pub fn train(
     let started = Instant::now();
     let _span = debug_span!("run", folder = %folder.root().display()).entered();
     let lock = start::lock(folder, progress)?;
-    if start::admit(plan, folder, progress)? == start::Admitted::Complete {
+    let admitted = start::admit(plan, folder, progress)?;
+    if plan.ranks.any(admitted == start::Admitted::Complete)? {
         return Ok(Outcome::AlreadyComplete);
     }
     let Start { source, processor, loaded } = start::start(plan, folder, progress)?;
+    check_source(&plan.ranks, &source)?;
     start::tell(plan, &loaded, progress);
     let begun = Moment::of(&start::active(loaded.model.as_ref()))?;
     let ended = {
@@ -70,6 +79,11 @@ pub fn train(
         (run.counters_now(), Trainees::of(&run.stepper.parameters, &begun)?)
     };
     drop(loaded); // what follows reads the checkpoint that was written
+    share_folder(&plan.ranks, &folder.checkpoint())?;
+    if !plan.ranks.is_first() {
+        finish::help(plan, folder, &processor)?;
+        return Ok(Outcome::Shared);
+    }
     let finished = finish::finish(plan, folder, &processor, ended, progress)?;
     drop(lock);
     Ok(Outcome::Finished(Box::new(finished)))
@@ -89,6 +103,8 @@ struct Run<'a> {
     represented: Option<(Arc<Represented>, Option<Represented>)>,
     /// As of the last step; its time and memory as of the beginning of this sitting.
     counters: Counters,
+    /// The last step whose state was saved, 0 for none: rank 0 has it.
+    saved: u64,
     started: Instant,
     pace: Pace,
     /// `tensorboard/`.
@@ -119,8 +135,10 @@ impl<'a> Run<'a> {
         progress: &'a mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, TrainError> {
         let model = loaded.model.as_ref();
-        let (counters, optimizer) = start::restore(plan, folder, model, progress)?;
+        let restored = start::restore(plan, folder, model, progress)?;
         let parameters = start::active(model);
+        let (counters, optimizer) = share_state(plan, &parameters, restored)?;
+        check_weights(&plan.ranks, &model.parameters().iter().collect::<Vec<_>>(), counters.step)?;
         let stepper = Stepper {
             model,
             gradients: Gradients::of(parameters.iter().map(|one| one.var.as_tensor())),
@@ -133,7 +151,7 @@ impl<'a> Run<'a> {
             precision: plan.precision(),
             recomputed_layers: plan.settings.gradient_checkpointing.layers(),
             scaler: counters.loss_scaler.or_else(|| plan.settings.loss_scale.map(LossScaler::new)),
-            replicas: Replicas::new(plan.devices)?,
+            adders: Adders::of(plan)?,
         };
         let (steps, started, pace) = (plan.steps(), Instant::now(), Pace::default());
         Ok(Self {
@@ -145,6 +163,7 @@ impl<'a> Run<'a> {
             steps,
             stepper,
             represented: None,
+            saved: counters.step,
             counters,
             started,
             pace,
@@ -159,9 +178,16 @@ impl<'a> Run<'a> {
             return Ok(Sitting::GoesOn);
         }
         let (model, options) = (self.loaded.model.as_ref(), self.plan.predict_options());
+        let ranks = &self.plan.ranks;
         let mut represent = |split: &Arc<Split>| {
             let progress = &mut *self.progress;
-            Represented::compute(model, self.processor, split, &options, (interrupt, progress))
+            Represented::compute(
+                model,
+                self.processor,
+                split,
+                &options,
+                (ranks, interrupt, progress),
+            )
         };
         let Some(train) = represent(&self.plan.train)? else { return Ok(Sitting::Interrupted) };
         let selection = match self.plan.selection.as_ref().filter(|split| split.is_labelled()) {
@@ -187,11 +213,16 @@ impl<'a> Run<'a> {
         let _span =
             debug_span!("epoch", epoch = self.steps.epoch(self.counters.step + 1)).entered();
         let steps = self.steps.rest_of_epoch(self.counters.step + 1);
-        let mut feed = self.feed(steps.concat())?;
+        let share = self.plan.ranks.share();
+        let own = steps.iter().flat_map(|shards| share.own(shards)).cloned().collect();
+        let mut feed = self.feed(own)?;
         for shards in &steps {
             self.step(shards, &mut feed)?;
             let step = self.counters.step;
             let ends_epoch = self.steps.ends_epoch(step);
+            if ends_epoch || self.pace.steps == 1 {
+                check_weights(&self.plan.ranks, &self.stepper.parameters, step)?;
+            }
             if ends_epoch {
                 self.evaluate()?;
             }
@@ -199,30 +230,42 @@ impl<'a> Run<'a> {
                 Some(every) => step.is_multiple_of(every) || step == self.steps.steps(),
                 None => ends_epoch,
             };
-            let interrupted = interrupt.load(Ordering::Relaxed);
+            let interrupted = self.plan.ranks.any(interrupt.load(Ordering::Relaxed))?;
             if due || interrupted {
                 self.save_state()?;
             }
             if interrupted {
+                self.plan.ranks.any(true)?; // nobody leaves before the state is whole
                 return Ok(Sitting::Interrupted);
             }
         }
         let train = &self.plan.train;
-        if let Some(warning) = skipped_warning(train.name.as_str(), feed.skipped(), train.len()) {
+        let skipped = self.skipped(&feed)?;
+        if let Some(warning) = skipped_warning(train.name.as_str(), &skipped, train.len()) {
             (self.progress)(Progress::Warning(&warning));
         }
         Ok(Sitting::GoesOn)
     }
 
-    /// The batches of some shards of the training split, prepared ahead.
+    /// Ids of the items that this epoch has left out, at any rank.
+    fn skipped(&self, feed: &Feed) -> Result<Vec<String>, TrainError> {
+        let own = feed.skipped().to_vec();
+        if self.represented.is_some() {
+            return Ok(own); // every rank has seen all
+        }
+        Ok(self.plan.ranks.gather(&own)?.concat())
+    }
+
+    /// The batches of this rank's shards of the training split, prepared ahead.
     fn feed(&self, shards: Vec<Vec<usize>>) -> Result<Feed, TrainError> {
+        let share = self.plan.ranks.share();
         if let Some((train, _)) = &self.represented {
-            return Ok(Feed::Represented(Arc::clone(train)));
+            return Ok(Feed::Represented(Arc::clone(train), share));
         }
         let settings = &self.plan.settings;
         let options = loader_options(settings.workers, self.plan.padding(), settings.on_bad_item);
         let (split, processor) = (Arc::clone(&self.plan.train), Arc::clone(self.processor));
-        Ok(Feed::new(Loader::new(split, processor, shards, options)?))
+        Ok(Feed::new(Loader::new(split, processor, shards, options)?, share))
     }
 
     /// Takes the next step and records it.
@@ -237,7 +280,7 @@ impl<'a> Run<'a> {
         let outcome = self
             .stepper
             .step(step, feed.step(shards))
-            .map_err(|error| error.with_saved(|| resume::newest_step(&self.folder.state())))?;
+            .map_err(|error| error.with_saved(|| (self.saved > 0).then_some(self.saved)))?;
         let StepOutcome { loss, grad_norm, learning_rate, items, .. } = outcome;
         let seconds = begun.elapsed().as_secs_f64();
         let record = StepRecord {
@@ -311,63 +354,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Evaluates the selection split, if it has labels, and keeps the model if it is the best.
-    fn evaluate(&mut self) -> Result<(), TrainError> {
-        let Some(split) = self.plan.selection.clone().filter(|split| split.is_labelled()) else {
-            return Ok(());
-        };
-        let step = self.counters.step;
-        let _span = debug_span!("evaluate", split = split.name.as_str(), step).entered();
-        let predictions = self.predict(&split)?;
-        let scores = score::scores(&predictions, self.plan.positive)?;
-        let metric = self.plan.metric;
-        let value = scores.get(metric.name).copied().flatten();
-        let record = EvalRecord {
-            step,
-            epoch: self.steps.epoch(step),
-            split: split.name.to_string(),
-            items: predictions.rows.len(),
-            loss: scores.get("log_loss").copied().flatten(),
-            scores,
-        };
-        let best = score::is_better(value, self.counters.best.as_ref(), metric.higher_is_better);
-        if best {
-            if self.plan.settings.keep == Keep::Best {
-                self.keep()?;
-            }
-            self.counters.best = Some(Best { step, value });
-            self.counters.since_best = 0;
-        } else {
-            self.counters.since_best += 1;
-        }
-        self.folder.append_evaluation(&record)?;
-        self.events.evaluation(&record)?;
-        (self.progress)(Progress::Evaluated { record: &record, best });
-        Ok(())
-    }
-
-    fn predict(&mut self, split: &Arc<Split>) -> Result<mmc_run::Predictions, TrainError> {
-        let options = self.plan.predict_options();
-        let (name, items) = (split.name.as_str(), split.len());
-        let progress = &mut *self.progress;
-        let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
-        let model = self.loaded.model.as_ref();
-        if let Some((_, Some(selection))) = &self.represented {
-            return selection.predict(model, &options, tell);
-        }
-        Ok(predict(model, self.processor, split, &options, tell)?.predictions)
-    }
-
-    /// Writes the model as it is now to `checkpoint/`.
-    fn keep(&self) -> Result<(), TrainError> {
-        keep::keep(self.plan, self.folder, self.loaded.model.as_ref(), self.source)
-    }
-
-    /// Writes the model of the last step to `checkpoint/`, where that is the one to keep.
-    fn keep_last(&mut self) -> Result<(), TrainError> {
-        if self.plan.settings.keep == Keep::Last { self.keep() } else { Ok(()) }
-    }
-
     /// The counters with the time and memory of this sitting.
     fn counters_now(&self) -> Counters {
         let memory = cost::peak_memory_bytes();
@@ -380,8 +366,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Saves the state after the last step; records reach the disk before it.
+    /// Saves the state after the last step, at rank 0; records reach the disk before it.
     fn save_state(&mut self) -> Result<(), TrainError> {
+        if !self.plan.ranks.is_first() {
+            self.saved = self.counters.step;
+            return Ok(());
+        }
         let _span = debug_span!("save state", step = self.counters.step).entered();
         for path in [self.folder.train_path(), self.folder.eval_path()] {
             if path.is_file() {
@@ -393,7 +383,8 @@ impl<'a> Run<'a> {
         let parameters = self.loaded.model.parameters();
         let keep = self.plan.settings.keep_states;
         resume::save(&self.folder.state(), parameters, &moments, &self.counters_now(), keep)?;
-        (self.progress)(Progress::Saved { step: self.counters.step });
+        self.saved = self.counters.step;
+        (self.progress)(Progress::Saved { step: self.saved });
         Ok(())
     }
 }

@@ -36,6 +36,7 @@
 //! Not here: any data set or architecture by name (rows of the tables of `mmc-data` and
 //! `mmc-models`), scores (`mmc-metrics`), the run's files (`mmc-run`), printing.
 
+mod adders;
 mod cost;
 mod device;
 mod diagnose;
@@ -57,6 +58,7 @@ mod place;
 mod plan;
 mod predict;
 mod progress;
+mod ranks;
 mod rehearse;
 mod replicas;
 mod represented;
@@ -82,6 +84,7 @@ pub use optimizer::{AdamW, AdamWSettings, sum_of_squares, sums_of_squares};
 pub use plan::{Cut, StepPlan};
 pub use predict::{Embeddings, PredictOptions, Predicted, cut_texts_warning, embed, predict};
 pub use progress::{Finished, Outcome, Progress};
+pub use ranks::{Ranks, Session, Transport};
 pub use rehearse::{Rehearsal, rehearse};
 pub use schedule::Schedule;
 pub use settings::{Plan, resolve, resolve_on};

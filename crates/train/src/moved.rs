@@ -20,6 +20,11 @@ impl Moment {
         Ok(Self { checksums: parameters.par_iter().map(checksum).collect::<Result<_, _>>()? })
     }
 
+    /// A checksum of each, in their order.
+    pub(crate) fn checksums(&self) -> Vec<u64> {
+        self.checksums.iter().map(|(_, checksum)| *checksum).collect()
+    }
+
     /// Names of those that have the same bits at `later`.
     pub(crate) fn unmoved(&self, later: &Self) -> Vec<String> {
         let same = |(name, bits): &&(String, u64)| {

@@ -62,6 +62,8 @@ pub enum Outcome {
         /// Steps done.
         step: u64,
     },
+    /// This rank has done its share; rank 0 has the results.
+    Shared,
 }
 
 /// What a complete run found.

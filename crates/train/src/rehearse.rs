@@ -7,6 +7,7 @@ use mmc_models::Classifier;
 use mmc_ops::{Gradients, Objective, Precision};
 use mmc_preprocess::{Batch, ImageInput, Targets, TextInput};
 
+use crate::adders::Adders;
 use crate::memory::Workload;
 use crate::optimizer::{AdamW, AdamWSettings};
 use crate::step::{Shard, Stepper};
@@ -48,16 +49,17 @@ pub fn rehearse(
         precision,
         recomputed_layers: work.recomputed_layers,
         scaler: None,
-        replicas: None,
+        adders: Adders::One,
     };
     let items = items_per_step.clamp(1, 2 * work.shard_rows.max(1));
     let mut seconds = f64::INFINITY;
     for step in 1..=TIMED + 1 {
         let begun = Instant::now();
         let firsts = (0..items).step_by(work.shard_rows.max(1));
-        let shards = firsts.map(|first_row| {
+        let shards = firsts.enumerate().map(|(number, first_row)| {
             let rows = work.shard_rows.max(1).min(items - first_row);
-            Ok(Shard { first_row, batch: batch(model, work, rows)?, pooled: None, cut_texts: 0 })
+            let batch = batch(model, work, rows)?;
+            Ok(Shard { number, first_row, batch, pooled: None, cut_texts: 0 })
         });
         stepper.step(step, shards)?;
         if step > 1 {

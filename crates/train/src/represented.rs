@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use mmc_data::{Sample, Split};
 use mmc_models::{Classifier, Pass};
 use mmc_ops::without_gradient;
@@ -15,6 +15,7 @@ use mmc_preprocess::{Batch, Example, Loader, Padding, Processor, collate};
 use mmc_run::Predictions;
 
 use crate::predict::RowTeller;
+use crate::ranks::{Next, Ranks, Share, present, share_chunks};
 use crate::step::Shard;
 use crate::{PredictOptions, Progress, TrainError};
 
@@ -32,8 +33,8 @@ pub(crate) struct Represented {
 }
 
 impl Represented {
-    /// Takes a split through the backbone and says how much memory the result takes. `None` where
-    /// `interrupt` was set meanwhile.
+    /// Takes a split through the backbone, each rank a share of it, and says how much memory the result
+    /// takes. `None` where `interrupt` was set meanwhile, at whichever rank.
     ///
     /// # Errors
     /// What reading and preparing an item or the forward returns.
@@ -42,43 +43,56 @@ impl Represented {
         processor: &Arc<Processor>,
         split: &Arc<Split>,
         options: &PredictOptions,
-        (interrupt, progress): (&AtomicBool, &mut dyn FnMut(Progress<'_>)),
+        (ranks, interrupt, progress): (&Ranks, &AtomicBool, &mut dyn FnMut(Progress<'_>)),
     ) -> Result<Option<Self>, TrainError> {
         let (name, items) = (split.name.as_str(), split.len());
-        let chunks = chunks(items, options.rows);
         let is_cut: Arc<Vec<AtomicBool>> = Arc::new((0..items).map(|_| false.into()).collect());
-        let mut loader = loader(processor, split, options, &is_cut)?;
-        let (mut places, mut parts, mut rows) = (vec![None; items], Vec::new(), 0_u32);
-        while let Some(batch) = loader.next() {
-            if interrupt.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let batch = batch?;
-            let chunk = loader.shard().and_then(|index| chunks.get(index));
-            let mut ids = batch.ids.iter().peekable();
-            for &item in chunk.into_iter().flatten() {
-                if ids.next_if(|id| **id == split.samples[item].id).is_some() {
-                    places[item] = Some(rows);
-                    rows += 1;
+        let chunks = chunks(items, options.rows);
+        let own = ranks.share().own(&chunks).cloned().collect();
+        let loader = loader((processor, split), own, options, &is_cut)?;
+        let mut encode = |batch: &Batch| -> Result<Tensor, TrainError> {
+            let pooled = without_gradient(|| model.encode(batch, &Pass::evaluate()))?; // [batch, width]
+            Ok(pooled.detach())
+        };
+        let mut found = Found { places: vec![None; items], parts: Vec::new(), rows: 0 };
+        let mut told = |rows: u32| {
+            progress(Progress::Predicted { split: name, done: rows as usize, items });
+            ranks.any(interrupt.load(Ordering::Relaxed))
+        };
+        let mut stopped = false;
+        if ranks.is_alone() {
+            let mut loader = loader;
+            while let Some(batch) = loader.next().transpose()? {
+                let chunk = loader.shard().map_or(&[][..], |index| &chunks[index]);
+                found.add(&present(split, chunk, &batch.ids), encode(&batch)?);
+                stopped = told(found.rows)?;
+                if stopped {
+                    break;
                 }
             }
-            let pooled = without_gradient(|| model.encode(&batch, &Pass::evaluate()))?; // [batch, width]
-            parts.push(pooled.detach());
-            progress(Progress::Predicted { split: name, done: rows as usize, items });
+        } else {
+            share_chunks(ranks, (split, &chunks), loader, &mut encode, &mut |bunch| {
+                for chunk in bunch.into_iter().filter(|chunk| !chunk.items.is_empty()) {
+                    let shape = (chunk.items.len(), chunk.width);
+                    found.add(&chunk.items, Tensor::from_vec(chunk.values, shape, &Device::Cpu)?);
+                }
+                stopped = told(found.rows)?;
+                Ok(if stopped { Next::Stops } else { Next::Goes })
+            })?;
         }
+        if stopped {
+            return Ok(None);
+        }
+        let Found { places, parts, .. } = found;
         let pooled = if parts.is_empty() { None } else { Some(Tensor::cat(&parts, 0)?) };
         progress(Progress::Predicted { split: name, done: items, items });
         if let Some(pooled) = &pooled {
-            let (rows, width) = pooled.dims2()?;
-            let mebibytes = (rows * width * size_of::<f32>()) as f64 / f64::from(1 << 20);
-            progress(Progress::Note(&format!(
-                "`{name}`: {rows} representations of {width} numbers each are computed once and \
-                 kept in memory, {mebibytes:.1} MiB"
-            )));
+            progress(Progress::Note(&memory_note(name, pooled)?));
         }
-        let is_cut = is_cut.iter().map(|cut| cut.load(Ordering::Relaxed)).collect();
-        let (split, skipped) = (Arc::clone(split), loader.skipped().to_vec());
-        Ok(Some(Self { split, pooled, places, is_cut, skipped }))
+        let is_cut = everywhere(ranks, &is_cut)?;
+        let absent = (0..items).filter(|&item| places[item].is_none());
+        let skipped = absent.map(|item| split.samples[item].id.clone()).collect();
+        Ok(Some(Self { split: Arc::clone(split), pooled, places, is_cut, skipped }))
     }
 
     /// Ids of the items left out.
@@ -86,16 +100,17 @@ impl Represented {
         &self.skipped
     }
 
-    /// The shards of a step; one whose items were all left out is absent.
+    /// The shards of a step that are in `share`; one whose items were all left out is absent.
     pub(crate) fn step<'a>(
         &'a self,
         planned: &'a [Vec<usize>],
+        share: Share,
     ) -> impl Iterator<Item = Result<Shard, TrainError>> + 'a {
         let mut first_row = 0;
-        planned.iter().filter_map(move |items| {
+        planned.iter().enumerate().filter_map(move |(number, items)| {
             let begin = first_row;
             first_row += items.len();
-            self.shard(items, begin).transpose()
+            if share.takes(number) { self.shard(items, (number, begin)).transpose() } else { None }
         })
     }
 
@@ -110,7 +125,8 @@ impl Represented {
         let mut rows = Vec::with_capacity(self.split.len());
         let mut teller = RowTeller::new(&self.split, options);
         for items in chunks(self.split.len(), options.rows) {
-            let Some(Shard { batch, pooled: Some(pooled), .. }) = self.shard(&items, 0)? else {
+            let Some(Shard { batch, pooled: Some(pooled), .. }) = self.shard(&items, (0, 0))?
+            else {
                 continue;
             };
             let logits = model.classify(&pooled, &Pass::evaluate())?.0.to_vec2::<f32>()?;
@@ -123,7 +139,11 @@ impl Represented {
     }
 
     /// These items as a shard, without those that were left out; `None` if that is all.
-    fn shard(&self, items: &[usize], first_row: usize) -> Result<Option<Shard>, TrainError> {
+    fn shard(
+        &self,
+        items: &[usize],
+        (number, first_row): (usize, usize),
+    ) -> Result<Option<Shard>, TrainError> {
         let found = items.iter().filter_map(|&item| Some((item, self.places[item]?)));
         let (items, places): (Vec<usize>, Vec<u32>) = found.unzip();
         let Some(pooled) = self.pooled.as_ref().filter(|_| !places.is_empty()) else {
@@ -132,25 +152,63 @@ impl Represented {
         let pooled = pooled.index_select(&Tensor::new(places.as_slice(), pooled.device())?, 0)?;
         let cut_texts = items.iter().filter(|&&item| self.is_cut[item]).count();
         let batch = labels(items.iter().map(|&item| &self.split.samples[item]))?;
-        Ok(Some(Shard { first_row, batch, pooled: Some(pooled), cut_texts }))
+        Ok(Some(Shard { number, first_row, batch, pooled: Some(pooled), cut_texts }))
     }
 }
 
 /// The items of a split in its order, this many at a time.
-fn chunks(items: usize, rows: usize) -> Vec<Vec<usize>> {
+pub(crate) fn chunks(items: usize, rows: usize) -> Vec<Vec<usize>> {
     let all: Vec<usize> = (0..items).collect();
     all.chunks(rows.max(1)).map(<[usize]>::to_vec).collect()
 }
 
-/// The split in its own order, whose cut texts are marked as they are prepared.
+/// What came out of the backbone so far.
+struct Found {
+    places: Vec<Option<u32>>,
+    parts: Vec<Tensor>,
+    rows: u32,
+}
+
+impl Found {
+    /// Takes the rows of these items, `[items, width]`.
+    fn add(&mut self, items: &[usize], pooled: Tensor) {
+        for &item in items {
+            self.places[item] = Some(self.rows);
+            self.rows += 1;
+        }
+        self.parts.push(pooled);
+    }
+}
+
+/// What a user should know of what is kept.
+fn memory_note(name: &str, pooled: &Tensor) -> Result<String, TrainError> {
+    let (rows, width) = pooled.dims2()?;
+    let mebibytes = (rows * width * size_of::<f32>()) as f64 / f64::from(1 << 20);
+    Ok(format!(
+        "`{name}`: {rows} representations of {width} numbers each are computed once and kept in \
+         memory, {mebibytes:.1} MiB"
+    ))
+}
+
+/// Whether any rank has marked an item.
+fn everywhere(ranks: &Ranks, marks: &[AtomicBool]) -> Result<Vec<bool>, TrainError> {
+    let own: Vec<bool> = marks.iter().map(|mark| mark.load(Ordering::Relaxed)).collect();
+    if ranks.is_alone() {
+        return Ok(own);
+    }
+    let all = ranks.gather_bytes(own.iter().map(|&mark| u8::from(mark)).collect())?;
+    Ok((0..own.len()).map(|item| all.iter().any(|marks| marks[item] == 1)).collect())
+}
+
+/// Some chunks of a split, whose cut texts are marked as they are prepared.
 fn loader(
-    processor: &Arc<Processor>,
-    split: &Arc<Split>,
+    (processor, split): (&Arc<Processor>, &Arc<Split>),
+    chunks: Vec<Vec<usize>>,
     options: &PredictOptions,
     is_cut: &Arc<Vec<AtomicBool>>,
 ) -> Result<Loader, TrainError> {
     let (split, processor, is_cut) = (Arc::clone(split), Arc::clone(processor), Arc::clone(is_cut));
-    let (chunks, pad_id) = (chunks(split.len(), options.rows), processor.pad_id());
+    let pad_id = processor.pad_id();
     let prepare = move |item: usize| {
         let example = processor.prepare(&split.samples[item])?;
         let cut = example.text.as_ref().is_some_and(mmc_preprocess::Tokens::is_cut);
@@ -161,7 +219,7 @@ fn loader(
 }
 
 /// Ids, groups and labels of some samples as a batch without inputs.
-fn labels<'a>(samples: impl Iterator<Item = &'a Sample>) -> Result<Batch, TrainError> {
+pub(crate) fn labels<'a>(samples: impl Iterator<Item = &'a Sample>) -> Result<Batch, TrainError> {
     let example = |sample: &Sample| Example {
         id: sample.id.clone(),
         group: sample.group.clone(),

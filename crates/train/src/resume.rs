@@ -51,6 +51,14 @@ pub(crate) struct Counters {
     pub(crate) frozen: Option<String>,
 }
 
+impl Counters {
+    /// Steps that the optimiser took: not those without an item or with a gradient that was not finite.
+    pub(crate) fn steps_taken(&self) -> u64 {
+        let skipped = self.loss_scaler.map_or(0, |scaler| scaler.skipped);
+        self.step.saturating_sub(self.empty_steps + skipped)
+    }
+}
+
 /// The best evaluation so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Best {

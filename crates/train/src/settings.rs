@@ -15,7 +15,7 @@ use mmc_run::{
 
 use crate::plan::{Cut, StepPlan};
 use crate::vocabulary::{check_answers, own_answers};
-use crate::{Intervention, PredictOptions, Schedule, TrainError, language};
+use crate::{Intervention, PredictOptions, Ranks, Schedule, TrainError, language};
 
 /// A checked run: settings that fit together, the data they name, the weights they start from.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct Plan {
     pub(crate) device: Device,
     /// How many such devices share the shards of a step.
     pub(crate) devices: usize,
+    /// The processes that share them.
+    pub(crate) ranks: Ranks,
     /// Index of the positive class of two.
     pub(crate) positive: usize,
     /// The metric by which the best epoch is chosen.
@@ -137,6 +139,7 @@ pub fn resolve_on(
         language,
         device,
         devices: 1,
+        ranks: Ranks::default(),
         positive,
         metric,
     };

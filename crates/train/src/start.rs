@@ -10,6 +10,7 @@ use mmc_preprocess::Processor;
 use mmc_run::{Keep, RunError, RunFolder, RunLock};
 
 use crate::optimizer::{AdamW, AdamWSettings};
+use crate::ranks::share_folder;
 use crate::resume::{Counters, State};
 use crate::settings::Plan;
 use crate::variant::checksum_of_frozen;
@@ -125,7 +126,7 @@ fn starting_point(plan: &Plan, folder: &RunFolder) -> Result<PathBuf, TrainError
         CheckpointSource::FromScratch => {
             let initial = folder.initial();
             place::recover(&folder.state(), &initial)?;
-            if !initial.is_dir() {
+            if plan.ranks.is_first() && !initial.is_dir() {
                 let texts: Vec<&str> = plan.train.iter().map(|item| item.text.as_str()).collect();
                 place::replace(&folder.state(), &initial, |made| {
                     let request = CreateRequest {
@@ -139,6 +140,7 @@ fn starting_point(plan: &Plan, folder: &RunFolder) -> Result<PathBuf, TrainError
                     Ok(mmc_models::create(&request, made)?)
                 })?;
             }
+            share_folder(&plan.ranks, &initial)?;
             Ok(initial)
         }
     }
@@ -220,6 +222,11 @@ pub(crate) fn active(model: &dyn Classifier) -> Vec<&Parameter> {
     model.parameters().iter().filter(|parameter| parameter.active).collect()
 }
 
+pub(crate) fn optimizer_settings(plan: &Plan) -> AdamWSettings {
+    AdamWSettings::with_weight_decay(plan.settings.weight_decay)
+        .with_layer_decay(plan.settings.layer_decay)
+}
+
 /// Puts the model and the optimiser where the newest usable state was, or at the beginning, and
 /// cuts the records to what that state knows.
 pub(crate) fn restore(
@@ -228,8 +235,7 @@ pub(crate) fn restore(
     model: &dyn Classifier,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(Counters, AdamW), TrainError> {
-    let settings = AdamWSettings::with_weight_decay(plan.settings.weight_decay)
-        .with_layer_decay(plan.settings.layer_decay);
+    let settings = optimizer_settings(plan);
     let frozen = checksum_of_frozen(model.parameters())?;
     place::recover(&folder.state(), &folder.checkpoint())?;
     let recorded = folder.steps()?.len() as u64;
@@ -254,8 +260,7 @@ pub(crate) fn restore(
             let counters = state.counters.clone();
             let moments = state.restore(model.parameters())?;
             progress(Progress::Resumed { step: counters.step });
-            let skipped = counters.loss_scaler.map_or(0, |scaler| scaler.skipped);
-            let taken = counters.step.saturating_sub(counters.empty_steps + skipped);
+            let taken = counters.steps_taken();
             (counters, AdamW::restored(moments, taken, settings))
         }
         None => (Counters::default(), AdamW::new(&active(model), settings)?),

@@ -5,9 +5,9 @@ use mmc_models::{Classifier, Parameter, Pass};
 use mmc_ops::{Gradients, Objective, Precision, Targets, with_products_in};
 use mmc_preprocess::Batch;
 
+use crate::adders::Adders;
 use crate::loss_scale::{LossScaler, Overflow};
 use crate::optimizer::{AdamW, sums_of_squares};
-use crate::replicas::Replicas;
 use crate::{Schedule, TrainError};
 
 /// All that a step needs beside its data.
@@ -28,8 +28,8 @@ pub(crate) struct Stepper<'a> {
     pub(crate) recomputed_layers: usize,
     /// What the loss is multiplied by, where it is scaled.
     pub(crate) scaler: Option<LossScaler>,
-    /// The devices that share the shards, where there are several.
-    pub(crate) replicas: Option<Replicas>,
+    /// Who shares the shards.
+    pub(crate) adders: Adders,
 }
 
 /// What a step did.
@@ -50,6 +50,8 @@ pub(crate) struct StepOutcome {
 
 /// One shard of a step.
 pub(crate) struct Shard {
+    /// Which of its step it is, from 0.
+    pub(crate) number: usize,
     /// Where it begins in its step, counted in planned rows: what keys its dropout masks.
     pub(crate) first_row: usize,
     pub(crate) batch: Batch,
@@ -127,20 +129,7 @@ impl Stepper<'_> {
             step,
             span: tracing::Span::current(),
         };
-        let gradients = &mut self.gradients;
-        if let Some(replicas) = &self.replicas {
-            return replicas.add(gradients, &work, shards);
-        }
-        let mut total = Summed::default();
-        for shard in shards {
-            let add = |loss: &Tensor| {
-                gradients.add(loss)?;
-                Ok(gradients.unreached())
-            };
-            let shard = shard?;
-            total.append(among_threads(self.model, || work.add(shard, add))?);
-        }
-        Ok(total)
+        self.adders.add(&mut self.gradients, &work, shards)
     }
 
     /// The summed gradient of each parameter.
@@ -226,9 +215,9 @@ impl StepOutcome {
 /// What is summed over shards beside the gradients.
 #[derive(Debug, Default)]
 pub(crate) struct Summed {
-    loss: f32,
-    ids: Vec<String>,
-    cut_texts: usize,
+    pub(crate) loss: f32,
+    pub(crate) ids: Vec<String>,
+    pub(crate) cut_texts: usize,
 }
 
 impl Summed {
@@ -256,6 +245,19 @@ pub(crate) struct ShardWork<'a> {
 }
 
 impl ShardWork<'_> {
+    /// Computes a shard on this process's one device and adds its gradients to `gradients`.
+    pub(crate) fn add_to(
+        &self,
+        gradients: &mut Gradients,
+        shard: Shard,
+    ) -> Result<Summed, TrainError> {
+        let add = |loss: &Tensor| {
+            gradients.add(loss)?;
+            Ok(gradients.unreached())
+        };
+        among_threads(self.model, || self.add(shard, add))
+    }
+
     /// Computes the loss of a shard and lets `add` add its gradients, which says what parameter they
     /// did not reach.
     pub(crate) fn add(
@@ -269,7 +271,7 @@ impl ShardWork<'_> {
     /// The same with products of the type that is set.
     fn add_as_set(
         &self,
-        Shard { first_row, batch, pooled, cut_texts }: Shard,
+        Shard { first_row, batch, pooled, cut_texts, .. }: Shard,
         add: impl FnOnce(&Tensor) -> Result<Option<usize>, mmc_ops::OpsError>,
     ) -> Result<Summed, TrainError> {
         let step = self.step;

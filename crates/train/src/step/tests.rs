@@ -1,4 +1,5 @@
 mod devices;
+mod ranks;
 mod spans;
 
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Var};
@@ -106,7 +107,7 @@ fn stepper(model: &Linear, clip_norm: f64) -> Stepper<'_> {
         precision: Precision::F32,
         recomputed_layers: 0,
         scaler: None,
-        replicas: None,
+        adders: Adders::One,
     }
 }
 
@@ -121,7 +122,7 @@ fn shard(rows: &[([f32; 3], u32)]) -> Result<Shard, TrainError> {
         image: Some(ImageInput { pixel_values, sizes: vec![(1, 1); rows.len()] }),
         targets: Some(BatchTargets::Classes(rows.iter().map(|row| row.1).collect())),
     };
-    Ok(Shard { first_row: 0, batch, pooled: None, cut_texts: 1 })
+    Ok(Shard { number: 0, first_row: 0, batch, pooled: None, cut_texts: 1 })
 }
 
 const ROWS: [([f32; 3], u32); 3] =

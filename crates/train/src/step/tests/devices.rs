@@ -22,7 +22,7 @@ fn shards(rows: &[([f32; 3], u32)]) -> impl Iterator<Item = Result<Shard, TrainE
 
 fn on(devices: usize, model: &Linear) -> Stepper<'_> {
     let mut stepper = stepper(model, 1e9);
-    stepper.replicas = Replicas::new(devices).unwrap();
+    stepper.adders = Adders::devices(devices).unwrap();
     stepper
 }
 

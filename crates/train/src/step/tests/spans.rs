@@ -28,7 +28,7 @@ fn shards_are_in_the_span_of_their_step() {
     for devices in [1, 2] {
         let model = linear(false);
         let mut stepper = stepper(&model, 1e9);
-        stepper.replicas = Replicas::new(devices).unwrap();
+        stepper.adders = Adders::devices(devices).unwrap();
         recorder.0.lock().unwrap().clear();
         let span = tracing::debug_span!("a step of this test").entered();
         stepper.step(1, ROWS.iter().cycle().take(9).map(|one| shard(&[*one]))).unwrap();
