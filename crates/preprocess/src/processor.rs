@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
-use mmc_data::{Arm, ImageSource, Sample, decode};
+use mmc_data::{Arm, DataError, ImageSource, Sample, decode};
 
+use crate::augment::Draw;
 use crate::cache::PictureCache;
 use crate::model_kind::ModelKind;
 use crate::picture::PictureSteps;
@@ -126,7 +127,32 @@ impl Processor {
             group: sample.group.clone(),
             target: sample.target.clone(),
             text: self.tokens(sample)?,
-            image: self.pixels(sample)?,
+            image: self.pixels(sample, |steps, source| self.resized(steps, source))?,
+        })
+    }
+
+    /// [`Processor::prepare`], the picture changed at random as was drawn for the sample: a piece of it
+    /// is resized, and what that gives has other colours. Nothing is kept in memory, since the next
+    /// epoch needs another piece.
+    ///
+    /// # Errors
+    /// As [`Processor::prepare`].
+    pub fn prepare_augmented(
+        &self,
+        sample: &Sample,
+        draw: Draw,
+    ) -> Result<Example, PreprocessError> {
+        Ok(Example {
+            id: sample.id.clone(),
+            group: sample.group.clone(),
+            target: sample.target.clone(),
+            text: self.tokens(sample)?,
+            image: self.pixels(sample, |steps, source| {
+                let mut draw = draw;
+                let mut picture = steps.resize(&draw.cut(&decode(source)?));
+                draw.colour(&mut picture);
+                Ok(Arc::new(picture))
+            })?,
         })
     }
 
@@ -139,13 +165,17 @@ impl Processor {
         })
     }
 
-    fn pixels(&self, sample: &Sample) -> Result<Option<Pixels>, PreprocessError> {
+    /// The picture of the sample, after `resized` has made of it what the model sees.
+    fn pixels(
+        &self,
+        sample: &Sample,
+        resized: impl FnOnce(&PictureSteps, &ImageSource) -> Result<Arc<RgbImage>, DataError>,
+    ) -> Result<Option<Pixels>, PreprocessError> {
         let Some(steps) = &self.picture else { return Ok(None) };
         let Some(source) = &sample.image else {
             return Err(PreprocessError::NoPicture { id: sample.id.clone(), arm: self.arm });
         };
-        let picture = self
-            .resized(steps, source)
+        let picture = resized(steps, source)
             .map_err(|source| PreprocessError::Picture { id: sample.id.clone(), source })?;
         Ok(Some(steps.normalise(&picture)))
     }
@@ -154,7 +184,7 @@ impl Processor {
         &self,
         steps: &PictureSteps,
         source: &ImageSource,
-    ) -> Result<Arc<RgbImage>, mmc_data::DataError> {
+    ) -> Result<Arc<RgbImage>, DataError> {
         if let Some(kept) = self.cache.get(source.key()) {
             return Ok(kept);
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::choice::{
-    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
+    Augment, ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
 };
 use crate::{RunError, toml_file};
 
@@ -132,6 +132,8 @@ settings! {
     loss_scale: LossScale => Option<LossScale>, Result;
     /// Layers of each encoder that are computed again in the backward pass: `true`, all, or a number.
     gradient_checkpointing: GradientCheckpointing => GradientCheckpointing, None;
+    /// How training pictures are changed at random: `light`, or `light-flip`, mirrored too; absent: not.
+    augment: Augment => Option<Augment>, Result;
     /// Part of the target that is spread over all classes.
     label_smoothing: f64 => f64, Result;
     /// How classes weigh in the loss: `none` or `balanced`.
@@ -242,6 +244,7 @@ impl PartialSettings {
                 _ => None,
             }),
             gradient_checkpointing: self.gradient_checkpointing.unwrap_or_default(),
+            augment: self.augment.filter(|&augment| augment != Augment::None),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
             class_weights: self.class_weights.unwrap_or_default(),
             early_stopping: self.early_stopping,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use mmc_preprocess::{Batch, Loader};
+use mmc_preprocess::{Batch, Loader, Processor};
 
-use crate::TrainError;
+use crate::predict::loader_options;
 use crate::represented::Represented;
 use crate::step::Shard;
+use crate::{Plan, TrainError};
 
 /// Gives each step its shards.
 pub(crate) enum Feed {
@@ -17,6 +18,27 @@ pub(crate) enum Feed {
 }
 
 impl Feed {
+    /// Prepared ahead, from these shards of the training split, as this epoch changes its pictures.
+    pub(crate) fn prepared(
+        plan: &Plan,
+        processor: &Arc<Processor>,
+        epoch: u64,
+        shards: Vec<Vec<usize>>,
+    ) -> Result<Self, TrainError> {
+        let settings = &plan.settings;
+        let options = loader_options(settings.workers, plan.padding(), settings.on_bad_item);
+        let (split, processor) = (Arc::clone(&plan.train), Arc::clone(processor));
+        let Some(augmentation) = plan.augmentation() else {
+            return Ok(Self::new(Loader::new(split, processor, shards, options)?));
+        };
+        let (seed, pad_id) = (settings.seed, processor.pad_id());
+        let prepare = move |index: usize| {
+            let sample = &split.samples[index];
+            processor.prepare_augmented(sample, augmentation.draw(seed, epoch, &sample.id))
+        };
+        Ok(Self::new(Loader::from_prepare(Arc::new(prepare), pad_id, shards, options)?))
+    }
+
     pub(crate) fn new(loader: Loader) -> Self {
         Self::Prepared(Box::new(Prepared { loader, pending: None, start: 0 }))
     }

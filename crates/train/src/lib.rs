@@ -53,6 +53,7 @@ mod moved;
 mod objective;
 mod optimizer;
 mod pair_grid;
+mod pictures;
 mod place;
 mod plan;
 mod predict;

@@ -7,8 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mmc_data::{AnswerSource, Arm, DATASETS, OnBadItem};
 use mmc_models::CATALOG;
 use mmc_run::{
-    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, PartialSettings, Precision,
-    Schedule,
+    Augment, ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, PartialSettings,
+    Precision, Schedule,
 };
 
 /// What may be said about a run; whatever is absent comes from `--config`, else from the preset.
@@ -135,6 +135,12 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "LAYERS", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "all", help_heading = "How")]
     pub(crate) gradient_checkpointing: Option<GradientCheckpointing>,
+    /// Change training pictures at random, anew in every epoch: light, a piece of at least 0.8 of the
+    /// area and colours up to a fifth off; light-flip, half of them mirrored too, which no meme's text
+    /// bears [default: none]
+    #[arg(long, value_name = "WAY", help_heading = "How")]
+    #[arg(value_parser = one_of::<Augment>(Augment::WORDS))]
+    pub(crate) augment: Option<Augment>,
     /// Take this share of each target from its class and spread it [default: 0]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) label_smoothing: Option<f64>,
@@ -210,6 +216,7 @@ impl SettingFlags {
             precision: self.precision,
             loss_scale: self.loss_scale,
             gradient_checkpointing: self.gradient_checkpointing,
+            augment: self.augment,
             label_smoothing: self.label_smoothing,
             class_weights: self.class_weights,
             early_stopping: self.early_stopping,

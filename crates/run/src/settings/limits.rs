@@ -124,5 +124,10 @@ impl Settings {
                             backbone, which is then computed once; leave one of the two out";
             check(false, "lora_rank", rank.to_string(), expected);
         }
+        if let (Freeze::Backbone, Some(augment)) = (self.freeze, self.augment) {
+            let expected = "no value with `freeze` `backbone`: augmentation changes a picture in every \
+                            epoch, and the backbone is computed once; leave one of the two out";
+            check(false, "augment", augment.to_string(), expected);
+        }
     }
 }
