@@ -66,6 +66,11 @@ struct Piece {
 }
 
 impl Draw {
+    /// The least part of a side that can be left.
+    pub(crate) fn least_side(&self) -> f64 {
+        (self.augmentation.least_area / self.augmentation.most_stretch).sqrt()
+    }
+
     /// The piece of a picture that is left of it, mirrored or not.
     pub(crate) fn cut(&mut self, picture: &RgbImage) -> RgbImage {
         let Piece { left, top, width, height } = self.piece(picture.dimensions());

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use image::RgbImage;
+use mmc_data::Decoded;
 use serde_json::Value;
 
 use crate::folder::Config;
-use crate::resize::{Filter, Window, resize_window};
+use crate::resize::{Filter, Source, Window, resize_window};
 use crate::size::{SizeRule, centre};
 use crate::{Pixels, PreprocessError};
 
@@ -73,18 +74,23 @@ impl PictureSteps {
         })
     }
 
-    /// Resizes and crops; still 8-bit.
-    pub(crate) fn resize(&self, picture: &RgbImage) -> RgbImage {
-        let input = (picture.width() as usize, picture.height() as usize);
-        let size = self.size.of(input);
+    /// Width and height after resizing a picture of this width and height, before the crop.
+    pub(crate) fn size(&self, full: (usize, usize)) -> (usize, usize) {
+        self.size.of(full)
+    }
+
+    /// Resizes and crops; still 8-bit. The sizes are those of the whole picture, however many of its
+    /// pixels were decoded.
+    pub(crate) fn resize(&self, decoded: &Decoded) -> RgbImage {
+        let (size, picture) = (self.size.of(decoded.full), Source::from(decoded));
         let Some((height, width)) = self.crop else {
             let window = Window { left: 0, top: 0, width: size.0, height: size.1 };
-            return resize_window(picture, size, window, self.filter);
+            return resize_window(&picture, size, window, self.filter);
         };
         let (left, kept_width, gap_left) = centre(size.0, width);
         let (top, kept_height, gap_top) = centre(size.1, height);
         let window = Window { left, top, width: kept_width, height: kept_height };
-        let middle = resize_window(picture, size, window, self.filter);
+        let middle = resize_window(&picture, size, window, self.filter);
         if (kept_width, kept_height) == (width, height) {
             return middle;
         }
@@ -357,6 +363,7 @@ mod tests {
     #[test]
     fn a_very_long_picture_costs_no_memory() {
         let steps = steps("clip", "{}").unwrap();
-        assert_eq!(steps.resize(&RgbImage::new(20_000, 1)).dimensions(), (224, 224));
+        let line = Decoded::from(RgbImage::new(20_000, 1));
+        assert_eq!(steps.resize(&line).dimensions(), (224, 224));
     }
 }

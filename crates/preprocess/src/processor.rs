@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
-use mmc_data::{Arm, DataError, ImageSource, Sample, decode};
+use mmc_data::{Arm, DataError, Decoded, ImageSource, Sample, decode, decode_at_least};
 
 use crate::augment::Draw;
 use crate::cache::PictureCache;
@@ -27,6 +27,7 @@ pub struct Processor {
     arm: Arm,
     text: Option<Tokenization>,
     picture: Option<PictureSteps>,
+    jpeg_scaling: bool,
     cache: PictureCache,
 }
 
@@ -58,7 +59,8 @@ impl Processor {
         } else {
             None
         };
-        Ok(Self { arm, text, picture, cache: PictureCache::new(CACHE_BYTES) })
+        let cache = PictureCache::new(CACHE_BYTES);
+        Ok(Self { arm, text, picture, jpeg_scaling: false, cache })
     }
 
     /// Cuts texts at this many tokens, special tokens included; at most what the model takes, and
@@ -77,6 +79,15 @@ impl Processor {
     #[must_use]
     pub fn with_cache_bytes(mut self, bytes: usize) -> Self {
         self.cache = PictureCache::new(bytes);
+        self
+    }
+
+    /// Decodes JPEG files of at least twice the size that pictures are resized to to fewer pixels, as
+    /// [`decode_at_least`] does it, if `scaling`: faster, and no longer exactly what the checkpoint's own
+    /// processor makes.
+    #[must_use]
+    pub fn with_jpeg_scaling(mut self, scaling: bool) -> Self {
+        self.jpeg_scaling = scaling;
         self
     }
 
@@ -149,7 +160,8 @@ impl Processor {
             text: self.tokens(sample)?,
             image: self.pixels(sample, |steps, source| {
                 let mut draw = draw;
-                let mut picture = steps.resize(&draw.cut(&decode(source)?));
+                let decoded = self.decoded(steps, source, draw.least_side())?;
+                let mut picture = steps.resize(&draw.cut(&decoded.picture).into());
                 draw.colour(&mut picture);
                 Ok(Arc::new(picture))
             })?,
@@ -188,9 +200,26 @@ impl Processor {
         if let Some(kept) = self.cache.get(source.key()) {
             return Ok(kept);
         }
-        let picture = Arc::new(steps.resize(&decode(source)?));
+        let picture = Arc::new(steps.resize(&self.decoded(steps, source, 1.0)?));
         self.cache.keep(source.key(), &picture);
         Ok(picture)
+    }
+
+    /// A picture of which this part of each side is going to be resized.
+    fn decoded(
+        &self,
+        steps: &PictureSteps,
+        source: &ImageSource,
+        part: f64,
+    ) -> Result<Decoded, DataError> {
+        if !self.jpeg_scaling {
+            return decode(source).map(Decoded::from);
+        }
+        let whole = |side: usize| (side as f64 / part).ceil() as usize;
+        decode_at_least(source, &|full| {
+            let (width, height) = steps.size(full);
+            (whole(width), whole(height))
+        })
     }
 }
 

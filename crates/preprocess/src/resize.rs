@@ -9,6 +9,7 @@ use std::f64::consts::PI;
 use std::ops::Range;
 
 use image::RgbImage;
+use mmc_data::Decoded;
 
 /// Fractional bits of a weight: 32, less 8 for the value, less 2 for sign and overshoot.
 const FRACTION_BITS: u32 = 32 - 8 - 2;
@@ -91,13 +92,30 @@ pub(crate) struct Window {
 #[must_use]
 pub fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
     let window = Window { left: 0, top: 0, width: width as usize, height: height as usize };
-    resize_window(picture, (width as usize, height as usize), window, filter)
+    let extent = (f64::from(picture.width()), f64::from(picture.height()));
+    resize_window(&Source { picture, extent }, (width as usize, height as usize), window, filter)
+}
+
+/// What is resized.
+pub(crate) struct Source<'a> {
+    picture: &'a RgbImage,
+    /// Width and height of what the pixels show. The last pixels of a picture that was decoded to
+    /// eighths of its size lie partly beyond it.
+    extent: (f64, f64),
+}
+
+impl<'a> From<&'a Decoded> for Source<'a> {
+    fn from(decoded: &'a Decoded) -> Self {
+        let extent = |side: usize| (side * decoded.eighths) as f64 / 8.0;
+        let (width, height) = decoded.full;
+        Self { picture: &decoded.picture, extent: (extent(width), extent(height)) }
+    }
 }
 
 /// The part `window` of the picture resized to `size` (width, height): the same pixels as resizing
 /// the whole and cutting it out, without making the rest. `window` must lie inside `size`.
 pub(crate) fn resize_window(
-    picture: &RgbImage,
+    &Source { picture, extent }: &Source<'_>,
     size: (usize, usize),
     window: Window,
     filter: Filter,
@@ -107,12 +125,14 @@ pub(crate) fn resize_window(
     if window.width == 0 || window.height == 0 || width == 0 || height == 0 {
         return RgbImage::new(output.0, output.1);
     }
-    let columns = axis(width, size.0, window.left..window.left + window.width, filter);
-    let rows = axis(height, size.1, window.top..window.top + window.height, filter);
+    let across = Axis { pixels: width, extent: extent.0, output: size.0 };
+    let down = Axis { pixels: height, extent: extent.1, output: size.1 };
+    let columns = across.taps(window.left..window.left + window.width, filter);
+    let rows = down.taps(window.top..window.top + window.height, filter);
     let first = rows.iter().map(|taps| taps.first).min().unwrap_or(0);
     let end = rows.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(0);
-    let between = across(picture, first..end, &columns, width == size.0);
-    let values = down(&between, first, &rows, (window.width * 3, height == size.1));
+    let between = first_pass(picture, first..end, &columns, across.stays());
+    let values = second_pass(&between, first, &rows, (window.width * 3, down.stays()));
     RgbImage::from_raw(output.0, output.1, values)
         .unwrap_or_else(|| RgbImage::new(output.0, output.1))
 }
@@ -125,33 +145,50 @@ struct Taps {
     weights: Vec<i32>,
 }
 
-/// The taps of the output pixels `range` where `input` pixels become `output`.
-fn axis(input: usize, output: usize, range: Range<usize>, filter: Filter) -> Vec<Taps> {
-    if input == output {
-        return range.map(|first| Taps { first, weights: vec![1 << FRACTION_BITS] }).collect();
+/// One axis of a picture.
+struct Axis {
+    /// So many pixels there are,
+    pixels: usize,
+    /// which show this length of pixels,
+    extent: f64,
+    /// and become so many.
+    output: usize,
+}
+
+impl Axis {
+    /// Whether nothing is to be done.
+    fn stays(&self) -> bool {
+        self.pixels == self.output && (self.extent - self.output as f64).abs() < 1e-9
     }
-    let scale = input as f64 / output as f64;
-    let stretch = scale.max(1.0);
-    let support = filter.support() * stretch;
-    let squeeze = 1.0 / stretch;
-    range
-        .map(|index| {
-            let centre = (index as f64 + 0.5) * scale;
-            // Casts truncate towards zero and saturate below it.
-            let first = (centre - support + 0.5) as usize;
-            let end = ((centre + support + 0.5) as usize).min(input);
-            let mut weights: Vec<f64> = (first..end)
-                .map(|pixel| filter.at((pixel as f64 - centre + 0.5) * squeeze))
-                .collect();
-            let total: f64 = weights.iter().sum();
-            if total.abs() > 0.0 {
-                for weight in &mut weights {
-                    *weight /= total;
+
+    /// The taps of the output pixels `range`.
+    fn taps(&self, range: Range<usize>, filter: Filter) -> Vec<Taps> {
+        if self.stays() {
+            return range.map(|first| Taps { first, weights: vec![1 << FRACTION_BITS] }).collect();
+        }
+        let scale = self.extent / self.output as f64;
+        let stretch = scale.max(1.0);
+        let support = filter.support() * stretch;
+        let squeeze = 1.0 / stretch;
+        range
+            .map(|index| {
+                let centre = (index as f64 + 0.5) * scale;
+                // Casts truncate towards zero and saturate below it.
+                let first = (centre - support + 0.5) as usize;
+                let end = ((centre + support + 0.5) as usize).min(self.pixels);
+                let mut weights: Vec<f64> = (first..end)
+                    .map(|pixel| filter.at((pixel as f64 - centre + 0.5) * squeeze))
+                    .collect();
+                let total: f64 = weights.iter().sum();
+                if total.abs() > 0.0 {
+                    for weight in &mut weights {
+                        *weight /= total;
+                    }
                 }
-            }
-            Taps { first, weights: weights.into_iter().map(fixed_point).collect() }
-        })
-        .collect()
+                Taps { first, weights: weights.into_iter().map(fixed_point).collect() }
+            })
+            .collect()
+    }
 }
 
 /// A weight with 22 fractional bits, rounded half away from zero.
@@ -166,7 +203,12 @@ fn to_level(sum: i32) -> u8 {
 }
 
 /// First pass: the rows `range` of the picture, each `[columns, 3]`.
-fn across(picture: &RgbImage, range: Range<usize>, columns: &[Taps], unchanged: bool) -> Vec<u8> {
+fn first_pass(
+    picture: &RgbImage,
+    range: Range<usize>,
+    columns: &[Taps],
+    unchanged: bool,
+) -> Vec<u8> {
     let stride = picture.width() as usize * 3;
     let mut output = Vec::with_capacity(range.len() * columns.len() * 3);
     for row in picture.as_raw().chunks_exact(stride).skip(range.start).take(range.len()) {
@@ -190,7 +232,12 @@ fn across(picture: &RgbImage, range: Range<usize>, columns: &[Taps], unchanged: 
 }
 
 /// Second pass: over rows of `stride` values, the first of which is the picture's row `first`.
-fn down(input: &[u8], first: usize, rows: &[Taps], (stride, unchanged): (usize, bool)) -> Vec<u8> {
+fn second_pass(
+    input: &[u8],
+    first: usize,
+    rows: &[Taps],
+    (stride, unchanged): (usize, bool),
+) -> Vec<u8> {
     if unchanged {
         return input.to_vec();
     }
@@ -271,7 +318,8 @@ mod tests {
                 width: full_width - left - right,
                 height: full_height - top - bottom,
             };
-            let part = resize_window(&picture, (full_width, full_height), window, Filter::Bicubic);
+            let source = Source { picture: &picture, extent: (13.0, 11.0) };
+            let part = resize_window(&source, (full_width, full_height), window, Filter::Bicubic);
             let whole = resize(&picture, width + 18, height + 18, Filter::Bicubic);
             for (x, y, pixel) in part.enumerate_pixels() {
                 prop_assert_eq!(pixel, whole.get_pixel(x + left as u32, y + top as u32));

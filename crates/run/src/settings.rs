@@ -165,6 +165,8 @@ settings! {
     image_column: String => Option<String>, Result;
     /// The column of labels.
     label_column: String => Option<String>, Result;
+    /// Decode JPEG files of at least twice the size that is needed to fewer pixels: faster, less exact.
+    jpeg_scaling: bool => bool, Result;
     /// Threads that prepare batches beside the one that trains.
     workers: usize => usize, None;
     /// Optimiser steps between two saved states; absent: the end of each epoch.
@@ -260,6 +262,7 @@ impl PartialSettings {
             text_column: self.text_column,
             image_column: self.image_column,
             label_column: self.label_column,
+            jpeg_scaling: self.jpeg_scaling.unwrap_or(false),
             workers: self.workers.unwrap_or(2),
             save_every: self.save_every,
             keep_states: self.keep_states.unwrap_or(2), // a damaged one has one before it,

@@ -162,6 +162,10 @@ pub(crate) struct SettingFlags {
     #[arg(long, help_heading = "How")]
     pub(crate) no_test: bool,
 
+    /// Decode JPEG files of at least twice the size that the model sees to fewer pixels: faster, and about
+    /// a level off; checkpoint/ remembers it
+    #[arg(long, help_heading = "On what")]
+    pub(crate) jpeg_scaling: bool,
     /// Threads that read and prepare samples [default: 2]
     #[arg(long, value_name = "N", help_heading = "Running")]
     pub(crate) workers: Option<usize>,
@@ -223,6 +227,7 @@ impl SettingFlags {
             seed: self.seed,
             no_shuffle: self.no_shuffle.then_some(true),
             no_test: self.no_test.then_some(true),
+            jpeg_scaling: self.jpeg_scaling.then_some(true),
             workers: self.workers,
             save_every: self.save_every,
             keep_states: self.keep_states,

@@ -7,6 +7,7 @@ mod loader;
 mod pixels;
 mod processor;
 mod resize;
+mod scaled;
 mod tokens;
 
 use std::fs;
