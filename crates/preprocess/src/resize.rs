@@ -5,68 +5,15 @@
 //! clamped values between the passes**. Keeping floats there instead moves single values by up to
 //! 23 of 255 levels. Source of the arithmetic: Pillow 12.0, `src/libImaging/Resample.c`.
 
-use std::f64::consts::PI;
-use std::ops::Range;
+mod passes;
+mod taps;
 
 use image::RgbImage;
 use mmc_data::Decoded;
 
-/// Fractional bits of a weight: 32, less 8 for the value, less 2 for sign and overshoot.
-const FRACTION_BITS: u32 = 32 - 8 - 2;
-
-/// A resampling filter, by Pillow's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// Mean over the covered pixels.
-    Box,
-    /// Triangle, support 1.
-    Bilinear,
-    /// Hamming-windowed sinc, support 1.
-    Hamming,
-    /// Cubic convolution with a = −0.5 (Keys, Catmull and Rom), support 2.
-    Bicubic,
-    /// Lanczos-windowed sinc, support 3.
-    Lanczos,
-}
-
-impl Filter {
-    /// Half the width of the kernel, in output pixels where the picture shrinks.
-    fn support(self) -> f64 {
-        match self {
-            Self::Box => 0.5,
-            Self::Bilinear | Self::Hamming => 1.0,
-            Self::Bicubic => 2.0,
-            Self::Lanczos => 3.0,
-        }
-    }
-
-    /// The kernel at a distance `x` from its centre.
-    fn at(self, x: f64) -> f64 {
-        const A: f64 = -0.5;
-        let distance = x.abs();
-        match self {
-            Self::Box if x > -0.5 && x <= 0.5 => 1.0,
-            Self::Bilinear if distance < 1.0 => 1.0 - distance,
-            Self::Hamming if distance < 1.0 => {
-                let angle = distance * PI;
-                if angle > 0.0 { angle.sin() / angle * (0.54 + 0.46 * angle.cos()) } else { 1.0 }
-            }
-            Self::Bicubic if distance < 1.0 => {
-                ((A + 2.0) * distance - (A + 3.0)) * distance * distance + 1.0
-            }
-            Self::Bicubic if distance < 2.0 => {
-                (((distance - 5.0) * distance + 8.0) * distance - 4.0) * A
-            }
-            Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
-            _ => 0.0,
-        }
-    }
-}
-
-fn sinc(x: f64) -> f64 {
-    let angle = x * PI;
-    if angle.abs() > 0.0 { angle.sin() / angle } else { 1.0 }
-}
+use self::passes::{across_rows, down_columns};
+use self::taps::Axis;
+pub use self::taps::Filter;
 
 /// A rectangle of the resized picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,129 +78,10 @@ pub(crate) fn resize_window(
     let rows = down.taps(window.top..window.top + window.height, filter);
     let first = rows.iter().map(|taps| taps.first).min().unwrap_or(0);
     let end = rows.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(0);
-    let between = first_pass(picture, first..end, &columns, across.stays());
-    let values = second_pass(&between, first, &rows, (window.width * 3, down.stays()));
+    let between = across_rows(picture, first..end, &columns, across.stays());
+    let values = down_columns(between, first, &rows, (window.width * 3, down.stays()));
     RgbImage::from_raw(output.0, output.1, values)
         .unwrap_or_else(|| RgbImage::new(output.0, output.1))
-}
-
-/// The input pixels that one output pixel is made of.
-struct Taps {
-    /// The first of them.
-    first: usize,
-    /// Their weights; they sum to about 2²².
-    weights: Vec<i32>,
-}
-
-/// One axis of a picture.
-struct Axis {
-    /// So many pixels there are,
-    pixels: usize,
-    /// which show this length of pixels,
-    extent: f64,
-    /// and become so many.
-    output: usize,
-}
-
-impl Axis {
-    /// Whether nothing is to be done.
-    fn stays(&self) -> bool {
-        self.pixels == self.output && (self.extent - self.output as f64).abs() < 1e-9
-    }
-
-    /// The taps of the output pixels `range`.
-    fn taps(&self, range: Range<usize>, filter: Filter) -> Vec<Taps> {
-        if self.stays() {
-            return range.map(|first| Taps { first, weights: vec![1 << FRACTION_BITS] }).collect();
-        }
-        let scale = self.extent / self.output as f64;
-        let stretch = scale.max(1.0);
-        let support = filter.support() * stretch;
-        let squeeze = 1.0 / stretch;
-        range
-            .map(|index| {
-                let centre = (index as f64 + 0.5) * scale;
-                // Casts truncate towards zero and saturate below it.
-                let first = (centre - support + 0.5) as usize;
-                let end = ((centre + support + 0.5) as usize).min(self.pixels);
-                let mut weights: Vec<f64> = (first..end)
-                    .map(|pixel| filter.at((pixel as f64 - centre + 0.5) * squeeze))
-                    .collect();
-                let total: f64 = weights.iter().sum();
-                if total.abs() > 0.0 {
-                    for weight in &mut weights {
-                        *weight /= total;
-                    }
-                }
-                Taps { first, weights: weights.into_iter().map(fixed_point).collect() }
-            })
-            .collect()
-    }
-}
-
-/// A weight with 22 fractional bits, rounded half away from zero.
-fn fixed_point(weight: f64) -> i32 {
-    let scaled = weight * f64::from(1_u32 << FRACTION_BITS);
-    (if weight < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
-}
-
-/// A sum of weighted values, rounded and clamped to 8 bits.
-fn to_level(sum: i32) -> u8 {
-    (sum >> FRACTION_BITS).clamp(0, 255) as u8
-}
-
-/// First pass: the rows `range` of the picture, each `[columns, 3]`.
-fn first_pass(
-    picture: &RgbImage,
-    range: Range<usize>,
-    columns: &[Taps],
-    unchanged: bool,
-) -> Vec<u8> {
-    let stride = picture.width() as usize * 3;
-    let mut output = Vec::with_capacity(range.len() * columns.len() * 3);
-    for row in picture.as_raw().chunks_exact(stride).skip(range.start).take(range.len()) {
-        if unchanged {
-            let start = columns.first().map_or(0, |taps| taps.first) * 3;
-            output.extend_from_slice(&row[start..start + columns.len() * 3]);
-            continue;
-        }
-        for taps in columns {
-            let mut sums = [1_i32 << (FRACTION_BITS - 1); 3];
-            let pixels = row[taps.first * 3..].chunks_exact(3);
-            for (weight, pixel) in taps.weights.iter().zip(pixels) {
-                for (sum, &value) in sums.iter_mut().zip(pixel) {
-                    *sum += weight * i32::from(value);
-                }
-            }
-            output.extend(sums.map(to_level));
-        }
-    }
-    output
-}
-
-/// Second pass: over rows of `stride` values, the first of which is the picture's row `first`.
-fn second_pass(
-    input: &[u8],
-    first: usize,
-    rows: &[Taps],
-    (stride, unchanged): (usize, bool),
-) -> Vec<u8> {
-    if unchanged {
-        return input.to_vec();
-    }
-    let mut output = Vec::with_capacity(rows.len() * stride);
-    let mut sums = vec![0_i32; stride];
-    for taps in rows {
-        sums.fill(1 << (FRACTION_BITS - 1));
-        let lines = input.chunks_exact(stride).skip(taps.first - first);
-        for (&weight, line) in taps.weights.iter().zip(lines) {
-            for (sum, &value) in sums.iter_mut().zip(line) {
-                *sum += weight * i32::from(value);
-            }
-        }
-        output.extend(sums.iter().map(|&sum| to_level(sum)));
-    }
-    output
 }
 
 #[cfg(test)]
