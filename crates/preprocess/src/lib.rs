@@ -47,6 +47,7 @@ mod picture;
 mod processor;
 mod resize;
 mod size;
+mod store;
 mod text;
 
 pub use augment::{Augmentation, Draw};
@@ -56,3 +57,4 @@ pub use loader::{Loader, LoaderOptions, Prepare};
 pub use order::Order;
 pub use processor::Processor;
 pub use resize::{Filter, resize};
+pub use store::PictureStore;

@@ -23,7 +23,7 @@ pub(crate) struct PictureSteps {
     /// Height and width cut out of the middle.
     crop: Option<(usize, usize)>,
     /// `[channel][level]`: rescaled and normalised.
-    levels: Vec<[f32; 256]>,
+    levels: Box<[[f32; 256]; 3]>,
 }
 
 /// The image processors that are known, each with defaults for what its file leaves out.
@@ -74,6 +74,11 @@ impl PictureSteps {
         })
     }
 
+    /// What decides how a picture is resized, in words that differ where the pixels may.
+    pub(crate) fn way(&self) -> String {
+        format!("{:?} {:?} {:?}", self.size, self.filter, self.crop)
+    }
+
     /// Width and height after resizing a picture of this width and height, before the crop.
     pub(crate) fn size(&self, full: (usize, usize)) -> (usize, usize) {
         self.size.of(full)
@@ -103,10 +108,15 @@ impl PictureSteps {
     /// Rescales and normalises an 8-bit picture.
     pub(crate) fn normalise(&self, picture: &RgbImage) -> Pixels {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let mut values = Vec::with_capacity(3 * width * height);
-        for (channel, levels) in self.levels.iter().enumerate() {
-            let channel = picture.as_raw().iter().skip(channel).step_by(3);
-            values.extend(channel.map(|&level| levels[usize::from(level)]));
+        let mut values = vec![0.0; 3 * width * height];
+        let (red, rest) = values.split_at_mut(width * height);
+        let (green, blue) = rest.split_at_mut(width * height);
+        let [of_red, of_green, of_blue] = &*self.levels;
+        let pixels = picture.as_raw().chunks_exact(3);
+        for (((pixel, red), green), blue) in pixels.zip(red).zip(green).zip(blue) {
+            *red = of_red[usize::from(pixel[0])];
+            *green = of_green[usize::from(pixel[1])];
+            *blue = of_blue[usize::from(pixel[2])];
         }
         Pixels { values, height, width }
     }
@@ -174,7 +184,7 @@ impl Family {
 
     /// What each level of each channel becomes: `(level · factor − mean) / std` in `f32`, the
     /// product in `f64` first (transformers' Pillow back end).
-    fn levels(self, config: &Config) -> Result<Vec<[f32; 256]>, PreprocessError> {
+    fn levels(self, config: &Config) -> Result<Box<[[f32; 256]; 3]>, PreprocessError> {
         let factor = if config.switch("do_rescale", true)? {
             config.typed("rescale_factor", "a number")?.unwrap_or(1.0 / 255.0)
         } else {
@@ -196,8 +206,9 @@ impl Family {
         let level = |level: usize, channel: usize| {
             ((level as f64 * factor) as f32 - mean[channel] as f32) / std[channel] as f32
         };
-        let levels: Vec<[f32; 256]> =
-            (0..3).map(|channel| std::array::from_fn(|value| level(value, channel))).collect();
+        let levels: Box<[[f32; 256]; 3]> = Box::new(std::array::from_fn(|channel| {
+            std::array::from_fn(|value| level(value, channel))
+        }));
         if levels.iter().flatten().all(|level| level.is_finite()) {
             Ok(levels)
         } else {

@@ -11,12 +11,17 @@ use crate::augment::Draw;
 use crate::cache::PictureCache;
 use crate::model_kind::ModelKind;
 use crate::picture::PictureSteps;
+use crate::store::Key;
 use crate::text::Tokenization;
-use crate::{Example, Pixels, PreprocessError, Tokens};
+use crate::{Example, PictureStore, Pixels, PreprocessError, Tokens};
 
 /// Bytes of resized pictures that are kept in memory unless [`Processor::with_cache_bytes`] says
 /// otherwise: 512 MiB, or 3,500 pictures of 224 by 224 pixels.
 const CACHE_BYTES: usize = 512 << 20;
+
+/// Counts changes of how pictures are decoded and resized: what an earlier version has stored is not
+/// taken for what this one makes.
+const ARITHMETIC: u32 = 1;
 
 /// Tokenizes texts and resizes and normalises pictures as a checkpoint's files say.
 ///
@@ -29,6 +34,7 @@ pub struct Processor {
     picture: Option<PictureSteps>,
     jpeg_scaling: bool,
     cache: PictureCache,
+    store: Option<PictureStore>,
 }
 
 impl Processor {
@@ -60,7 +66,7 @@ impl Processor {
             None
         };
         let cache = PictureCache::new(CACHE_BYTES);
-        Ok(Self { arm, text, picture, jpeg_scaling: false, cache })
+        Ok(Self { arm, text, picture, jpeg_scaling: false, cache, store: None })
     }
 
     /// Cuts texts at this many tokens, special tokens included; at most what the model takes, and
@@ -89,6 +95,19 @@ impl Processor {
     pub fn with_jpeg_scaling(mut self, scaling: bool) -> Self {
         self.jpeg_scaling = scaling;
         self
+    }
+
+    /// Takes pictures from a folder and leaves them there. The results are the same.
+    #[must_use]
+    pub fn with_picture_store(mut self, store: PictureStore) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// What a user should know of the stored pictures and was not told yet.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.store.as_ref().map(PictureStore::warnings).unwrap_or_default()
     }
 
     /// Where texts are cut, in tokens; `None` without texts.
@@ -160,7 +179,9 @@ impl Processor {
             text: self.tokens(sample)?,
             image: self.pixels(sample, |steps, source| {
                 let mut draw = draw;
-                let decoded = self.decoded(steps, source, draw.least_side())?;
+                let part = draw.least_side();
+                let way = format!("decoded {part} {:?}", steps.way());
+                let decoded = self.stored(source, &way, || self.decoded(steps, source, part))?;
                 let mut picture = steps.resize(&draw.cut(&decoded.picture).into());
                 draw.colour(&mut picture);
                 Ok(Arc::new(picture))
@@ -200,9 +221,34 @@ impl Processor {
         if let Some(kept) = self.cache.get(source.key()) {
             return Ok(kept);
         }
-        let picture = Arc::new(steps.resize(&self.decoded(steps, source, 1.0)?));
+        let way = format!("resized {}", steps.way());
+        let resized = self.stored(source, &way, || {
+            Ok(Decoded::from(steps.resize(&self.decoded(steps, source, 1.0)?)))
+        })?;
+        let picture = Arc::new(resized.picture);
         self.cache.keep(source.key(), &picture);
         Ok(picture)
+    }
+
+    /// What `make` makes of a picture in this way, taken from the store where it is there.
+    fn stored(
+        &self,
+        source: &ImageSource,
+        way: &str,
+        make: impl FnOnce() -> Result<Decoded, DataError>,
+    ) -> Result<Decoded, DataError> {
+        let Some(store) = &self.store else { return make() };
+        let key = || Key::new(source, &format!("{ARITHMETIC} {} {way}", self.jpeg_scaling));
+        let Some(before) = key() else { return make() };
+        if let Some(found) = store.get(before) {
+            return Ok(found);
+        }
+        let made = make()?;
+        // A file that was written to meanwhile is neither the one nor the other.
+        if key() == Some(before) {
+            store.keep(before, &made);
+        }
+        Ok(made)
     }
 
     /// A picture of which this part of each side is going to be resized.

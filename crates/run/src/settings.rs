@@ -167,6 +167,10 @@ settings! {
     label_column: String => Option<String>, Result;
     /// Decode JPEG files of at least twice the size that is needed to fewer pixels: faster, less exact.
     jpeg_scaling: bool => bool, Result;
+    /// The folder in which decoded pictures are kept for later epochs and runs; absent: none.
+    picture_cache: String => Option<String>, None;
+    /// The most that folder may take, whoever writes to it, in GiB.
+    picture_cache_gib: u64 => u64, None;
     /// Threads that prepare batches beside the one that trains.
     workers: usize => usize, None;
     /// Optimiser steps between two saved states; absent: the end of each epoch.
@@ -263,6 +267,8 @@ impl PartialSettings {
             image_column: self.image_column,
             label_column: self.label_column,
             jpeg_scaling: self.jpeg_scaling.unwrap_or(false),
+            picture_cache: self.picture_cache,
+            picture_cache_gib: self.picture_cache_gib.unwrap_or(20),
             workers: self.workers.unwrap_or(2),
             save_every: self.save_every,
             keep_states: self.keep_states.unwrap_or(2), // a damaged one has one before it,

@@ -210,6 +210,9 @@ impl<'a> Run<'a> {
         if let Some(warning) = skipped_warning(train.name.as_str(), feed.skipped(), train.len()) {
             (self.progress)(Progress::Warning(&warning));
         }
+        for warning in self.processor.warnings() {
+            (self.progress)(Progress::Warning(&warning));
+        }
         Ok(Sitting::GoesOn)
     }
 

@@ -166,6 +166,12 @@ pub(crate) struct SettingFlags {
     /// a level off; checkpoint/ remembers it
     #[arg(long, help_heading = "On what")]
     pub(crate) jpeg_scaling: bool,
+    /// Keep decoded pictures in this folder, for later epochs and other runs; delete it to empty it
+    #[arg(long, value_name = "DIR", help_heading = "Running")]
+    pub(crate) picture_cache: Option<String>,
+    /// The most that folder may take, whoever writes to it [default: 20]
+    #[arg(long, value_name = "N", help_heading = "Running")]
+    pub(crate) picture_cache_gib: Option<u64>,
     /// Threads that read and prepare samples [default: 2]
     #[arg(long, value_name = "N", help_heading = "Running")]
     pub(crate) workers: Option<usize>,
@@ -228,6 +234,8 @@ impl SettingFlags {
             no_shuffle: self.no_shuffle.then_some(true),
             no_test: self.no_test.then_some(true),
             jpeg_scaling: self.jpeg_scaling.then_some(true),
+            picture_cache: self.picture_cache,
+            picture_cache_gib: self.picture_cache_gib,
             workers: self.workers,
             save_every: self.save_every,
             keep_states: self.keep_states,

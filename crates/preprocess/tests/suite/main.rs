@@ -8,6 +8,7 @@ mod pixels;
 mod processor;
 mod resize;
 mod scaled;
+mod stored;
 mod tokens;
 
 use std::fs;

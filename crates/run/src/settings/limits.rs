@@ -37,6 +37,7 @@ impl Settings {
             ("lora_rank", self.lora_rank.unwrap_or(1) as u64),
             ("save_every", self.save_every.unwrap_or(1)),
             ("keep_states", self.keep_states as u64),
+            ("picture_cache_gib", self.picture_cache_gib),
         ];
         for (name, count) in counts {
             check(count > 0, name, count.to_string(), "at least 1");

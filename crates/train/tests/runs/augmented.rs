@@ -87,3 +87,38 @@ fn where_augmentation_can_do_nothing_that_is_said() {
     assert!(error.is_usage(), "{error}");
     assert!(error.to_string().contains("leave one of the two out"), "{error}");
 }
+
+/// Neither a new folder of pictures, nor one that is there, nor a damaged one; with changed pictures
+/// and without.
+#[test]
+fn a_picture_cache_changes_no_byte() {
+    let (bench, light) = captioned();
+    let cache = bench.root.join("cache");
+    for augment in [None, Some(Augment::Light)] {
+        let asked = |asked: &mut PartialSettings| {
+            light(asked);
+            asked.augment = augment;
+        };
+        let whole = bench.run(&format!("whole {augment:?}"), asked);
+        let cached = |name: &str| {
+            bench.run(&format!("{name} {augment:?}"), |all| {
+                asked(all);
+                all.picture_cache = Some(cache.display().to_string());
+            })
+        };
+        cached("new").assert_same(&whole, "new");
+        cached("there").assert_same(&whole, "there");
+        let mut entries = 0;
+        for folder in fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()) {
+            for file in
+                fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path())
+            {
+                entries += 1;
+                let bytes = fs::read(&file).unwrap();
+                fs::write(&file, &bytes[..bytes.len() - entries % 3]).unwrap();
+            }
+        }
+        assert!(entries >= 96, "{entries}: a picture of each item");
+        cached("damaged").assert_same(&whole, "damaged");
+    }
+}
