@@ -1,9 +1,10 @@
-"""JPEG files and what their blocks are at 1 to 4 eighths of their size, by scipy's cosine transform.
+"""JPEG files, what Pillow decodes them to, and their blocks at 1 to 4 eighths of their size, by scipy.
 
     python tests/references/jpeg.py
 
 Pinned: Pillow 12.0.0, scipy 1.17.1, numpy 2.4.6. Anything else is refused.
-Writes crates/data/tests/jpeg/: pictures, and expected.json with the levels of each at each size, which
+Writes crates/data/tests/jpeg/: pictures; what Pillow (libjpeg-turbo) decodes plain ones to, as PNG
+files, which are to be equalled in every level; and expected.json with the levels of each at each size, which
 crates/data/src/jpeg/tests.rs reads. Each component is decoded by Pillow without a change of colours or
 of size, cut into blocks of 8 x 8 and transformed; the coefficients are taken back to the multiples of the
 quantisation table that they were before Pillow rounded, the lowest N x N of them are transformed back,
@@ -87,11 +88,14 @@ def main():
         "420.jpg": (picture(90, 75, 3), {"subsampling": 2}),
         "422.jpg": (picture(90, 75, 3), {"subsampling": 1}),
         "restarts.jpg": (picture(90, 75, 3), {"subsampling": 2, "restart_marker_blocks": 2}),
+        "odd.jpg": (picture(37, 23, 3), {"subsampling": 2}),
         "progressive.jpg": (colours, {"progressive": True}),
         "cmyk.jpg": (colours.convert("CMYK"), {}),
     }
     for name, (image, options) in files.items():
         image.save(FOLDER / name, quality=80, **options)
+        if name in ("grey.jpg", "444.jpg", "420.jpg", "422.jpg", "odd.jpg"):
+            Image.open(FOLDER / name).convert("RGB").save(FOLDER / name.replace(".jpg", ".png"))
         if name in ("grey.jpg", "444.jpg"):
             expected["whole"][name] = {
                 str(eighths): [round(level, 1) for level in levels(FOLDER / name, eighths).ravel().tolist()]

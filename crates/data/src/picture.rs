@@ -11,7 +11,7 @@ use crate::jpeg::{self, Reduced};
 use crate::{DataError, ImageSource};
 
 /// The longest side that is accepted, in pixels.
-const LONGEST_SIDE: u32 = 20_000;
+pub(crate) const LONGEST_SIDE: u32 = 20_000;
 /// The most memory a decoder may take, and the largest file that is read, in bytes.
 pub(crate) const MOST_BYTES: u64 = 512 << 20;
 
@@ -20,7 +20,8 @@ pub(crate) const MOST_BYTES: u64 = 512 << 20;
 /// The format (PNG, JPEG, WebP) is told from the content and not from the name. The EXIF
 /// orientation is applied. Alpha is dropped without compositing, palettes give their colours and
 /// grey is copied to the three channels, as Pillow's `convert("RGB")` does; 16-bit channels are
-/// scaled down, where Pillow clips them at 255.
+/// scaled down, where Pillow clips them at 255. JPEG files of one Huffman-coded scan (not progressive ones)
+/// have the levels that libjpeg-turbo, and so Pillow, makes of them.
 ///
 /// # Errors
 ///
@@ -61,7 +62,7 @@ pub fn decode_at_least(
     source: &ImageSource,
     least: &dyn Fn((usize, usize)) -> (usize, usize),
 ) -> Result<Decoded, DataError> {
-    caught(source, |place, bytes| match jpeg::decode_reduced(bytes, MOST_BYTES, least) {
+    caught(source, |place, bytes| match jpeg::decode_reduced(bytes, least) {
         Some(Reduced { picture, orientation, full: (width, height), eighths }) => {
             let is_turned = jpeg::is_turned(orientation);
             let mut picture = DynamicImage::from(picture);
@@ -119,6 +120,11 @@ pub(crate) fn check_length(place: &Path, bytes: u64) -> Result<(), DataError> {
 }
 
 fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<RgbImage, DataError> {
+    if let Some((picture, orientation)) = jpeg::decode_whole(bytes) {
+        let mut picture = DynamicImage::from(picture);
+        picture.apply_orientation(orientation);
+        return Ok(picture.into_rgb8());
+    }
     let described = |error: ImageError| DataError::picture(path, describe(&error));
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
@@ -172,7 +178,11 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
                 Some(length) => at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])),
                 None => return false,
             },
-            _ => at += 1,
+            // Most bytes are data.
+            _ => match memchr::memchr(0xFF, &bytes[at..]) {
+                Some(distance) => at += distance,
+                None => return false,
+            },
         }
     }
     false

@@ -90,9 +90,10 @@ impl Unstuffed {
         }
     }
 
-    /// The bits of each piece and how many bytes they are.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = (Bits<'_>, usize)> {
-        self.pieces.iter().map(|&(start, end)| (Bits::new(&self.data[start..]), end - start))
+    /// The bits of a piece and how many bytes they are.
+    pub(super) fn piece(&self, at: usize) -> Option<(Bits<'_>, usize)> {
+        let &(start, end) = self.pieces.get(at)?;
+        Some((Bits::new(&self.data[start..]), end - start))
     }
 }
 
@@ -123,16 +124,12 @@ mod tests {
     fn stuffed_zeros_and_markers_are_taken_out() {
         let bytes = [1, 0xFF, 0, 2, 0xFF, 0xD0, 3, 0xFF, 0xFF, 0xD9, 9];
         let unstuffed = Unstuffed::new(&bytes).unwrap();
-        let lengths: Vec<usize> = unstuffed.pieces().map(|(_, bytes)| bytes).collect();
-        assert_eq!(lengths, [3, 1]);
-        let firsts: Vec<u32> = unstuffed
-            .pieces()
-            .map(|(mut bits, _)| {
-                bits.fill();
-                bits.next(16)
-            })
-            .collect();
-        assert_eq!(firsts, [0x01FF, 0x0300]);
+        for (at, first, bytes) in [(0, 0x01FF, 3), (1, 0x0300, 1)] {
+            let (mut bits, length) = unstuffed.piece(at).unwrap();
+            bits.fill();
+            assert_eq!((bits.next(16), length), (first, bytes));
+        }
+        assert!(unstuffed.piece(2).is_none());
         for damaged in [&bytes[..9], &bytes[..2], &[], &[1, 0xFF, 0xDA, 0xFF, 0xD9]] {
             assert!(Unstuffed::new(damaged).is_none());
         }

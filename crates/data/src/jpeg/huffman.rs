@@ -47,7 +47,7 @@ impl Table {
                 if length <= LOOKED_UP {
                     let first = (code << (LOOKED_UP - length)) as usize;
                     let covered = &mut table.symbols[first..first + (1 << (LOOKED_UP - length))];
-                    covered.fill((length as u16) << 8 | u16::from(symbol));
+                    covered.fill(((length as u16) << 8) | u16::from(symbol));
                 }
                 code += 1;
             }
@@ -74,7 +74,7 @@ impl Table {
         let entry = self.numbers[bits.next(LOOKED_UP) as usize % ENTRIES];
         if entry != 0 {
             bits.skip(entry & 0xFF);
-            return ((entry >> 8 & 0xFF) as usize, (entry >> 16) as i16);
+            return (((entry >> 8) & 0xFF) as usize, (entry >> 16) as i16);
         }
         self.long_coefficient(bits)
     }
@@ -161,7 +161,7 @@ fn number_of(code: u16, next: u32) -> u32 {
     let bits = next & ((1 << (LOOKED_UP - length)) - 1);
     let number = extended(bits >> (LOOKED_UP - length - size), size);
     let run = if size == 0 && run < 15 { END as u32 } else { run };
-    (number as u32) << 16 | run << 8 | (length + size)
+    ((number as u32) << 16) | (run << 8) | (length + size)
 }
 
 /// The number that `size` bits mean (F.2.2.1).

@@ -1,9 +1,13 @@
 //! From coefficients to fewer pixels than they were made of.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "equal loops over arrays of one length, inlined, become vector instructions"
+)]
+
 use std::f64::consts::PI;
 
-/// Blocks that are computed side by side.
-pub(super) const LANES: usize = 8;
+use super::scan::LANES;
 
 /// One number of each of the blocks side by side.
 type Side = [f32; LANES];
@@ -36,16 +40,10 @@ impl Inverse {
         })
     }
 
-    /// Places of a block: its coefficients, and one for all that is not needed.
-    pub(super) fn places(&self) -> usize {
-        self.across * self.down + 1
-    }
-
-    /// Where the coefficient at row × 8 + column is kept.
-    pub(super) fn place(&self, coefficient: u8) -> usize {
+    /// Where the coefficient at row × 8 + column is kept, if it is.
+    pub(super) fn place(&self, coefficient: u8) -> Option<usize> {
         let (row, column) = (usize::from(coefficient / 8), usize::from(coefficient % 8));
-        let is_kept = row < self.down && column < self.across;
-        if is_kept { row * self.across + column } else { self.across * self.down }
+        (row < self.down && column < self.across).then_some(row * self.across + column)
     }
 
     /// Transforms blocks side by side, `[place][block]`, to levels `[pixel][block]`.

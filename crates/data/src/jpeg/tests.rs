@@ -9,8 +9,6 @@ use serde_json::Value;
 use super::*;
 use crate::{ImageSource, decode_at_least};
 
-const MOST: u64 = 1 << 30;
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jpeg")
 }
@@ -70,6 +68,22 @@ fn subsampled_colours_fall_on_their_pixels() {
     }
 }
 
+/// Blocks, smoothed colours and their conversion, at all borders.
+#[test]
+fn every_level_of_the_whole_is_pillows() {
+    for name in ["grey", "444", "420", "422", "odd"] {
+        let (found, _) = decode_whole(&bytes(&format!("{name}.jpg"))).unwrap();
+        let expected = image::open(folder().join(format!("{name}.png"))).unwrap().into_rgb8();
+        assert_eq!(found.dimensions(), expected.dimensions(), "{name}");
+        for (x, y, pixel) in found.enumerate_pixels() {
+            assert_eq!(pixel, expected.get_pixel(x, y), "{name}, {x}, {y}");
+        }
+    }
+    let restarts = decode_whole(&bytes("restarts.jpg")).unwrap();
+    assert_eq!(restarts, decode_whole(&bytes("420.jpg")).unwrap());
+    assert_eq!(decode_whole(&bytes("optimised.jpg")), decode_whole(&bytes("444.jpg")));
+}
+
 #[test]
 fn restart_markers_change_nothing() {
     assert!(Header::read(&bytes("restarts.jpg")).unwrap().restart > 0);
@@ -82,7 +96,7 @@ fn restart_markers_change_nothing() {
 #[test]
 fn no_more_is_left_out_than_may_be() {
     let eighths = |width, height| {
-        decode_reduced(&bytes("420.jpg"), MOST, &|full| {
+        decode_reduced(&bytes("420.jpg"), &|full| {
             assert_eq!(full, (90, 75));
             (width, height)
         })
@@ -94,13 +108,13 @@ fn no_more_is_left_out_than_may_be() {
     assert_eq!(eighths(24, 5), Some(3));
     assert_eq!(eighths(45, 38), Some(4));
     assert_eq!(eighths(46, 38), None, "the whole is needed");
-    assert!(decode_reduced(&bytes("420.jpg"), 90 * 75 * 3 - 1, &|_| (1, 1)).is_none());
 }
 
 #[test]
 fn what_only_a_whole_decoder_reads_is_left_to_it() {
     for name in ["progressive.jpg", "cmyk.jpg"] {
         assert!(reduced(&bytes(name), 2).is_none(), "{name}");
+        assert!(decode_whole(&bytes(name)).is_none(), "{name}");
         let source = ImageSource::File(folder().join(name));
         let decoded = decode_at_least(&source, &|_| (3, 3)).unwrap();
         assert_eq!(decoded.eighths, 8);
@@ -162,7 +176,7 @@ proptest! {
             let index = (at * bytes.len() as f64) as usize;
             bytes[index] = value;
         }
-        drop(reduced(&bytes, eighths));
+        drop((reduced(&bytes, eighths), decode_whole(&bytes)));
     }
 
     /// What is behind the headers may be anything.
@@ -171,6 +185,6 @@ proptest! {
         let file = bytes("420.jpg");
         let data = Header::read(&file).unwrap().data;
         let bytes = [&file[..data], &rubbish, &[0xFF, 0xD9]].concat();
-        drop(reduced(&bytes, eighths));
+        drop((reduced(&bytes, eighths), decode_whole(&bytes)));
     }
 }
