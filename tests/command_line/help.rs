@@ -34,7 +34,7 @@ fn every_help_page_is_as_reviewed() {
 #[test]
 fn what_is_not_built_yet_is_not_offered() {
     let help = Place::new().mmc("train --help").done();
-    for absent in ["cuda", "augment", "todo"] {
+    for absent in ["cuda", "todo"] {
         assert!(!help.contains(absent), "--help offers `{absent}`");
     }
 }

@@ -11,7 +11,7 @@ use crate::DataError;
 use crate::archive::{Archive, Entry};
 use crate::columnar::Columnar;
 use crate::picture::check_length;
-use crate::sample::hexadecimal;
+use crate::sample::{hexadecimal, stamp_of};
 
 /// A picture within another file, read when it is asked for. Two are the same if their
 /// [keys](crate::ImageSource::key) are.
@@ -52,6 +52,13 @@ impl Packed {
             Store::Cell { table, row, .. } => {
                 PathBuf::from(format!("{}:{}", table.path().display(), row + 1))
             }
+        }
+    }
+
+    pub(crate) fn stamp(&self) -> std::io::Result<String> {
+        match &self.store {
+            Store::Entry { archive, .. } => stamp_of(archive.path(), &self.key),
+            Store::Cell { .. } => Ok(format!("{:?}", self.key)),
         }
     }
 

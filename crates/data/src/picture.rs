@@ -7,10 +7,11 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
+use crate::jpeg::{self, Reduced};
 use crate::{DataError, ImageSource};
 
 /// The longest side that is accepted, in pixels.
-const LONGEST_SIDE: u32 = 20_000;
+pub(crate) const LONGEST_SIDE: u32 = 20_000;
 /// The most memory a decoder may take, and the largest file that is read, in bytes.
 pub(crate) const MOST_BYTES: u64 = 512 << 20;
 
@@ -19,17 +20,69 @@ pub(crate) const MOST_BYTES: u64 = 512 << 20;
 /// The format (PNG, JPEG, WebP) is told from the content and not from the name. The EXIF
 /// orientation is applied. Alpha is dropped without compositing, palettes give their colours and
 /// grey is copied to the three channels, as Pillow's `convert("RGB")` does; 16-bit channels are
-/// scaled down, where Pillow clips them at 255.
+/// scaled down, where Pillow clips them at 255. JPEG files of one Huffman-coded scan (not progressive ones)
+/// have the levels that libjpeg-turbo, and so Pillow, makes of them.
 ///
 /// # Errors
 ///
 /// [`DataError::Picture`] where the file is missing, cut short, damaged, of another format, or
 /// claims more than 20,000 pixels a side or 512 MiB of memory.
 pub fn decode(source: &ImageSource) -> Result<RgbImage, DataError> {
+    caught(source, |place, bytes| decode_bytes(place, bytes))
+}
+
+/// A decoded picture, which may have fewer pixels than its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// 8-bit RGB, upright; each side is `eighths` eighths of `full`, rounded up.
+    pub picture: RgbImage,
+    /// Width and height of the whole picture, upright.
+    pub full: (usize, usize),
+    /// 8 for all of its pixels, 1 to 4 for fewer.
+    pub eighths: usize,
+}
+
+impl From<RgbImage> for Decoded {
+    /// The whole picture.
+    fn from(picture: RgbImage) -> Self {
+        let full = (picture.width() as usize, picture.height() as usize);
+        Self { picture, full, eighths: 8 }
+    }
+}
+
+/// [`decode`], but a JPEG file is decoded to the fewest eighths of its size, four at most, in which it
+/// is as large as `least` says for the width and height of the whole: its blocks are made of their
+/// lowest frequencies alone. What needs more than half of its size, progressive files and other formats
+/// are decoded whole.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_at_least(
+    source: &ImageSource,
+    least: &dyn Fn((usize, usize)) -> (usize, usize),
+) -> Result<Decoded, DataError> {
+    caught(source, |place, bytes| match jpeg::decode_reduced(bytes, least) {
+        Some(Reduced { picture, orientation, full: (width, height), eighths }) => {
+            let is_turned = jpeg::is_turned(orientation);
+            let mut picture = DynamicImage::from(picture);
+            picture.apply_orientation(orientation);
+            let full = if is_turned { (height, width) } else { (width, height) };
+            Ok(Decoded { picture: picture.into_rgb8(), full, eighths })
+        }
+        None => decode_bytes(place, bytes).map(Decoded::from),
+    })
+}
+
+/// What `decode` makes of a picture's file; a panic in it is an error.
+fn caught<T>(
+    source: &ImageSource,
+    decode: impl FnOnce(&Path, &[u8]) -> Result<T, DataError>,
+) -> Result<T, DataError> {
     let place = source.place();
     let bytes = bytes_of(source)?;
     // Decoders of damaged files have panicked before; one bad file must not end a long run.
-    match catch_unwind(AssertUnwindSafe(|| decode_bytes(&place, &bytes))) {
+    match catch_unwind(AssertUnwindSafe(|| decode(&place, &bytes))) {
         Ok(result) => result,
         Err(_) => Err(DataError::picture(&place, "the decoder gave up; save the picture anew")),
     }
@@ -67,6 +120,11 @@ pub(crate) fn check_length(place: &Path, bytes: u64) -> Result<(), DataError> {
 }
 
 fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<RgbImage, DataError> {
+    if let Some((picture, orientation)) = jpeg::decode_whole(bytes) {
+        let mut picture = DynamicImage::from(picture);
+        picture.apply_orientation(orientation);
+        return Ok(picture.into_rgb8());
+    }
     let described = |error: ImageError| DataError::picture(path, describe(&error));
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
@@ -120,7 +178,11 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
                 Some(length) => at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])),
                 None => return false,
             },
-            _ => at += 1,
+            // Most bytes are data.
+            _ => match memchr::memchr(0xFF, &bytes[at..]) {
+                Some(distance) => at += distance,
+                None => return false,
+            },
         }
     }
     false

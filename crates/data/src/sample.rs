@@ -47,6 +47,19 @@ impl ImageSource {
         }
     }
 
+    /// What changes when the picture does, as far as that can be told without reading it: where it lies,
+    /// and the size and the time of change of the file in which it does. For a cell of a Parquet table
+    /// it is [`ImageSource::key`], in which its bytes are.
+    ///
+    /// # Errors
+    /// What the system says of that file.
+    pub fn stamp(&self) -> std::io::Result<String> {
+        match self {
+            Self::File(path) => stamp_of(path, path),
+            Self::Packed(packed) => packed.stamp(),
+        }
+    }
+
     /// Where it is, to be shown in messages: a path, or `TABLE:ROW`.
     #[must_use]
     pub fn place(&self) -> PathBuf {
@@ -55,6 +68,14 @@ impl ImageSource {
             Self::Packed(packed) => packed.place(),
         }
     }
+}
+
+/// Of the picture `key` in a file.
+pub(crate) fn stamp_of(file: &Path, key: &Path) -> std::io::Result<String> {
+    let about = std::fs::metadata(file)?;
+    let changed = about.modified()?.duration_since(std::time::UNIX_EPOCH);
+    let changed = changed.map_err(std::io::Error::other)?.as_nanos();
+    Ok(format!("{:?} {} {changed}", std::path::absolute(key)?, about.len()))
 }
 
 impl fmt::Display for ImageSource {

@@ -50,6 +50,8 @@ struct Recorded {
     pad: Option<Pad>,
     shard_rows: Option<usize>,
     #[serde(default)]
+    jpeg_scaling: bool,
+    #[serde(default)]
     task: Task,
     #[serde(default)]
     classes: Vec<String>,
@@ -124,7 +126,8 @@ impl Checkpoint {
         };
         let recorded = Recorded::read(folder)?;
         recorded.check_classes(folder)?;
-        let processor = Processor::from_folder(folder, loaded.model.arm())?;
+        let processor = Processor::from_folder(folder, loaded.model.arm())?
+            .with_jpeg_scaling(recorded.jpeg_scaling);
         let tokens = match (max_length, recorded.max_length) {
             (Some(asked), _) => asked,
             (None, Some(trained)) => trained,

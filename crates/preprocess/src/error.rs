@@ -169,6 +169,15 @@ pub enum PreprocessError {
     #[error("no thread for loading could be started: {0}; use fewer `--workers`")]
     Threads(std::io::Error),
 
+    /// The folder of decoded pictures could not be made or read.
+    #[error("{}: {source}; give another folder to `--picture-cache`, or leave it out", path.display())]
+    Store {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
     /// A tensor could not be made.
     #[error("a batch could not be laid out as tensors: {0}")]
     Tensor(#[from] candle_core::Error),

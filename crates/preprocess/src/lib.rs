@@ -34,6 +34,7 @@
 //!
 //! Not here: reading data sets and decoding picture files (`mmc-data`), and models (`mmc-models`).
 
+mod augment;
 mod batch;
 mod cache;
 mod definition;
@@ -46,11 +47,14 @@ mod picture;
 mod processor;
 mod resize;
 mod size;
+mod store;
 mod text;
 
+pub use augment::{Augmentation, Draw};
 pub use batch::{Batch, Example, ImageInput, Padding, Pixels, Targets, TextInput, Tokens, collate};
 pub use error::PreprocessError;
 pub use loader::{Loader, LoaderOptions, Prepare};
 pub use order::Order;
 pub use processor::Processor;
 pub use resize::{Filter, resize};
+pub use store::PictureStore;

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use image::RgbImage;
+use mmc_data::Decoded;
 use serde_json::Value;
 
 use crate::folder::Config;
-use crate::resize::{Filter, Window, resize_window};
+use crate::resize::{Filter, Source, Window, resize_window};
 use crate::size::{SizeRule, centre};
 use crate::{Pixels, PreprocessError};
 
@@ -22,7 +23,7 @@ pub(crate) struct PictureSteps {
     /// Height and width cut out of the middle.
     crop: Option<(usize, usize)>,
     /// `[channel][level]`: rescaled and normalised.
-    levels: Vec<[f32; 256]>,
+    levels: Box<[[f32; 256]; 3]>,
 }
 
 /// The image processors that are known, each with defaults for what its file leaves out.
@@ -73,18 +74,28 @@ impl PictureSteps {
         })
     }
 
-    /// Resizes and crops; still 8-bit.
-    pub(crate) fn resize(&self, picture: &RgbImage) -> RgbImage {
-        let input = (picture.width() as usize, picture.height() as usize);
-        let size = self.size.of(input);
+    /// What decides how a picture is resized, in words that differ where the pixels may.
+    pub(crate) fn way(&self) -> String {
+        format!("{:?} {:?} {:?}", self.size, self.filter, self.crop)
+    }
+
+    /// Width and height after resizing a picture of this width and height, before the crop.
+    pub(crate) fn size(&self, full: (usize, usize)) -> (usize, usize) {
+        self.size.of(full)
+    }
+
+    /// Resizes and crops; still 8-bit. The sizes are those of the whole picture, however many of its
+    /// pixels were decoded.
+    pub(crate) fn resize(&self, decoded: &Decoded) -> RgbImage {
+        let (size, picture) = (self.size.of(decoded.full), Source::from(decoded));
         let Some((height, width)) = self.crop else {
             let window = Window { left: 0, top: 0, width: size.0, height: size.1 };
-            return resize_window(picture, size, window, self.filter);
+            return resize_window(&picture, size, window, self.filter);
         };
         let (left, kept_width, gap_left) = centre(size.0, width);
         let (top, kept_height, gap_top) = centre(size.1, height);
         let window = Window { left, top, width: kept_width, height: kept_height };
-        let middle = resize_window(picture, size, window, self.filter);
+        let middle = resize_window(&picture, size, window, self.filter);
         if (kept_width, kept_height) == (width, height) {
             return middle;
         }
@@ -97,10 +108,15 @@ impl PictureSteps {
     /// Rescales and normalises an 8-bit picture.
     pub(crate) fn normalise(&self, picture: &RgbImage) -> Pixels {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let mut values = Vec::with_capacity(3 * width * height);
-        for (channel, levels) in self.levels.iter().enumerate() {
-            let channel = picture.as_raw().iter().skip(channel).step_by(3);
-            values.extend(channel.map(|&level| levels[usize::from(level)]));
+        let mut values = vec![0.0; 3 * width * height];
+        let (red, rest) = values.split_at_mut(width * height);
+        let (green, blue) = rest.split_at_mut(width * height);
+        let [of_red, of_green, of_blue] = &*self.levels;
+        let pixels = picture.as_raw().chunks_exact(3);
+        for (((pixel, red), green), blue) in pixels.zip(red).zip(green).zip(blue) {
+            *red = of_red[usize::from(pixel[0])];
+            *green = of_green[usize::from(pixel[1])];
+            *blue = of_blue[usize::from(pixel[2])];
         }
         Pixels { values, height, width }
     }
@@ -168,7 +184,7 @@ impl Family {
 
     /// What each level of each channel becomes: `(level · factor − mean) / std` in `f32`, the
     /// product in `f64` first (transformers' Pillow back end).
-    fn levels(self, config: &Config) -> Result<Vec<[f32; 256]>, PreprocessError> {
+    fn levels(self, config: &Config) -> Result<Box<[[f32; 256]; 3]>, PreprocessError> {
         let factor = if config.switch("do_rescale", true)? {
             config.typed("rescale_factor", "a number")?.unwrap_or(1.0 / 255.0)
         } else {
@@ -190,8 +206,9 @@ impl Family {
         let level = |level: usize, channel: usize| {
             ((level as f64 * factor) as f32 - mean[channel] as f32) / std[channel] as f32
         };
-        let levels: Vec<[f32; 256]> =
-            (0..3).map(|channel| std::array::from_fn(|value| level(value, channel))).collect();
+        let levels: Box<[[f32; 256]; 3]> = Box::new(std::array::from_fn(|channel| {
+            std::array::from_fn(|value| level(value, channel))
+        }));
         if levels.iter().flatten().all(|level| level.is_finite()) {
             Ok(levels)
         } else {
@@ -357,6 +374,7 @@ mod tests {
     #[test]
     fn a_very_long_picture_costs_no_memory() {
         let steps = steps("clip", "{}").unwrap();
-        assert_eq!(steps.resize(&RgbImage::new(20_000, 1)).dimensions(), (224, 224));
+        let line = Decoded::from(RgbImage::new(20_000, 1));
+        assert_eq!(steps.resize(&line).dimensions(), (224, 224));
     }
 }

@@ -5,17 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
-use mmc_data::{Arm, ImageSource, Sample, decode};
+use mmc_data::{Arm, DataError, Decoded, ImageSource, Sample, decode, decode_at_least};
 
+use crate::augment::Draw;
 use crate::cache::PictureCache;
 use crate::model_kind::ModelKind;
 use crate::picture::PictureSteps;
+use crate::store::Key;
 use crate::text::Tokenization;
-use crate::{Example, Pixels, PreprocessError, Tokens};
+use crate::{Example, PictureStore, Pixels, PreprocessError, Tokens};
 
 /// Bytes of resized pictures that are kept in memory unless [`Processor::with_cache_bytes`] says
 /// otherwise: 512 MiB, or 3,500 pictures of 224 by 224 pixels.
 const CACHE_BYTES: usize = 512 << 20;
+
+/// Counts changes of how pictures are decoded and resized: what an earlier version has stored is not
+/// taken for what this one makes.
+const ARITHMETIC: u32 = 1;
 
 /// Tokenizes texts and resizes and normalises pictures as a checkpoint's files say.
 ///
@@ -26,7 +32,9 @@ pub struct Processor {
     arm: Arm,
     text: Option<Tokenization>,
     picture: Option<PictureSteps>,
+    jpeg_scaling: bool,
     cache: PictureCache,
+    store: Option<PictureStore>,
 }
 
 impl Processor {
@@ -57,7 +65,8 @@ impl Processor {
         } else {
             None
         };
-        Ok(Self { arm, text, picture, cache: PictureCache::new(CACHE_BYTES) })
+        let cache = PictureCache::new(CACHE_BYTES);
+        Ok(Self { arm, text, picture, jpeg_scaling: false, cache, store: None })
     }
 
     /// Cuts texts at this many tokens, special tokens included; at most what the model takes, and
@@ -77,6 +86,28 @@ impl Processor {
     pub fn with_cache_bytes(mut self, bytes: usize) -> Self {
         self.cache = PictureCache::new(bytes);
         self
+    }
+
+    /// Decodes JPEG files of at least twice the size that pictures are resized to to fewer pixels, as
+    /// [`decode_at_least`] does it, if `scaling`: faster, and no longer exactly what the checkpoint's own
+    /// processor makes.
+    #[must_use]
+    pub fn with_jpeg_scaling(mut self, scaling: bool) -> Self {
+        self.jpeg_scaling = scaling;
+        self
+    }
+
+    /// Takes pictures from a folder and leaves them there. The results are the same.
+    #[must_use]
+    pub fn with_picture_store(mut self, store: PictureStore) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// What a user should know of the stored pictures and was not told yet.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.store.as_ref().map(PictureStore::warnings).unwrap_or_default()
     }
 
     /// Where texts are cut, in tokens; `None` without texts.
@@ -126,7 +157,35 @@ impl Processor {
             group: sample.group.clone(),
             target: sample.target.clone(),
             text: self.tokens(sample)?,
-            image: self.pixels(sample)?,
+            image: self.pixels(sample, |steps, source| self.resized(steps, source))?,
+        })
+    }
+
+    /// [`Processor::prepare`], the picture changed at random as was drawn for the sample: a piece of it
+    /// is resized, and what that gives has other colours. Nothing is kept in memory, since the next
+    /// epoch needs another piece.
+    ///
+    /// # Errors
+    /// As [`Processor::prepare`].
+    pub fn prepare_augmented(
+        &self,
+        sample: &Sample,
+        draw: Draw,
+    ) -> Result<Example, PreprocessError> {
+        Ok(Example {
+            id: sample.id.clone(),
+            group: sample.group.clone(),
+            target: sample.target.clone(),
+            text: self.tokens(sample)?,
+            image: self.pixels(sample, |steps, source| {
+                let mut draw = draw;
+                let part = draw.least_side();
+                let way = format!("decoded {part} {:?}", steps.way());
+                let decoded = self.stored(source, &way, || self.decoded(steps, source, part))?;
+                let mut picture = steps.resize(&draw.cut(&decoded.picture).into());
+                draw.colour(&mut picture);
+                Ok(Arc::new(picture))
+            })?,
         })
     }
 
@@ -139,13 +198,17 @@ impl Processor {
         })
     }
 
-    fn pixels(&self, sample: &Sample) -> Result<Option<Pixels>, PreprocessError> {
+    /// The picture of the sample, after `resized` has made of it what the model sees.
+    fn pixels(
+        &self,
+        sample: &Sample,
+        resized: impl FnOnce(&PictureSteps, &ImageSource) -> Result<Arc<RgbImage>, DataError>,
+    ) -> Result<Option<Pixels>, PreprocessError> {
         let Some(steps) = &self.picture else { return Ok(None) };
         let Some(source) = &sample.image else {
             return Err(PreprocessError::NoPicture { id: sample.id.clone(), arm: self.arm });
         };
-        let picture = self
-            .resized(steps, source)
+        let picture = resized(steps, source)
             .map_err(|source| PreprocessError::Picture { id: sample.id.clone(), source })?;
         Ok(Some(steps.normalise(&picture)))
     }
@@ -154,13 +217,55 @@ impl Processor {
         &self,
         steps: &PictureSteps,
         source: &ImageSource,
-    ) -> Result<Arc<RgbImage>, mmc_data::DataError> {
+    ) -> Result<Arc<RgbImage>, DataError> {
         if let Some(kept) = self.cache.get(source.key()) {
             return Ok(kept);
         }
-        let picture = Arc::new(steps.resize(&decode(source)?));
+        let way = format!("resized {}", steps.way());
+        let resized = self.stored(source, &way, || {
+            Ok(Decoded::from(steps.resize(&self.decoded(steps, source, 1.0)?)))
+        })?;
+        let picture = Arc::new(resized.picture);
         self.cache.keep(source.key(), &picture);
         Ok(picture)
+    }
+
+    /// What `make` makes of a picture in this way, taken from the store where it is there.
+    fn stored(
+        &self,
+        source: &ImageSource,
+        way: &str,
+        make: impl FnOnce() -> Result<Decoded, DataError>,
+    ) -> Result<Decoded, DataError> {
+        let Some(store) = &self.store else { return make() };
+        let key = || Key::new(source, &format!("{ARITHMETIC} {} {way}", self.jpeg_scaling));
+        let Some(before) = key() else { return make() };
+        if let Some(found) = store.get(before) {
+            return Ok(found);
+        }
+        let made = make()?;
+        // A file that was written to meanwhile is neither the one nor the other.
+        if key() == Some(before) {
+            store.keep(before, &made);
+        }
+        Ok(made)
+    }
+
+    /// A picture of which this part of each side is going to be resized.
+    fn decoded(
+        &self,
+        steps: &PictureSteps,
+        source: &ImageSource,
+        part: f64,
+    ) -> Result<Decoded, DataError> {
+        if !self.jpeg_scaling {
+            return decode(source).map(Decoded::from);
+        }
+        let whole = |side: usize| (side as f64 / part).ceil() as usize;
+        decode_at_least(source, &|full| {
+            let (width, height) = steps.size(full);
+            (whole(width), whole(height))
+        })
     }
 }
 

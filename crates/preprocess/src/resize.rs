@@ -5,67 +5,15 @@
 //! clamped values between the passes**. Keeping floats there instead moves single values by up to
 //! 23 of 255 levels. Source of the arithmetic: Pillow 12.0, `src/libImaging/Resample.c`.
 
-use std::f64::consts::PI;
-use std::ops::Range;
+mod passes;
+mod taps;
 
 use image::RgbImage;
+use mmc_data::Decoded;
 
-/// Fractional bits of a weight: 32, less 8 for the value, less 2 for sign and overshoot.
-const FRACTION_BITS: u32 = 32 - 8 - 2;
-
-/// A resampling filter, by Pillow's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// Mean over the covered pixels.
-    Box,
-    /// Triangle, support 1.
-    Bilinear,
-    /// Hamming-windowed sinc, support 1.
-    Hamming,
-    /// Cubic convolution with a = −0.5 (Keys, Catmull and Rom), support 2.
-    Bicubic,
-    /// Lanczos-windowed sinc, support 3.
-    Lanczos,
-}
-
-impl Filter {
-    /// Half the width of the kernel, in output pixels where the picture shrinks.
-    fn support(self) -> f64 {
-        match self {
-            Self::Box => 0.5,
-            Self::Bilinear | Self::Hamming => 1.0,
-            Self::Bicubic => 2.0,
-            Self::Lanczos => 3.0,
-        }
-    }
-
-    /// The kernel at a distance `x` from its centre.
-    fn at(self, x: f64) -> f64 {
-        const A: f64 = -0.5;
-        let distance = x.abs();
-        match self {
-            Self::Box if x > -0.5 && x <= 0.5 => 1.0,
-            Self::Bilinear if distance < 1.0 => 1.0 - distance,
-            Self::Hamming if distance < 1.0 => {
-                let angle = distance * PI;
-                if angle > 0.0 { angle.sin() / angle * (0.54 + 0.46 * angle.cos()) } else { 1.0 }
-            }
-            Self::Bicubic if distance < 1.0 => {
-                ((A + 2.0) * distance - (A + 3.0)) * distance * distance + 1.0
-            }
-            Self::Bicubic if distance < 2.0 => {
-                (((distance - 5.0) * distance + 8.0) * distance - 4.0) * A
-            }
-            Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
-            _ => 0.0,
-        }
-    }
-}
-
-fn sinc(x: f64) -> f64 {
-    let angle = x * PI;
-    if angle.abs() > 0.0 { angle.sin() / angle } else { 1.0 }
-}
+use self::passes::{across_rows, down_columns};
+use self::taps::Axis;
+pub use self::taps::Filter;
 
 /// A rectangle of the resized picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,13 +39,30 @@ pub(crate) struct Window {
 #[must_use]
 pub fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
     let window = Window { left: 0, top: 0, width: width as usize, height: height as usize };
-    resize_window(picture, (width as usize, height as usize), window, filter)
+    let extent = (f64::from(picture.width()), f64::from(picture.height()));
+    resize_window(&Source { picture, extent }, (width as usize, height as usize), window, filter)
+}
+
+/// What is resized.
+pub(crate) struct Source<'a> {
+    picture: &'a RgbImage,
+    /// Width and height of what the pixels show. The last pixels of a picture that was decoded to
+    /// eighths of its size lie partly beyond it.
+    extent: (f64, f64),
+}
+
+impl<'a> From<&'a Decoded> for Source<'a> {
+    fn from(decoded: &'a Decoded) -> Self {
+        let extent = |side: usize| (side * decoded.eighths) as f64 / 8.0;
+        let (width, height) = decoded.full;
+        Self { picture: &decoded.picture, extent: (extent(width), extent(height)) }
+    }
 }
 
 /// The part `window` of the picture resized to `size` (width, height): the same pixels as resizing
 /// the whole and cutting it out, without making the rest. `window` must lie inside `size`.
 pub(crate) fn resize_window(
-    picture: &RgbImage,
+    &Source { picture, extent }: &Source<'_>,
     size: (usize, usize),
     window: Window,
     filter: Filter,
@@ -107,106 +72,16 @@ pub(crate) fn resize_window(
     if window.width == 0 || window.height == 0 || width == 0 || height == 0 {
         return RgbImage::new(output.0, output.1);
     }
-    let columns = axis(width, size.0, window.left..window.left + window.width, filter);
-    let rows = axis(height, size.1, window.top..window.top + window.height, filter);
+    let across = Axis { pixels: width, extent: extent.0, output: size.0 };
+    let down = Axis { pixels: height, extent: extent.1, output: size.1 };
+    let columns = across.taps(window.left..window.left + window.width, filter);
+    let rows = down.taps(window.top..window.top + window.height, filter);
     let first = rows.iter().map(|taps| taps.first).min().unwrap_or(0);
     let end = rows.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(0);
-    let between = across(picture, first..end, &columns, width == size.0);
-    let values = down(&between, first, &rows, (window.width * 3, height == size.1));
+    let between = across_rows(picture, first..end, &columns, across.stays());
+    let values = down_columns(between, first, &rows, (window.width * 3, down.stays()));
     RgbImage::from_raw(output.0, output.1, values)
         .unwrap_or_else(|| RgbImage::new(output.0, output.1))
-}
-
-/// The input pixels that one output pixel is made of.
-struct Taps {
-    /// The first of them.
-    first: usize,
-    /// Their weights; they sum to about 2²².
-    weights: Vec<i32>,
-}
-
-/// The taps of the output pixels `range` where `input` pixels become `output`.
-fn axis(input: usize, output: usize, range: Range<usize>, filter: Filter) -> Vec<Taps> {
-    if input == output {
-        return range.map(|first| Taps { first, weights: vec![1 << FRACTION_BITS] }).collect();
-    }
-    let scale = input as f64 / output as f64;
-    let stretch = scale.max(1.0);
-    let support = filter.support() * stretch;
-    let squeeze = 1.0 / stretch;
-    range
-        .map(|index| {
-            let centre = (index as f64 + 0.5) * scale;
-            // Casts truncate towards zero and saturate below it.
-            let first = (centre - support + 0.5) as usize;
-            let end = ((centre + support + 0.5) as usize).min(input);
-            let mut weights: Vec<f64> = (first..end)
-                .map(|pixel| filter.at((pixel as f64 - centre + 0.5) * squeeze))
-                .collect();
-            let total: f64 = weights.iter().sum();
-            if total.abs() > 0.0 {
-                for weight in &mut weights {
-                    *weight /= total;
-                }
-            }
-            Taps { first, weights: weights.into_iter().map(fixed_point).collect() }
-        })
-        .collect()
-}
-
-/// A weight with 22 fractional bits, rounded half away from zero.
-fn fixed_point(weight: f64) -> i32 {
-    let scaled = weight * f64::from(1_u32 << FRACTION_BITS);
-    (if weight < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
-}
-
-/// A sum of weighted values, rounded and clamped to 8 bits.
-fn to_level(sum: i32) -> u8 {
-    (sum >> FRACTION_BITS).clamp(0, 255) as u8
-}
-
-/// First pass: the rows `range` of the picture, each `[columns, 3]`.
-fn across(picture: &RgbImage, range: Range<usize>, columns: &[Taps], unchanged: bool) -> Vec<u8> {
-    let stride = picture.width() as usize * 3;
-    let mut output = Vec::with_capacity(range.len() * columns.len() * 3);
-    for row in picture.as_raw().chunks_exact(stride).skip(range.start).take(range.len()) {
-        if unchanged {
-            let start = columns.first().map_or(0, |taps| taps.first) * 3;
-            output.extend_from_slice(&row[start..start + columns.len() * 3]);
-            continue;
-        }
-        for taps in columns {
-            let mut sums = [1_i32 << (FRACTION_BITS - 1); 3];
-            let pixels = row[taps.first * 3..].chunks_exact(3);
-            for (weight, pixel) in taps.weights.iter().zip(pixels) {
-                for (sum, &value) in sums.iter_mut().zip(pixel) {
-                    *sum += weight * i32::from(value);
-                }
-            }
-            output.extend(sums.map(to_level));
-        }
-    }
-    output
-}
-
-/// Second pass: over rows of `stride` values, the first of which is the picture's row `first`.
-fn down(input: &[u8], first: usize, rows: &[Taps], (stride, unchanged): (usize, bool)) -> Vec<u8> {
-    if unchanged {
-        return input.to_vec();
-    }
-    let mut output = Vec::with_capacity(rows.len() * stride);
-    let mut sums = vec![0_i32; stride];
-    for taps in rows {
-        sums.fill(1 << (FRACTION_BITS - 1));
-        let lines = input.chunks_exact(stride).skip(taps.first - first);
-        for (&weight, line) in taps.weights.iter().zip(lines) {
-            for (sum, &value) in sums.iter_mut().zip(line) {
-                *sum += weight * i32::from(value);
-            }
-        }
-        output.extend(sums.iter().map(|&sum| to_level(sum)));
-    }
-    output
 }
 
 #[cfg(test)]
@@ -271,7 +146,8 @@ mod tests {
                 width: full_width - left - right,
                 height: full_height - top - bottom,
             };
-            let part = resize_window(&picture, (full_width, full_height), window, Filter::Bicubic);
+            let source = Source { picture: &picture, extent: (13.0, 11.0) };
+            let part = resize_window(&source, (full_width, full_height), window, Filter::Bicubic);
             let whole = resize(&picture, width + 18, height + 18, Filter::Bicubic);
             for (x, y, pixel) in part.enumerate_pixels() {
                 prop_assert_eq!(pixel, whole.get_pixel(x + left as u32, y + top as u32));

@@ -118,6 +118,19 @@ choice! {
 }
 
 choice! {
+    /// How training pictures are changed at random, anew in every epoch.
+    Augment ("augmentation") {
+        /// Not at all.
+        #[default]
+        None = "none",
+        /// A piece of at least 0.8 of the area, brightness, contrast and saturation times 0.8 to 1.2.
+        Light = "light",
+        /// The same, and half of the pictures mirrored.
+        LightFlip = "light-flip",
+    }
+}
+
+choice! {
     /// The type of matrix products in training; all else is f32.
     Precision ("precision") {
         /// 32 bits.

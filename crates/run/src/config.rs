@@ -162,11 +162,13 @@ impl RunConfig {
 }
 
 /// Settings that runs of earlier versions do not have, with what held for those runs.
-fn added_settings() -> [(&'static str, toml::Value); 4] {
+fn added_settings() -> [(&'static str, toml::Value); 6] {
     [
         ("freeze", toml::Value::from("none")),
         ("layer_decay", toml::Value::from(1.0)),
         ("gradient_checkpointing", toml::Value::from(false)),
         ("no_test", toml::Value::from(false)),
+        ("jpeg_scaling", toml::Value::from(false)),
+        ("picture_cache_gib", toml::Value::from(20)),
     ]
 }

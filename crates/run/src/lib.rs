@@ -45,7 +45,7 @@ mod toml_file;
 
 pub use atomic::write_atomically;
 pub use choice::{
-    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
+    Augment, ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
 };
 pub use config::{DataRecord, LanguageRecord, RunConfig, SplitRecord};
 pub use diagnosis::{

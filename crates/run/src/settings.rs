@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::choice::{
-    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
+    Augment, ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, Precision, Schedule,
 };
 use crate::{RunError, toml_file};
 
@@ -132,6 +132,8 @@ settings! {
     loss_scale: LossScale => Option<LossScale>, Result;
     /// Layers of each encoder that are computed again in the backward pass: `true`, all, or a number.
     gradient_checkpointing: GradientCheckpointing => GradientCheckpointing, None;
+    /// How training pictures are changed at random: `light`, or `light-flip`, mirrored too; absent: not.
+    augment: Augment => Option<Augment>, Result;
     /// Part of the target that is spread over all classes.
     label_smoothing: f64 => f64, Result;
     /// How classes weigh in the loss: `none` or `balanced`.
@@ -163,6 +165,12 @@ settings! {
     image_column: String => Option<String>, Result;
     /// The column of labels.
     label_column: String => Option<String>, Result;
+    /// Decode JPEG files of at least twice the size that is needed to fewer pixels: faster, less exact.
+    jpeg_scaling: bool => bool, Result;
+    /// The folder in which decoded pictures are kept for later epochs and runs; absent: none.
+    picture_cache: String => Option<String>, None;
+    /// The most that folder may take, whoever writes to it, in GiB.
+    picture_cache_gib: u64 => u64, None;
     /// Threads that prepare batches beside the one that trains.
     workers: usize => usize, None;
     /// Optimiser steps between two saved states; absent: the end of each epoch.
@@ -242,6 +250,7 @@ impl PartialSettings {
                 _ => None,
             }),
             gradient_checkpointing: self.gradient_checkpointing.unwrap_or_default(),
+            augment: self.augment.filter(|&augment| augment != Augment::None),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
             class_weights: self.class_weights.unwrap_or_default(),
             early_stopping: self.early_stopping,
@@ -257,6 +266,9 @@ impl PartialSettings {
             text_column: self.text_column,
             image_column: self.image_column,
             label_column: self.label_column,
+            jpeg_scaling: self.jpeg_scaling.unwrap_or(false),
+            picture_cache: self.picture_cache,
+            picture_cache_gib: self.picture_cache_gib.unwrap_or(20),
             workers: self.workers.unwrap_or(2),
             save_every: self.save_every,
             keep_states: self.keep_states.unwrap_or(2), // a damaged one has one before it,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use mmc_preprocess::{Batch, Loader};
+use mmc_preprocess::{Batch, Loader, Processor};
 
-use crate::TrainError;
+use crate::predict::loader_options;
 use crate::ranks::Share;
 use crate::represented::Represented;
 use crate::step::Shard;
+use crate::{Plan, TrainError};
 
 /// Gives each step its shards.
 pub(crate) enum Feed {
@@ -18,6 +19,28 @@ pub(crate) enum Feed {
 }
 
 impl Feed {
+    /// Prepared ahead, from these shards of the training split, this rank's share, as this epoch changes
+    /// its pictures.
+    pub(crate) fn prepared(
+        plan: &Plan,
+        processor: &Arc<Processor>,
+        epoch: u64,
+        shards: Vec<Vec<usize>>,
+    ) -> Result<Self, TrainError> {
+        let (settings, share) = (&plan.settings, plan.ranks.share());
+        let options = loader_options(settings.workers, plan.padding(), settings.on_bad_item);
+        let (split, processor) = (Arc::clone(&plan.train), Arc::clone(processor));
+        let Some(augmentation) = plan.augmentation() else {
+            return Ok(Self::new(Loader::new(split, processor, shards, options)?, share));
+        };
+        let (seed, pad_id) = (settings.seed, processor.pad_id());
+        let prepare = move |index: usize| {
+            let sample = &split.samples[index];
+            processor.prepare_augmented(sample, augmentation.draw(seed, epoch, &sample.id))
+        };
+        Ok(Self::new(Loader::from_prepare(Arc::new(prepare), pad_id, shards, options)?, share))
+    }
+
     /// Of a loader that prepares this share of the shards of each step, one step after the other.
     pub(crate) fn new(loader: Loader, share: Share) -> Self {
         Self::Prepared(Box::new(Prepared { loader, share, pending: None, start: 0 }))

@@ -82,6 +82,9 @@ pub(crate) fn finish(
             scores.insert(name.to_owned(), evaluation(plan, folder, split)?);
         }
     }
+    for warning in processor.warnings() {
+        progress(Progress::Warning(&warning));
+    }
     folder.write_scores(&scores)?;
     let cost = cost_of(plan, folder, (model, processor), &counters, started)?;
     let cost = Cost {

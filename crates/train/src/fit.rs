@@ -10,7 +10,7 @@ use std::time::Instant;
 use mmc_data::Split;
 use mmc_models::{Loaded, Parameter, Trained};
 use mmc_ops::Gradients;
-use mmc_preprocess::{Loader, Processor};
+use mmc_preprocess::Processor;
 use mmc_run::{EventLog, RunFolder, StepRecord};
 use tracing::debug_span;
 
@@ -21,7 +21,6 @@ use crate::finish::{Trainees, skipped_warning};
 use crate::loss_scale::LossScaler;
 use crate::moved::Moment;
 use crate::plan::StepPlan;
-use crate::predict::loader_options;
 use crate::ranks::{check_source, check_weights, share_folder, share_state};
 use crate::represented::Represented;
 use crate::resume::Counters;
@@ -244,6 +243,9 @@ impl<'a> Run<'a> {
         if let Some(warning) = skipped_warning(train.name.as_str(), &skipped, train.len()) {
             (self.progress)(Progress::Warning(&warning));
         }
+        for warning in self.processor.warnings() {
+            (self.progress)(Progress::Warning(&warning));
+        }
         Ok(Sitting::GoesOn)
     }
 
@@ -262,10 +264,8 @@ impl<'a> Run<'a> {
         if let Some((train, _)) = &self.represented {
             return Ok(Feed::Represented(Arc::clone(train), share));
         }
-        let settings = &self.plan.settings;
-        let options = loader_options(settings.workers, self.plan.padding(), settings.on_bad_item);
-        let (split, processor) = (Arc::clone(&self.plan.train), Arc::clone(self.processor));
-        Ok(Feed::new(Loader::new(split, processor, shards, options)?, share))
+        let epoch = self.steps.epoch(self.counters.step + 1);
+        Feed::prepared(self.plan, self.processor, epoch, shards)
     }
 
     /// Takes the next step and records it.

@@ -44,6 +44,9 @@ fn note_inputs(path: &Path, plan: &Plan) -> Result<(), TrainError> {
     notes.insert("max_length".to_owned(), settings.max_length.into());
     notes.insert("pad".to_owned(), settings.pad.to_string().into());
     notes.insert("shard_rows".to_owned(), settings.shard_rows.into());
+    if settings.jpeg_scaling {
+        notes.insert("jpeg_scaling".to_owned(), true.into());
+    }
     let text = serde_json::to_string_pretty(&notes).map_err(fault)?;
     let write = |out: &mut std::io::BufWriter<&std::fs::File>| {
         out.write_all(format!("{text}\n").as_bytes())

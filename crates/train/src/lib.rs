@@ -54,6 +54,7 @@ mod moved;
 mod objective;
 mod optimizer;
 mod pair_grid;
+mod pictures;
 mod place;
 mod plan;
 mod predict;

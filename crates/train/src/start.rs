@@ -168,7 +168,7 @@ fn processor(plan: &Plan, source: &Path) -> Result<Arc<Processor>, TrainError> {
         );
         return Err(TrainError::setting("max_length", problem));
     }
-    Ok(Arc::new(processor.with_max_length(asked)))
+    Ok(Arc::new(plan.with_pictures(processor.with_max_length(asked))?))
 }
 
 /// The model of that folder, with a new head where it has none that fits.

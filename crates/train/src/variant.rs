@@ -24,6 +24,14 @@ impl Plan {
                 settings.layer_decay
             ));
         }
+        if let Some(augment) = settings.augment
+            && !settings.arm.uses_image()
+        {
+            self.notes.push(format!(
+                "`--augment {augment}` has no effect: the arm `{}` sees no pictures",
+                settings.arm
+            ));
+        }
         if trained != Trained::Everything && self.source == CheckpointSource::FromScratch {
             self.notes.push(format!(
                 "`{}` begins from scratch, so what stays frozen is as it was drawn at random; give \

@@ -7,8 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mmc_data::{AnswerSource, Arm, DATASETS, OnBadItem};
 use mmc_models::CATALOG;
 use mmc_run::{
-    ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, PartialSettings, Precision,
-    Schedule,
+    Augment, ClassWeights, Freeze, GradientCheckpointing, Keep, LossScale, Pad, PartialSettings,
+    Precision, Schedule,
 };
 
 /// What may be said about a run; whatever is absent comes from `--config`, else from the preset.
@@ -135,6 +135,12 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "LAYERS", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "all", help_heading = "How")]
     pub(crate) gradient_checkpointing: Option<GradientCheckpointing>,
+    /// Change training pictures at random, anew in every epoch: light, a piece of at least 0.8 of the
+    /// area and colours up to a fifth off; light-flip, half of them mirrored too, which no meme's text
+    /// bears [default: none]
+    #[arg(long, value_name = "WAY", help_heading = "How")]
+    #[arg(value_parser = one_of::<Augment>(Augment::WORDS))]
+    pub(crate) augment: Option<Augment>,
     /// Take this share of each target from its class and spread it [default: 0]
     #[arg(long, value_name = "X", help_heading = "How")]
     pub(crate) label_smoothing: Option<f64>,
@@ -156,6 +162,16 @@ pub(crate) struct SettingFlags {
     #[arg(long, help_heading = "How")]
     pub(crate) no_test: bool,
 
+    /// Decode JPEG files of at least twice the size that the model sees to fewer pixels: faster, and about
+    /// a level off; checkpoint/ remembers it
+    #[arg(long, help_heading = "On what")]
+    pub(crate) jpeg_scaling: bool,
+    /// Keep decoded pictures in this folder, for later epochs and other runs; delete it to empty it
+    #[arg(long, value_name = "DIR", help_heading = "Running")]
+    pub(crate) picture_cache: Option<String>,
+    /// The most that folder may take, whoever writes to it [default: 20]
+    #[arg(long, value_name = "N", help_heading = "Running")]
+    pub(crate) picture_cache_gib: Option<u64>,
     /// Threads that read and prepare samples [default: 2]
     #[arg(long, value_name = "N", help_heading = "Running")]
     pub(crate) workers: Option<usize>,
@@ -210,12 +226,16 @@ impl SettingFlags {
             precision: self.precision,
             loss_scale: self.loss_scale,
             gradient_checkpointing: self.gradient_checkpointing,
+            augment: self.augment,
             label_smoothing: self.label_smoothing,
             class_weights: self.class_weights,
             early_stopping: self.early_stopping,
             seed: self.seed,
             no_shuffle: self.no_shuffle.then_some(true),
             no_test: self.no_test.then_some(true),
+            jpeg_scaling: self.jpeg_scaling.then_some(true),
+            picture_cache: self.picture_cache,
+            picture_cache_gib: self.picture_cache_gib,
             workers: self.workers,
             save_every: self.save_every,
             keep_states: self.keep_states,

@@ -7,6 +7,8 @@ mod loader;
 mod pixels;
 mod processor;
 mod resize;
+mod scaled;
+mod stored;
 mod tokens;
 
 use std::fs;

@@ -37,6 +37,7 @@ impl Settings {
             ("lora_rank", self.lora_rank.unwrap_or(1) as u64),
             ("save_every", self.save_every.unwrap_or(1)),
             ("keep_states", self.keep_states as u64),
+            ("picture_cache_gib", self.picture_cache_gib),
         ];
         for (name, count) in counts {
             check(count > 0, name, count.to_string(), "at least 1");
@@ -123,6 +124,11 @@ impl Settings {
             let expected = "no value with `freeze` `backbone`: LoRA trains changes inside the \
                             backbone, which is then computed once; leave one of the two out";
             check(false, "lora_rank", rank.to_string(), expected);
+        }
+        if let (Freeze::Backbone, Some(augment)) = (self.freeze, self.augment) {
+            let expected = "no value with `freeze` `backbone`: augmentation changes a picture in every \
+                            epoch, and the backbone is computed once; leave one of the two out";
+            check(false, "augment", augment.to_string(), expected);
         }
     }
 }

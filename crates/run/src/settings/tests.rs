@@ -111,6 +111,14 @@ fn variants_of_training_that_contradict_each_other_are_named() {
     assert_eq!(said, "`lora_rank` is `0`, expected at least 1");
     let said = message(PartialSettings { lora_alpha: Some(8.0), ..asked() });
     assert_eq!(said, "`lora_alpha` is `8`, expected no value without `lora_rank`; set that too");
+    let frozen = |augment| PartialSettings {
+        freeze: Some(Freeze::Backbone),
+        augment: Some(augment),
+        ..asked()
+    };
+    let said = message(frozen(Augment::Light));
+    assert!(said.starts_with("`augment` is `light`, expected no value with `freeze`"), "{said}");
+    assert_eq!(frozen(Augment::None).resolve().unwrap().augment, None);
     for decay in [0.0, -0.5, 1.1, f64::NAN] {
         let said = message(PartialSettings { layer_decay: Some(decay), ..asked() });
         assert!(said.ends_with("expected a number above 0 and at most 1"), "{said}");

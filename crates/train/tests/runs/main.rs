@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use mmc_run::{PartialSettings, RunFolder};
 use mmc_train::{Outcome, Plan, Progress, TrainError, resolve, train};
 
+mod augmented;
 mod bench;
 mod sittings;
 mod variants;

@@ -26,6 +26,7 @@ fn a_run_stopped_at_any_step_ends_the_same() {
                 Outcome::Interrupted { .. } => {}
                 Outcome::Finished(_) => break,
                 Outcome::AlreadyComplete => panic!("it was never finished"),
+                Outcome::Shared => panic!("there is one rank"),
             }
         }
         assert!(sittings > 3, "{sittings}");

@@ -1,0 +1,190 @@
+//! Beside scipy: `tests/references/jpeg.py` writes `tests/jpeg/`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::{ImageSource, decode_at_least};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jpeg")
+}
+
+fn bytes(name: &str) -> Vec<u8> {
+    fs::read(folder().join(name)).unwrap()
+}
+
+/// To so many eighths.
+fn reduced(bytes: &[u8], eighths: usize) -> Option<RgbImage> {
+    decode(bytes, &Header::read(bytes)?, eighths)
+}
+
+fn reference() -> Value {
+    serde_json::from_slice(&bytes("expected.json")).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn blocks_are_those_of_the_cosine_transform() {
+    let reference = reference();
+    for (name, channels, allowed) in [("grey.jpg", 1, 0.56), ("444.jpg", 3, 2.0)] {
+        for eighths in FEWER {
+            let picture = reduced(&bytes(name), eighths).unwrap();
+            let size = (6 * eighths as u32, 5 * eighths as u32);
+            assert_eq!(picture.dimensions(), size, "{name}");
+            let expected = numbers(&reference["whole"][name][eighths.to_string()]);
+            let levels = picture.as_raw().iter().step_by(if channels == 1 { 3 } else { 1 });
+            assert_eq!(levels.len(), expected.len());
+            for (at, (&level, expected)) in levels.zip(&expected).enumerate() {
+                let off = (f64::from(level) - expected).abs();
+                assert!(off <= allowed, "{name}, {eighths} eighths, {at}: {level}, {expected}");
+            }
+        }
+    }
+    assert_eq!(reduced(&bytes("optimised.jpg"), 3), reduced(&bytes("444.jpg"), 3));
+}
+
+/// A mean of pixels is another low pass than waves left out, so the mean difference is bounded.
+#[test]
+fn subsampled_colours_fall_on_their_pixels() {
+    let reference = reference();
+    for name in ["420.jpg", "422.jpg"] {
+        let picture = reduced(&bytes(name), 4).unwrap();
+        assert_eq!(picture.dimensions(), (45, 38), "90 x 75");
+        let expected = numbers(&reference["half"][name]);
+        let compared = picture.as_raw().iter().zip(&expected);
+        let sum: f64 = compared.map(|(&level, it)| (f64::from(level) - it).abs()).sum();
+        let mean = sum / expected.len() as f64;
+        assert!(expected.len() == 45 * 37 * 3 && mean < 1.5, "{name}: {mean}");
+        for eighths in [1, 2, 3] {
+            assert!(reduced(&bytes(name), eighths).is_some(), "{name}, {eighths}");
+        }
+    }
+}
+
+/// Blocks, smoothed colours and their conversion, at all borders.
+#[test]
+fn every_level_of_the_whole_is_pillows() {
+    for name in ["grey", "444", "420", "422", "odd"] {
+        let (found, _) = decode_whole(&bytes(&format!("{name}.jpg"))).unwrap();
+        let expected = image::open(folder().join(format!("{name}.png"))).unwrap().into_rgb8();
+        assert_eq!(found.dimensions(), expected.dimensions(), "{name}");
+        for (x, y, pixel) in found.enumerate_pixels() {
+            assert_eq!(pixel, expected.get_pixel(x, y), "{name}, {x}, {y}");
+        }
+    }
+    let restarts = decode_whole(&bytes("restarts.jpg")).unwrap();
+    assert_eq!(restarts, decode_whole(&bytes("420.jpg")).unwrap());
+    assert_eq!(decode_whole(&bytes("optimised.jpg")), decode_whole(&bytes("444.jpg")));
+}
+
+#[test]
+fn restart_markers_change_nothing() {
+    assert!(Header::read(&bytes("restarts.jpg")).unwrap().restart > 0);
+    for eighths in FEWER {
+        let expected = reduced(&bytes("420.jpg"), eighths).unwrap();
+        assert_eq!(reduced(&bytes("restarts.jpg"), eighths).unwrap(), expected);
+    }
+}
+
+#[test]
+fn no_more_is_left_out_than_may_be() {
+    let eighths = |width, height| {
+        decode_reduced(&bytes("420.jpg"), &|full| {
+            assert_eq!(full, (90, 75));
+            (width, height)
+        })
+        .map(|reduced| reduced.eighths)
+    };
+    assert_eq!(eighths(1, 1), Some(1));
+    assert_eq!(eighths(12, 10), Some(1));
+    assert_eq!(eighths(12, 11), Some(2));
+    assert_eq!(eighths(24, 5), Some(3));
+    assert_eq!(eighths(45, 38), Some(4));
+    assert_eq!(eighths(46, 38), None, "the whole is needed");
+}
+
+#[test]
+fn what_only_a_whole_decoder_reads_is_left_to_it() {
+    for name in ["progressive.jpg", "cmyk.jpg"] {
+        assert!(reduced(&bytes(name), 2).is_none(), "{name}");
+        assert!(decode_whole(&bytes(name)).is_none(), "{name}");
+        let source = ImageSource::File(folder().join(name));
+        let decoded = decode_at_least(&source, &|_| (3, 3)).unwrap();
+        assert_eq!(decoded.eighths, 8);
+        assert_eq!(decoded.picture, crate::decode(&source).unwrap());
+    }
+}
+
+/// The same pictures turned: sizes are asked of the upright one, and it comes upright.
+#[test]
+fn the_orientation_is_applied() {
+    let exif = |orientation: u8| {
+        let mut exif =
+            b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        exif
+    };
+    let plain = bytes("420.jpg");
+    let files = tempfile::tempdir().unwrap();
+    for orientation in 1..=8 {
+        let path = files.path().join("turned.jpg");
+        fs::write(&path, [&plain[..2], &exif(orientation), &plain[2..]].concat()).unwrap();
+        let source = ImageSource::File(path);
+        let whole = crate::decode(&source).unwrap().dimensions();
+        let decoded = decode_at_least(&source, &|(width, height)| {
+            assert_eq!((width as u32, height as u32), whole);
+            (width / 2, height / 2)
+        })
+        .unwrap();
+        assert_eq!((decoded.full.0 as u32, decoded.full.1 as u32), whole);
+        assert_eq!(decoded.eighths, 4);
+        let size = (whole.0.div_ceil(2), whole.1.div_ceil(2));
+        assert_eq!(decoded.picture.dimensions(), size, "{orientation}");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_short_is_an_error() {
+    let files = tempfile::tempdir().unwrap();
+    let whole = bytes("restarts.jpg");
+    let path = files.path().join("short.jpg");
+    for length in (0..whole.len()).step_by(37) {
+        assert!(reduced(&whole[..length], 2).is_none(), "{length} bytes");
+        fs::write(&path, &whole[..length]).unwrap();
+        let source = ImageSource::File(path.clone());
+        assert!(decode_at_least(&source, &|_| (9, 9)).is_err(), "{length} bytes");
+    }
+}
+
+proptest! {
+    /// A damaged file is a picture or left to the whole decoder, and never a panic.
+    #[test]
+    fn damage_is_survived(
+        places in prop::collection::vec((0.0..1.0, any::<u8>()), 1..4),
+        name in prop::sample::select(&["grey.jpg", "420.jpg", "422.jpg", "restarts.jpg"][..]),
+        eighths in 1_usize..5,
+    ) {
+        let mut bytes = bytes(name);
+        for (at, value) in places {
+            let index = (at * bytes.len() as f64) as usize;
+            bytes[index] = value;
+        }
+        drop((reduced(&bytes, eighths), decode_whole(&bytes)));
+    }
+
+    /// What is behind the headers may be anything.
+    #[test]
+    fn rubbish_is_survived(rubbish: Vec<u8>, eighths in 1_usize..5) {
+        let file = bytes("420.jpg");
+        let data = Header::read(&file).unwrap().data;
+        let bytes = [&file[..data], &rubbish, &[0xFF, 0xD9]].concat();
+        drop((reduced(&bytes, eighths), decode_whole(&bytes)));
+    }
+}
