@@ -15,9 +15,15 @@ use parquet::errors::ParquetError;
 use crate::DataError;
 use crate::rows::{Cell, cell};
 
+/// How many times its own bytes the rows of a file may come to, and how many in any case.
+const MOST_TIMES: u64 = 1000;
+const MOST_OF_ANY: u64 = 64 << 20;
+
 /// A Parquet file whose footer has been read.
 pub(crate) struct Columnar {
     path: PathBuf,
+    /// Of the file.
+    bytes: u64,
     footer: ArrowReaderMetadata,
     /// The first row of each row group, and the number of rows.
     starts: Vec<usize>,
@@ -26,6 +32,8 @@ pub(crate) struct Columnar {
 impl Columnar {
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let file = opened(path)?;
+        let unreadable = DataError::io(path, "check the path and its permissions");
+        let bytes = file.metadata().map_err(unreadable)?.len();
         let footer = guarded(path, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
         let mut starts = vec![0_usize];
         for group in footer.metadata().row_groups() {
@@ -36,11 +44,17 @@ impl Columnar {
                 DataError::file(path, "a row group has no sensible number of rows; save it anew")
             })?);
         }
-        Ok(Self { path: path.to_owned(), footer, starts })
+        Ok(Self { path: path.to_owned(), bytes, footer, starts })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Bytes that all its rows may come to: a column of one value repeated takes next to nothing in
+    /// the file, and a file made for it would fill any memory.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        self.bytes.saturating_mul(MOST_TIMES).saturating_add(MOST_OF_ANY)
     }
 
     pub(crate) fn schema(&self) -> &Schema {

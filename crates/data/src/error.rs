@@ -106,10 +106,17 @@ pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     if quoted.is_empty() { "nothing".to_owned() } else { quoted.join(", ") }
 }
 
+/// Bytes of a name that is compared with others: the work grows with the square of it.
+const LONGEST_NAME: usize = 100;
+
 /// The name most like `value`, if one is near enough to be what was meant.
 pub(crate) fn nearest<'a>(value: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if value.len() > LONGEST_NAME {
+        return None;
+    }
     let value = value.to_lowercase();
     names
+        .filter(|name| name.len() <= LONGEST_NAME)
         .map(|name| (strsim::jaro_winkler(&value, &name.to_lowercase()), name))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))

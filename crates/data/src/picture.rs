@@ -5,6 +5,8 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use crate::jpeg::{self, Reduced};
@@ -130,15 +132,18 @@ fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<RgbImage, DataError> {
         .with_guessed_format()
         .map_err(DataError::io(path, "save the picture anew"))?;
     let format = reader.format();
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LONGEST_SIDE);
-    limits.max_image_height = Some(LONGEST_SIDE);
-    limits.max_alloc = Some(MOST_BYTES);
-    reader.limits(limits);
+    reader.limits(limits());
     let mut decoder = reader.into_decoder().map_err(described)?;
-    if decoder.total_bytes() > MOST_BYTES {
-        let (width, height) = decoder.dimensions();
+    let (width, height) = decoder.dimensions();
+    // Also of what is grey in the file, which becomes three times as large.
+    let as_rgb = u64::from(width) * u64::from(height) * 3;
+    if decoder.total_bytes().max(as_rgb) > MOST_BYTES {
         let problem = format!("{width} x {height} pixels are too many; scale the picture down");
+        return Err(DataError::picture(path, problem));
+    }
+    if is_animated(format, bytes).map_err(described)? {
+        let problem =
+            "the picture is animated; save the frame that is meant as a picture of its own";
         return Err(DataError::picture(path, problem));
     }
     let orientation = decoder.orientation().map_err(described)?;
@@ -148,6 +153,23 @@ fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<RgbImage, DataError> {
     }
     picture.apply_orientation(orientation);
     Ok(picture.into_rgb8())
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(LONGEST_SIDE);
+    limits.max_image_height = Some(LONGEST_SIDE);
+    limits.max_alloc = Some(MOST_BYTES);
+    limits
+}
+
+/// Whether a picture has frames: which of them a label is about, nobody knows.
+fn is_animated(format: Option<ImageFormat>, bytes: &[u8]) -> Result<bool, ImageError> {
+    match format {
+        Some(ImageFormat::Png) => PngDecoder::with_limits(Cursor::new(bytes), limits())?.is_apng(),
+        Some(ImageFormat::WebP) => Ok(WebPDecoder::new(Cursor::new(bytes))?.has_animation()),
+        _ => Ok(false),
+    }
 }
 
 fn describe(error: &ImageError) -> String {

@@ -125,6 +125,10 @@ impl From<String> for Named {
     }
 }
 
+/// Classes that a wrong label is compared with, so that a column of ids taken for labels costs no
+/// minutes.
+const COMPARED: usize = 1000;
+
 /// What is wrong with a field: its name, and the words for it.
 pub(crate) type FieldError = (String, String);
 
@@ -145,6 +149,8 @@ pub(crate) struct Collector<'a> {
     path: PathBuf,
     place: Place,
     labels: Labels,
+    /// Each code's place.
+    classes: HashMap<String, usize>,
     /// Pictures that several rows show, looked for once.
     pictures: HashMap<String, Result<ImageSource, (Kind, String)>>,
     lines_of_ids: HashMap<String, usize>,
@@ -160,11 +166,13 @@ impl<'a> Collector<'a> {
         path: &Path,
         labels: Labels,
     ) -> Result<Self, DataError> {
+        let classes = labels.codes.iter().cloned().zip(0..).collect();
         Ok(Self {
             request,
             path: path.to_owned(),
             place: Place::new(request.root)?,
             labels,
+            classes,
             pictures: HashMap::new(),
             lines_of_ids: HashMap::new(),
             row_number: 0,
@@ -268,9 +276,10 @@ impl<'a> Collector<'a> {
     }
 
     fn class_of(&self, label: &str) -> Result<Target, String> {
-        let codes = &self.labels.codes;
-        codes.iter().position(|code| code == label).map(Target::Class).ok_or_else(|| {
-            let near = nearest(label, codes.iter().map(String::as_str))
+        self.classes.get(label).copied().map(Target::Class).ok_or_else(|| {
+            let codes = &self.labels.codes;
+            let compared = codes.iter().map(String::as_str).take(COMPARED);
+            let near = nearest(label, compared)
                 .map(|near| format!(", did you mean `{near}`?"))
                 .unwrap_or_default();
             let known = listed(codes.iter().map(String::as_str).take(20));
@@ -317,7 +326,7 @@ impl<'a> Collector<'a> {
 pub(crate) fn text_of(field: &str, value: &Value) -> Result<Option<String>, FieldError> {
     match value {
         Value::Absent => Ok(None),
-        Value::Text(text) => Ok(Some(text.clone())),
+        Value::Text(text) => without_nul(field, text).map(Some),
         Value::Bare(bare) => {
             Err((field.to_owned(), format!("`{field}` is `{bare}`, expected a string in quotes")))
         }
@@ -329,6 +338,17 @@ pub(crate) fn text_of(field: &str, value: &Value) -> Result<Option<String>, Fiel
             Err((field.to_owned(), format!("`{field}` is bytes, expected a string")))
         }
     }
+}
+
+/// The text, unless it has a NUL character: no text has one, but UTF-16 and damaged files are full of
+/// them.
+pub(crate) fn without_nul(field: &str, text: &str) -> Result<String, FieldError> {
+    if text.contains('\0') {
+        let words =
+            "has a NUL character; the file may be damaged or saved as UTF-16: save it as UTF-8";
+        return Err((field.to_owned(), format!("`{field}` {words}")));
+    }
+    Ok(text.to_owned())
 }
 
 /// Refuses a line break where only an open quote can have put it.
@@ -346,7 +366,9 @@ pub(crate) fn check_one_line(field: &str, value: &Value) -> Result<(), FieldErro
 pub(crate) fn name_of(field: &str, value: &Value) -> Result<Option<String>, FieldError> {
     match value {
         Value::Absent => Ok(None),
-        Value::Text(text) | Value::Bare(text) => Ok((!text.is_empty()).then(|| text.clone())),
+        Value::Text(text) | Value::Bare(text) => {
+            Ok(Some(without_nul(field, text)?).filter(|name| !name.is_empty()))
+        }
         Value::Nested => Err((
             field.to_owned(),
             format!("`{field}` is a list or an object, expected a string or a whole number"),

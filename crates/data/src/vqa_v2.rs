@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::answers::{Answers, Counts, Coverage, Lookup};
 use crate::dataset::{AnswerSource, Request};
 use crate::json_list::{Element, JsonList};
-use crate::scan::{Collector, Fields, Kind, Labels, Scan};
+use crate::scan::{Collector, Fields, Kind, Labels, Scan, without_nul};
 use crate::{DataError, Target, demo};
 
 /// Where the parts of a split lie.
@@ -160,9 +160,15 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
                 return collector.report(line, Kind::WrongLabel, "question_id", words);
             }
         };
+        let text = match without_nul("question", &question.question) {
+            Ok(text) => text,
+            Err((field, words)) => {
+                return collector.report(line, Kind::MalformedRow, &field, words);
+            }
+        };
         let fields = Fields {
             id: Some(id.to_string()),
-            text: question.question.into_owned(),
+            text,
             image: Some(pictures.path(question.image_id).into()),
             label: None,
             group: Some(question.image_id.to_string()),
@@ -268,6 +274,12 @@ fn read_answers(
         if annotation.answers.len() < 2 {
             let words = format!("the question `{id}` has fewer than two answers; copy it again");
             fault = Some(DataError::row(path, line, "answers", words));
+            return;
+        }
+        let said = annotation.answers.iter().map(|given| given.answer.as_ref());
+        let mut said = said.chain([annotation.multiple_choice_answer.as_ref()]);
+        if let Some((_, words)) = said.find_map(|answer| without_nul("answer", answer).err()) {
+            fault = Some(DataError::row(path, line, "answer", words));
             return;
         }
         let found = lookup.answers(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::kept::Kept;
-use super::{Body, OpenTable, RawRow, Value, not_utf8};
+use super::{Body, OpenTable, RawRow, Value, not_utf8, repeated};
 use crate::DataError;
 
 /// Opens the `body` of the file at `path`.
@@ -128,10 +128,8 @@ impl Header {
             .map(|name| std::str::from_utf8(name).map(str::to_owned))
             .collect::<Result<Vec<String>, _>>()
             .map_err(|error| bad("", not_utf8(error)))?;
-        for (index, name) in names.iter().enumerate() {
-            if names[..index].contains(name) {
-                return Err(bad(name, format!("the column `{name}` occurs twice; rename one")));
-            }
+        if let Some(name) = repeated(names.iter().map(String::as_str)) {
+            return Err(bad(name, format!("the column `{name}` occurs twice; rename one")));
         }
         for (separator, called) in [(';', "`;`"), ('\t', "tabs")] {
             if let [only] = names.as_slice()

@@ -8,7 +8,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::{Body, OpenTable, RawRow, Value, not_utf8};
+use super::{Body, OpenTable, RawRow, Value, not_utf8, repeated};
 use crate::DataError;
 
 /// Opens the `body` of the file at `path`.
@@ -143,13 +143,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs: Vec<(String, &RawValue)> = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-                    if pairs.iter().any(|(earlier, _)| *earlier == key) {
-                        return Err(A::Error::custom(format!("the key `{key}` occurs twice")));
-                    }
-                    pairs.push((key, value));
+                while let Some(pair) = map.next_entry::<String, &RawValue>()? {
+                    pairs.push(pair);
                 }
-                Ok(pairs)
+                match repeated(pairs.iter().map(|(key, _)| key.as_str())) {
+                    Some(key) => Err(A::Error::custom(format!("the key `{key}` occurs twice"))),
+                    None => Ok(pairs),
+                }
             }
         }
         deserializer.deserialize_map(Pairs).map(Object)

@@ -7,6 +7,7 @@ mod kept;
 mod parquet_file;
 
 pub(crate) use cells::{Cell, cell};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor};
 use std::path::Path;
@@ -115,6 +116,17 @@ fn format_of(path: &Path) -> Result<Format, DataError> {
     }
 }
 
+/// How files begin that are no lines of text, and what to do with them.
+const OTHER_FORMATS: &[(&[u8], &str)] = &[
+    (b"PAR1", "a Parquet table (call it `.parquet`)"),
+    (b"PK\x03\x04", "a zip archive or a spreadsheet (unpack it, or save it as CSV)"),
+    (b"\xD0\xCF\x11\xE0", "an old spreadsheet (save it as CSV)"),
+    (b"\x1F\x8B", "compressed with gzip (unpack it)"),
+    (b"\x28\xB5\x2F\xFD", "compressed with zstd (unpack it)"),
+    (b"BZh", "compressed with bzip2 (unpack it)"),
+    (b"%PDF", "a PDF document (save its table as CSV)"),
+];
+
 /// The body behind the mark that says it is UTF-8, where there is one.
 fn without_mark(path: &Path, mut body: Body) -> Result<Body, DataError> {
     let start =
@@ -125,9 +137,15 @@ fn without_mark(path: &Path, mut body: Body) -> Result<Body, DataError> {
     if rest.starts_with(b"\xFF\xFE") || rest.starts_with(b"\xFE\xFF") {
         return Err(DataError::file(path, "the file is UTF-16; save it as UTF-8"));
     }
+    if let Some((_, what)) = OTHER_FORMATS.iter().find(|(mark, _)| rest.starts_with(mark)) {
+        return Err(DataError::file(path, format!("the file is {what}, whatever its name says")));
+    }
     body.consume(length);
     Ok(body)
 }
+
+/// Names that are written out.
+const LISTED: usize = 20;
 
 /// What to say of a column or field that is not there; `flag` names another, where there is one.
 pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -> String {
@@ -141,9 +159,30 @@ pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -
     };
     match others {
         [] => format!("no column `{name}`, nor any other that is not known; {remedy}"),
-        _ => format!("no column `{name}`; the others are {}; {remedy}", listed(names())),
+        _ => {
+            let more = others.len().saturating_sub(LISTED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let known = listed(names().take(LISTED));
+            format!("no column `{name}`; the others are {known}{more}; {remedy}")
+        }
     }
 }
+
+/// The first name that an earlier one equals.
+fn repeated<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let count = names.clone().count();
+    // Most have few, of which hashing would be the greater part of the work.
+    if count <= FEW {
+        return names.clone().enumerate().find_map(|(index, name)| {
+            names.clone().take(index).any(|earlier| earlier == name).then_some(name)
+        });
+    }
+    let mut seen = HashSet::with_capacity(count);
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
+/// Names that are compared with one another.
+const FEW: usize = 16;
 
 /// What to say of bytes that are no text.
 fn not_utf8(error: Utf8Error) -> String {

@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 use rayon::prelude::*;
 
 use super::cells::{Cell, cell};
-use super::{OpenTable, RawRow, Value};
+use super::{OpenTable, RawRow, Value, repeated};
 use crate::columnar::{Columnar, guarded};
 use crate::{DataError, Packed};
 
@@ -25,11 +25,9 @@ pub(super) fn open(
     let table = Arc::new(Columnar::open(path)?);
     let names: Vec<String> =
         table.schema().fields().iter().map(|field| field.name().clone()).collect();
-    for (index, name) in names.iter().enumerate() {
-        if names[..index].contains(name) {
-            let problem = format!("the column `{name}` occurs twice; rename one");
-            return Err(DataError::file(path, problem));
-        }
+    if let Some(name) = repeated(names.iter().map(String::as_str)) {
+        let problem = format!("the column `{name}` occurs twice; rename one");
+        return Err(DataError::file(path, problem));
     }
     let place = |name: &str| names.iter().position(|other| other == name);
     let present = wanted.iter().map(|name| place(name).is_some()).collect();
@@ -44,7 +42,15 @@ pub(super) fn open(
         .iter()
         .map(|column| column.and_then(|column| Some((column, read.binary_search(&column).ok()?))))
         .collect();
-    let rows = Rows { table, reader, columns, batch: Vec::new().into_iter(), at: 0, ended: false };
+    let rows = Rows {
+        table,
+        reader,
+        columns,
+        batch: Vec::new().into_iter(),
+        at: 0,
+        spent: 0,
+        ended: false,
+    };
     Ok(OpenTable { present, others, rows: Box::new(rows) })
 }
 
@@ -57,7 +63,22 @@ struct Rows {
     batch: std::vec::IntoIter<RawRow>,
     /// Rows that were read.
     at: usize,
+    /// What they came to, in bytes.
+    spent: u64,
     ended: bool,
+}
+
+/// Bytes that a row takes beside its values.
+const ROW_BYTES: u64 = 64;
+
+/// What a row comes to, in bytes, with the pictures that are in it.
+fn bytes_of(row: &RawRow) -> u64 {
+    let value = |value: &Value| match value {
+        Value::Text(text) | Value::Bare(text) => text.len() as u64,
+        Value::Bytes(packed) => packed.length().unwrap_or_default(),
+        Value::Absent | Value::Nested => 0,
+    };
+    ROW_BYTES + row.values.iter().map(value).sum::<u64>()
 }
 
 /// The wanted values of a row of a `batch` that begins at row `first` of the file.
@@ -114,6 +135,16 @@ impl Iterator for Rows {
                 })
                 .collect();
             self.at += batch.num_rows();
+            self.spent += rows.iter().map(bytes_of).sum::<u64>();
+            let most = self.table.most_bytes();
+            if self.spent > most {
+                self.ended = true;
+                let problem = format!(
+                    "its rows take more than {most} bytes, over 1000 times those of the file: few \
+                     bytes stand for all of them; save it anew, without what is repeated"
+                );
+                return Some(Err(DataError::row(self.table.path(), self.at, "", problem)));
+            }
             self.batch = rows.into_iter();
         }
     }
