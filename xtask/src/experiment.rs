@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use mmc_data::demo::Truth;
 use mmc_run::{Experiment, Freeze, PartialSettings, ResultsFolder};
 
-use self::record::{check_out, record};
+use self::record::{PROBES, check_out, record};
 use crate::conclusion::{conclude, publish};
 use crate::demo::{self, Found};
 use crate::diagnose;
@@ -44,7 +44,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TRUTH")]
     #[arg(value_parser = ["interaction", "redundant", "image", "text", "none"])]
     truth: Option<String>,
-    /// Train heads on frozen backbones (linear probes): a first look at a fraction of the cost
+    /// Train heads on frozen backbones (linear probes): a first look at a fraction of the cost, with
+    /// pretrained weights; those of the demo are random
     #[arg(long)]
     probe: bool,
     /// Say what would be run, and stop
@@ -68,7 +69,7 @@ impl Options {
     /// What the results are called.
     fn results_name(&self) -> String {
         let name = stem(&self.name);
-        if self.probe { name + "_probe" } else { name }
+        if self.probe { name + PROBES } else { name }
     }
 
     /// What is asked of every run beside what the experiment's file says.

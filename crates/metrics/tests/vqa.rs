@@ -79,6 +79,19 @@ fn answers_have_the_metric_of_answers_alone() {
     let found = evaluate(&items, 0).unwrap();
     assert_eq!(found.value("accuracy"), None);
     assert!(found.confusion.is_empty() && found.by_answer_type.is_empty());
+    let right = AnsweredItems { accuracies: &[1.0; 4], ..answers }.items(None);
+    let unanimous = mmc_metrics::compare(&mmc_metrics::Contrast {
+        metric: metric("vqa_accuracy").unwrap(),
+        baseline: &[right, right],
+        candidate: &[right, right],
+        paired_seeds: false,
+        margin: 0.02,
+        lower_level: 0.95,
+        upper_level: 0.95,
+        seed: 0,
+    });
+    let width = unanimous.unwrap().interval.width();
+    assert!(width > 1.0, "four answers that score alike show no equality: {width}");
     let curve = mmc_metrics::mean_roc(&[items], 4);
     assert!(matches!(curve, Err(mmc_metrics::MetricError::Undefined { .. })));
     let wrong = AnsweredItems { accuracies: &[1.2], ..answers };

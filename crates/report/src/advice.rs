@@ -37,7 +37,10 @@ pub(crate) fn advice(
     let best = best_on_selection(both().filter(shown), rule.metric);
     let meaning = match (best, best_on_selection(both(), rule.metric)) {
         (Some(best), _) => {
-            format!("use {}, the best model that is shown to gain from it", best.model)
+            format!(
+                "use {}, the best on the selection split of those that are shown to gain",
+                best.model
+            )
         }
         (None, Some(tried)) => format!(
             "{} is the best multimodal model here, but no gain of it is shown; try it on data \

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use mmc_data::Arm;
 use mmc_metrics::Metric;
+use mmc_run::Freeze;
 
 use crate::arm::ArmRuns;
 use crate::beside::{Beside, below_published};
@@ -74,6 +75,11 @@ fn untrained(results: &Results, arm: &ArmRuns) -> Vec<String> {
         .iter()
         .find_map(|run| run.test.as_ref())
         .map_or(2, |predictions| predictions.classes.len());
+    let is_probe = |run: &&RunResult| run.config.settings.freeze == Freeze::Backbone;
+    // The loss of answers has no level of knowing nothing, and a head alone may come no further.
+    if classes == 0 || arm.runs.iter().any(is_probe) {
+        return Vec::new();
+    }
     let demo = results.record.demo.as_ref();
     let plateau = match demo {
         Some(_) if classes == 2 => DEMO_PLATEAU,

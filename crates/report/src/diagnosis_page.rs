@@ -43,7 +43,15 @@ pub(crate) fn blocks(verdict: &Verdict, of_test: &str, table: MakeTable<'_>) -> 
 }
 
 /// What is said where no run was diagnosed.
-pub(crate) fn absent() -> Block {
+pub(crate) fn absent(verdict: &Verdict) -> Block {
+    if verdict.metric == "vqa_accuracy" {
+        return Block::Paragraph(
+            "Answers to questions are not diagnosed, so how much of a gain is the picture's own and \
+             how much it shares with the text is not known; the arms that see the text or the \
+             picture alone say some of it."
+                .to_owned(),
+        );
+    }
     Block::Paragraph(
         "No run was diagnosed, so how much of a gain is the picture's own and how much it shares \
          with the text is not known; `mmc diagnose --run RUN_DIR` makes the diagnosis of a run, and \

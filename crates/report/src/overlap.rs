@@ -5,12 +5,14 @@ use std::path::Path;
 
 use mmc_data::{Arm, ReadOptions, Split, dataset, shared};
 use mmc_run::{OverlapRecord, ResultsFolder, RunConfig, SplitOverlap, SplitRecord};
+use sha2::{Digest as _, Sha256};
 
 use crate::{ReportError, Results, RunResult};
 
 /// Compares the test with the training and the selection split, and the selection with the training
 /// split: ids, texts, and pictures by their bytes, whatever their names. The data is read where the runs
-/// read it; rows that `overlap.json` has compared already are not read again.
+/// read it; pictures that `overlap.json` has compared already, and that lie there unchanged, are not
+/// read again.
 ///
 /// # Errors
 /// [`ReportError::Data`] where a split cannot be read, [`ReportError::OtherData`] where it is no longer
@@ -18,46 +20,51 @@ use crate::{ReportError, Results, RunResult};
 pub fn overlap(results: &Results) -> Result<OverlapRecord, ReportError> {
     let Some(run) = reference(results) else { return Ok(OverlapRecord::default()) };
     let data = &run.config.data;
-    let (train, selection) = (Some(&data.train), data.selection.as_ref());
-    let test = data.test.as_ref();
-    let mut reader = Reader { config: &run.config, read: Vec::new() };
+    let split = |record: &SplitRecord| -> Result<Met, ReportError> {
+        let split = read_split(&run.config, record)?;
+        Ok(Met { record: record.clone(), stamps: stamps(&split), split })
+    };
+    let train = split(&data.train)?;
+    let selection = data.selection.as_ref().map(split).transpose()?;
+    let test = data.test.as_ref().map(split).transpose()?;
     let mut pairs = Vec::new();
-    for sides in [(test, train), (test, selection), (selection, train)] {
-        let (Some(of), Some(among)) = sides else { continue };
-        let known = results.overlap.as_ref().and_then(|known| known.of(of, among));
-        pairs.push(match known {
-            Some(known) => known.clone(),
-            None => reader.compare(of, among)?,
-        });
+    let sides = [(&test, Some(&train)), (&test, selection.as_ref()), (&selection, Some(&train))];
+    for (of, among) in sides {
+        if let (Some(of), Some(among)) = (of, among) {
+            pairs.push(compared(of, among, results.overlap.as_ref()));
+        }
     }
     Ok(OverlapRecord { pairs })
 }
 
-/// Reads each split once, and only if it is asked for.
-struct Reader<'a> {
-    config: &'a RunConfig,
-    read: Vec<(&'a SplitRecord, Split)>,
+/// A split as the runs met it.
+struct Met {
+    record: SplitRecord,
+    split: Split,
+    /// Hash of [`mmc_data::ImageSource::stamp`] of each picture.
+    stamps: Sha256,
 }
 
-impl<'a> Reader<'a> {
-    fn compare(
-        &mut self,
-        of: &'a SplitRecord,
-        among: &'a SplitRecord,
-    ) -> Result<SplitOverlap, ReportError> {
-        let (first, second) = (self.split(of)?, self.split(among)?);
-        let found = shared(&self.read[first].1, &self.read[second].1);
-        Ok(SplitOverlap { of: of.clone(), among: among.clone(), found })
+fn stamps(split: &Split) -> Sha256 {
+    let mut hash = Sha256::new();
+    for picture in split.iter().filter_map(|sample| sample.image.as_ref()) {
+        hash.update(picture.stamp().unwrap_or_default());
+        hash.update([0]);
     }
+    hash
+}
 
-    /// Where it lies among those read.
-    fn split(&mut self, record: &'a SplitRecord) -> Result<usize, ReportError> {
-        if let Some(at) = self.read.iter().position(|(read, _)| *read == record) {
-            return Ok(at);
-        }
-        self.read.push((record, read_split(self.config, record)?));
-        Ok(self.read.len() - 1)
-    }
+fn compared(of: &Met, among: &Met, known: Option<&OverlapRecord>) -> SplitOverlap {
+    let hash = of.stamps.clone().chain_update(among.stamps.clone().finalize()).finalize();
+    let pictures_stamp =
+        hash.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
+    let known = known.and_then(|known| known.of(&of.record, &among.record, &pictures_stamp));
+    known.cloned().unwrap_or_else(|| SplitOverlap {
+        of: of.record.clone(),
+        among: among.record.clone(),
+        found: shared(&of.split, &among.split),
+        pictures_stamp,
+    })
 }
 
 /// A run that has met whole rows, as far as there is one.

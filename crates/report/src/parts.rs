@@ -94,7 +94,8 @@ pub(crate) fn parts(
             found.extend(columns.iter().flat_map(|column| by_column(column, text, best)));
             found
         }),
-        changes: text.map_or(Vec::new(), |text| both().map(|arm| change(text, arm)).collect()),
+        changes: text
+            .map_or(Vec::new(), |text| both().filter_map(|arm| change(text, arm)).collect()),
     }
 }
 
@@ -239,7 +240,9 @@ fn only(rows: &ScoredRows, chosen: &[usize]) -> ScoredRows {
     }
 }
 
-fn change(text: &ArmRuns, arm: &ArmRuns) -> Change {
+/// `None` of answers, which are more or less right.
+fn change(text: &ArmRuns, arm: &ArmRuns) -> Option<Change> {
+    arm.first_rows().filter(|rows| rows.answers.is_none())?;
     let mut counts = [0_usize; 4];
     for a in text.scored() {
         for b in arm.scored() {
@@ -252,11 +255,11 @@ fn change(text: &ArmRuns, arm: &ArmRuns) -> Change {
     }
     let all = counts.iter().sum::<usize>().max(1) as f64;
     let share = |count: usize| count as f64 / all;
-    Change {
+    Some(Change {
         candidate: arm.name(),
         both_right: share(counts[3]),
         rescued: share(counts[1]),
         hurt: share(counts[2]),
         both_wrong: share(counts[0]),
-    }
+    })
 }

@@ -300,10 +300,16 @@ fn heads_alone(runs: &[RunResult]) -> Option<String> {
     let is_frozen = |run: &&RunResult| run.config.settings.freeze == Freeze::Backbone;
     let frozen = runs.iter().filter(is_frozen).count();
     let of = if frozen == runs.len() { "every run".to_owned() } else { format!("{frozen} runs") };
+    let is_random = |run: &&RunResult| run.config.settings.checkpoint == "none";
+    let random = if runs.iter().filter(is_frozen).any(|run| is_random(&run)) {
+        "; some began from no checkpoint, so what stayed frozen is random"
+    } else {
+        ""
+    };
     (frozen > 0).then(|| {
         format!(
             "{of} trained the head alone, on the vectors of a frozen backbone: the verdict is about \
-             such probes, and models that are trained whole may end elsewhere"
+             such probes, and models that are trained whole may end elsewhere{random}"
         )
     })
 }

@@ -325,8 +325,8 @@ fn reasons(answer: Answer, gains: &[Gain], any_above_chance: Option<bool>) -> Ve
     }
     if any_above_chance == Some(false) {
         lines.push(
-            "No arm is above chance: nothing that was tried can tell the classes of this test \
-             split apart, so the verdict speaks about models that have learned nothing."
+            "No arm is shown to be above chance (at a level corrected for the number of arms): \
+             the verdict may be about models that have learned nothing."
                 .to_owned(),
         );
     }

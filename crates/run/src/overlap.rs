@@ -24,14 +24,27 @@ pub struct SplitOverlap {
     /// What they have in common.
     #[serde(flatten)]
     pub found: Shared,
+    /// A hash of where their pictures lay, of what size and of what time: with others, other pictures
+    /// may be meant.
+    #[serde(default)]
+    pub pictures_stamp: String,
 }
 
 impl OverlapRecord {
-    /// What these very rows have in common, if they were compared and every picture could be read.
+    /// What these very rows and pictures have in common, if they were compared and every picture could
+    /// be read.
     #[must_use]
-    pub fn of(&self, of: &SplitRecord, among: &SplitRecord) -> Option<&SplitOverlap> {
-        let is_whole =
-            |pair: &&SplitOverlap| (&pair.of, &pair.among) == (of, among) && pair.found.unread == 0;
+    pub fn of(
+        &self,
+        of: &SplitRecord,
+        among: &SplitRecord,
+        pictures_stamp: &str,
+    ) -> Option<&SplitOverlap> {
+        let is_whole = |pair: &&SplitOverlap| {
+            (&pair.of, &pair.among) == (of, among)
+                && pair.found.unread == 0
+                && pair.pictures_stamp == pictures_stamp
+        };
         self.pairs.iter().find(is_whole)
     }
 }

@@ -9,6 +9,8 @@ use crate::failure::{Failure, workspace};
 use crate::place::config_path;
 
 const COMMAND: &str = "cargo xtask experiment ";
+/// What the names of results of probes end in.
+pub(super) const PROBES: &str = "_probe";
 
 pub(super) fn record(
     options: &Options,
@@ -60,7 +62,13 @@ pub(super) fn check_out(
     let kind = |is_demo| if is_demo { "a demo" } else { "a study on real data" };
     let (is_demo, was_demo) = (matches!(mode, Mode::Demo { .. }), there.is_demo());
     let name = there.command.strip_prefix(COMMAND).and_then(|rest| rest.split(" --").next());
+    let probes = |name: &str| name.ends_with(PROBES);
+    let kind_of_run = |is_probe| if is_probe { "probes" } else { "models trained whole" };
+    let (is_probe, was_probe) = (options.probe, probes(&there.name));
     let (holds, this) = match name {
+        _ if is_probe != was_probe => {
+            (kind_of_run(was_probe).to_owned(), kind_of_run(is_probe).to_owned())
+        }
         Some(name) if !is_same(name, &options.name) => {
             (format!("`{name}`"), format!("`{}`", options.name))
         }

@@ -93,6 +93,9 @@ fn two_experiments_of_one_name_do_not_share_a_folder() {
     results.write_record(&record(&standard, &experiment, &study, planned)).unwrap();
     let same = options(published.to_str().unwrap());
     check_out(&results, &same, &study).unwrap();
+    let probe = Typed::try_parse_from(["experiment", "hateful_memes", "--probe"]).unwrap().options;
+    let error = check_out(&results, &probe, &study).unwrap_err().to_string();
+    assert!(error.contains("models trained whole"), "{error}");
     let error = check_out(&results, &own, &study).unwrap_err().to_string();
     assert!(error.contains("holds the results of `hateful_memes`"), "{error}");
 }

@@ -153,7 +153,7 @@ impl Page<'_> {
         vec![
             heading("Where the gain comes from"),
             self.table(&caption, &header, rows),
-            diagnosis_page::absent(),
+            diagnosis_page::absent(self.verdict),
         ]
     }
 

@@ -65,7 +65,7 @@ impl Page<'_> {
                 verdict.alpha
             ),
             "Above chance: AUROC against 0.5, the accuracy of answers against that of giving to every \
-             question what people said most often, else accuracy against the share of the most frequent \
+             question what people said most often on this very split, else accuracy against the share of the most frequent \
              class; the lower end is corrected for the number of arms."
                 .to_owned(),
             "Decided items: accuracy, precision, recall and F1 take the class of the highest \

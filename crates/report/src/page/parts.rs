@@ -33,9 +33,19 @@ impl Page<'_> {
     }
 
     pub(super) fn classes(&self) -> Vec<Block> {
+        let parts: Vec<Block> =
+            self.scores_by_class().into_iter().chain(self.subgroups()).collect();
+        if parts.is_empty() {
+            return parts;
+        }
+        let title = if self.verdict.classes.is_empty() { "Parts" } else { "Classes and parts" };
+        [vec![heading(title)], parts].concat()
+    }
+
+    fn scores_by_class(&self) -> Option<Block> {
         let verdict = self.verdict;
         if verdict.classes.is_empty() {
-            return Vec::new();
+            return None;
         }
         let rows = verdict.classes.iter().map(|at| {
             vec![
@@ -62,10 +72,7 @@ impl Page<'_> {
             self.of_test
         );
         let header = ["class", "items", "arm", "precision", "recall", "F1"];
-        let mut blocks =
-            vec![heading("Classes and parts"), self.table(&caption, &header, rows.collect())];
-        blocks.extend(self.subgroups());
-        blocks
+        Some(self.table(&caption, &header, rows.collect()))
     }
 
     fn subgroups(&self) -> Option<Block> {

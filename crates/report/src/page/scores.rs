@@ -88,7 +88,7 @@ impl Page<'_> {
         let mut blocks =
             vec![heading("Scores"), self.forest(), self.table(&caption, &header, rows.collect())];
         if verdict.any_above_chance == Some(false) {
-            blocks.push(Block::Paragraph("No arm is above chance.".to_owned()));
+            blocks.push(Block::Paragraph("No arm is shown to be above chance.".to_owned()));
         }
         blocks
     }

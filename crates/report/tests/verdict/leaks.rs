@@ -23,6 +23,7 @@ fn pair(results: &ResultsFolder, among: fn(&mmc_run::DataRecord) -> SplitRecord)
     SplitOverlap {
         of: data.test.clone().unwrap(),
         among: among(&data),
+        pictures_stamp: String::new(),
         found: Shared { ids: 400, texts: 3, pictures: 5, ..Shared::default() },
     }
 }

@@ -206,7 +206,7 @@ fn noise_is_said_to_be_no_better_than_chance() {
     let (results, verdict) = judge(&experiment);
     assert_ne!(verdict.verdict, Answer::Multimodal);
     assert_eq!(verdict.any_above_chance, Some(false));
-    assert!(report(&results, &verdict).unwrap().contains("No arm is above chance"));
+    assert!(report(&results, &verdict).unwrap().contains("No arm is shown to be above chance"));
 }
 
 #[test]
