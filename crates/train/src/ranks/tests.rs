@@ -31,7 +31,7 @@ fn messages_arrive_whatever_their_length() {
             }
             assert!(ranks.any(rank + 1 == count).unwrap() && !ranks.any(false).unwrap());
             let words = format!("of rank {rank}{}", "!".repeat(rank));
-            assert_eq!(ranks.from_first(words).unwrap(), "of rank 0");
+            assert_eq!(ranks.broadcast_value(words).unwrap(), "of rank 0");
             let mut bytes = vec![rank as u8; PIECE + 1];
             ranks.broadcast(&mut bytes).unwrap();
             assert!(bytes.iter().all(|byte| *byte == 0));
