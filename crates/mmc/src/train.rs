@@ -23,11 +23,11 @@ const INTERRUPTED_TWICE: i32 = 130;
 /// Trains, or goes on training, alone or as one of the ranks that a launcher started.
 pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
     let session = Session::begin()?;
-    let outcome = ranks::begin(&session).and_then(|()| run_among(typed, session.ranks()));
+    let outcome = ranks::begin(&session).and_then(|()| run_among(typed, &session.ranks()));
     ranks::end(&session, outcome)
 }
 
-fn run_among(typed: TrainArgs, ranks: Ranks) -> Result<(), Failure> {
+fn run_among(typed: TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
     let config = match &typed.config {
         Some(path) => PartialSettings::read(path)?,
         None => PartialSettings::default(),

@@ -208,7 +208,9 @@ mod tests {
                         sum.extend(part);
                     }
                 }
-                parts.iter_mut().for_each(|part| part.sort());
+                for part in &mut parts {
+                    part.sort();
+                }
                 assert_eq!(parts, whole, "{count} ranks");
             }
         }

@@ -22,7 +22,7 @@ use crate::loss_scale::LossScaler;
 use crate::moved::Moment;
 use crate::plan::StepPlan;
 use crate::ranks::{check_source, check_weights, share_folder, share_state};
-use crate::represented::Represented;
+use crate::represented::{Represented, Watched};
 use crate::resume::Counters;
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
@@ -180,13 +180,8 @@ impl<'a> Run<'a> {
         let ranks = &self.plan.ranks;
         let mut represent = |split: &Arc<Split>| {
             let progress = &mut *self.progress;
-            Represented::compute(
-                model,
-                self.processor,
-                split,
-                &options,
-                (ranks, interrupt, progress),
-            )
+            let watched = Watched { ranks, interrupt, progress };
+            Represented::compute(model, self.processor, split, &options, watched)
         };
         let Some(train) = represent(&self.plan.train)? else { return Ok(Sitting::Interrupted) };
         let selection = match self.plan.selection.as_ref().filter(|split| split.is_labelled()) {

@@ -13,7 +13,7 @@ mod session;
 mod shared_predict;
 mod state;
 
-#[cfg(feature = "mpi")]
+#[cfg_attr(not(feature = "mpi"), path = "ranks/without_mpi.rs")]
 mod mpi;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -172,7 +172,7 @@ impl Ranks {
         let mut lengths = vec![0; 8 * self.count()];
         transport.all_gather(&(own.len() as u64).to_le_bytes(), &mut lengths)?;
         let length =
-            |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | byte as usize);
+            |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
         let lengths: Vec<usize> = lengths.chunks(8).map(length).collect();
         let longest = lengths.iter().copied().max().unwrap_or_default();
         let mut all: Vec<Vec<u8>> =
@@ -192,7 +192,7 @@ impl Ranks {
     }
 
     /// Gives every rank what rank 0 has.
-    pub(crate) fn from_first<T>(&self, own: T) -> Result<T, TrainError>
+    pub(crate) fn broadcast_value<T>(&self, own: T) -> Result<T, TrainError>
     where
         T: Serialize + DeserializeOwned,
     {

@@ -32,6 +32,13 @@ pub(crate) struct Represented {
     skipped: Vec<String>,
 }
 
+/// Who takes part in computing one, what ends it, and who is told.
+pub(crate) struct Watched<'a, 'b> {
+    pub(crate) ranks: &'a Ranks,
+    pub(crate) interrupt: &'a AtomicBool,
+    pub(crate) progress: &'a mut (dyn FnMut(Progress<'_>) + 'b),
+}
+
 impl Represented {
     /// Takes a split through the backbone, each rank a share of it, and says how much memory the result
     /// takes. `None` where `interrupt` was set meanwhile, at whichever rank.
@@ -43,7 +50,7 @@ impl Represented {
         processor: &Arc<Processor>,
         split: &Arc<Split>,
         options: &PredictOptions,
-        (ranks, interrupt, progress): (&Ranks, &AtomicBool, &mut dyn FnMut(Progress<'_>)),
+        Watched { ranks, interrupt, progress }: Watched<'_, '_>,
     ) -> Result<Option<Self>, TrainError> {
         let (name, items) = (split.name.as_str(), split.len());
         let is_cut: Arc<Vec<AtomicBool>> = Arc::new((0..items).map(|_| false.into()).collect());

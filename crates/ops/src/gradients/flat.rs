@@ -115,7 +115,7 @@ mod tests {
         }
         let mut all = [0.0_f32; 13];
         gradients.copy_to(0, &mut all).unwrap();
-        assert_eq!(all, [1., 1., 1., 1., 1., 1., 2., 3., 3., 3., 3., 3., 3.]);
+        assert_eq!(all.to_vec(), [1., 1., 1., 1., 1., 1., 2., 3., 3., 3., 3., 3., 3.]);
         for length in 1..=13 {
             for from in 0..=13 - length {
                 let mut part = vec![0.0; length];

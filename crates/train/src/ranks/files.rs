@@ -13,7 +13,7 @@ pub(crate) fn share_folder(ranks: &Ranks, folder: &Path) -> Result<(), TrainErro
         return Ok(());
     }
     let own = if ranks.is_first() { files(folder)? } else { Vec::new() };
-    let all = ranks.from_first(own)?;
+    let all = ranks.broadcast_value(own)?;
     let mut piece = vec![0; PIECE];
     for (name, length) in all {
         let path = folder.join(name);

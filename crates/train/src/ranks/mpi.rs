@@ -13,7 +13,7 @@ use crate::TrainError;
 
 /// MPI from its beginning to its end, which waits for all ranks.
 pub(super) struct Mpi {
-    _universe: Universe,
+    universe: Universe,
 }
 
 /// All ranks, as one thread of this one reaches them.
@@ -49,12 +49,12 @@ impl Mpi {
         }
         let caller = std::thread::current().id();
         let ranks = Ranks::of(Arc::new(World { rank, count, caller }));
-        Ok((Self { _universe: universe }, ranks))
+        Ok((Self { universe }, ranks))
     }
 
     /// Ends all ranks.
     pub(super) fn abort(&self, code: i32) -> ! {
-        SimpleCommunicator::world().abort(code)
+        self.universe.world().abort(code)
     }
 }
 

@@ -126,10 +126,13 @@ impl OrderedSum {
             let part = &mut self.part[at..at + width];
             let mut begun = begun;
             for (rank, one) in self.received.chunks(width).enumerate() {
-                match (has_one(rank), begun) {
-                    (false, _) => continue,
-                    (true, false) => part.copy_from_slice(one),
-                    (true, true) => part.iter_mut().zip(one).for_each(|(sum, more)| *sum += more),
+                if !has_one(rank) {
+                    continue;
+                }
+                if begun {
+                    part.iter_mut().zip(one).for_each(|(sum, more)| *sum += more);
+                } else {
+                    part.copy_from_slice(one);
                 }
                 begun = true;
             }
@@ -175,26 +178,19 @@ impl Told {
 /// Numbers between ranks.
 impl Ranks {
     fn all_to_all(&self, sent: &[f32], received: &mut [f32]) -> Result<(), TrainError> {
-        match &self.transport {
-            Some(transport) => {
-                transport.all_to_all(bytemuck::cast_slice(sent), bytemuck::cast_slice_mut(received))
-            }
-            None => {
-                received.copy_from_slice(sent);
-                Ok(())
-            }
+        if let Some(transport) = &self.transport {
+            let (sent, received) = (bytemuck::cast_slice(sent), bytemuck::cast_slice_mut(received));
+            return transport.all_to_all(sent, received);
         }
+        received.copy_from_slice(sent);
+        Ok(())
     }
 
     fn all_gather(&self, own: &[f32], all: &mut [f32]) -> Result<(), TrainError> {
-        match &self.transport {
-            Some(transport) => {
-                transport.all_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(all))
-            }
-            None => {
-                all.copy_from_slice(own);
-                Ok(())
-            }
+        if let Some(transport) = &self.transport {
+            return transport.all_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(all));
         }
+        all.copy_from_slice(own);
+        Ok(())
     }
 }

@@ -1,11 +1,15 @@
 //! What started this process: nobody in particular, or a launcher of ranks.
 
 use super::Ranks;
+use super::mpi::Mpi;
 use crate::TrainError;
 
 /// What launchers of MPI programs call the number of processes that they started, the surest first:
 /// Open MPI's `mpirun`, MVAPICH's, those of MPICH and Intel MPI.
 const SIZES: &[&str] = &["OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE"];
+
+/// What Slurm's `srun` calls it.
+const BY_SLURM: &[&str] = &["SLURM_STEP_NUM_TASKS"];
 
 /// The ranks that a launcher such as `mpirun` started, this process among them; a process that no
 /// launcher started is alone.
@@ -14,8 +18,7 @@ const SIZES: &[&str] = &["OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZ
 /// would wait for this one for ever.
 pub struct Session {
     ranks: Ranks,
-    #[cfg(feature = "mpi")]
-    mpi: Option<super::mpi::Mpi>,
+    mpi: Option<Mpi>,
 }
 
 impl Session {
@@ -25,39 +28,15 @@ impl Session {
     /// # Errors
     /// A usage error in a build without MPI that was started as one of several ranks;
     /// [`TrainError::Transport`] where MPI does not start or knows of other ranks than the launcher.
-    #[cfg(not(feature = "mpi"))]
     pub fn begin() -> Result<Self, TrainError> {
-        match launched(SIZES) {
-            Some((name, size)) if size > 1 => {
-                let problem = format!(
-                    "`{name}` is `{size}`, so this is one of {size} processes that a launcher of MPI \
-                     programs started, and this build of mmc is without MPI; build it with `cargo \
-                     build --release -p mmc --features mpi` (docs/mpi.md), or start it without \
-                     `mpirun`"
-                );
-                Err(TrainError::setting("ranks", problem))
-            }
-            _ => Ok(Self { ranks: Ranks::default() }),
-        }
-    }
-
-    /// Finds the other ranks, if a launcher started any. Called once, before the threads of rayon's
-    /// global pool are asked for.
-    ///
-    /// # Errors
-    /// A usage error in a build without MPI that was started as one of several ranks;
-    /// [`TrainError::Transport`] where MPI does not start or knows of other ranks than the launcher.
-    #[cfg(feature = "mpi")]
-    pub fn begin() -> Result<Self, TrainError> {
-        // `srun` starts ranks too; without MPI it may start whatever a user likes.
-        let by_slurm = || launched(&["SLURM_STEP_NUM_TASKS"]);
-        match launched(SIZES).or_else(by_slurm).filter(|(_, size)| *size > 1) {
-            None => Ok(Self { ranks: Ranks::default(), mpi: None }),
-            Some((name, size)) => {
-                let (mpi, ranks) = super::mpi::Mpi::begin(name, size)?;
-                Ok(Self { ranks, mpi: Some(mpi) })
-            }
-        }
+        // `srun` starts ranks too; in a build without MPI it may start what it likes.
+        let by_slurm = if cfg!(feature = "mpi") { BY_SLURM } else { &[] };
+        let started = launched(SIZES).or_else(|| launched(by_slurm));
+        let Some((name, size)) = started.filter(|(_, size)| *size > 1) else {
+            return Ok(Self { ranks: Ranks::default(), mpi: None });
+        };
+        let (mpi, ranks) = Mpi::begin(name, size)?;
+        Ok(Self { ranks, mpi: Some(mpi) })
     }
 
     /// The ranks to share a run with.
@@ -84,12 +63,9 @@ impl Session {
     /// Ends all ranks at once, where there are several, with this exit code; the one that is alone goes
     /// on and ends as it likes.
     pub fn stop_all(&self, code: i32) {
-        #[cfg(feature = "mpi")]
         if let Some(mpi) = &self.mpi {
             mpi.abort(code);
         }
-        #[cfg(not(feature = "mpi"))]
-        let _alone = code;
     }
 }
 

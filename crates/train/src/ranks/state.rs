@@ -27,7 +27,7 @@ pub(crate) fn share_state(
     if ranks.is_alone() {
         return Ok((counters, optimizer));
     }
-    let counters = ranks.from_first(counters)?;
+    let counters = ranks.broadcast_value(counters)?;
     if counters.step == 0 {
         return Ok((counters, optimizer));
     }

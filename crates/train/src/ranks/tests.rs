@@ -31,7 +31,7 @@ fn messages_arrive_whatever_their_length() {
             }
             assert!(ranks.any(rank + 1 == count).unwrap() && !ranks.any(false).unwrap());
             let words = format!("of rank {rank}{}", "!".repeat(rank));
-            assert_eq!(ranks.from_first(words).unwrap(), "of rank 0");
+            assert_eq!(ranks.broadcast_value(words).unwrap(), "of rank 0");
             let mut bytes = vec![rank as u8; PIECE + 1];
             ranks.broadcast(&mut bytes).unwrap();
             assert!(bytes.iter().all(|byte| *byte == 0));
@@ -174,7 +174,9 @@ fn a_run_goes_on_with_another_number_of_ranks() {
 fn items_that_cannot_be_used_are_left_out_or_end_all() {
     let place = Place::new();
     for (split, rows) in [("train", &[3, 4, 5, 6, 20][..]), ("val", &[0, 1, 9]), ("test", &[11])] {
-        rows.iter().for_each(|&row| place.break_picture(split, row));
+        for &row in rows {
+            place.break_picture(split, row);
+        }
     }
     let on_bad_item = Some(mmc_data::OnBadItem::Skip);
     let asked = PartialSettings { on_bad_item, ..place.asked("vilt-tiny") };
