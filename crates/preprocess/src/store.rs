@@ -87,6 +87,7 @@ impl PictureStore {
 
     /// What a user should know and was not told yet: entries that were damaged, why nothing more is
     /// kept.
+    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut state = self.state();
         if let Some(example) = state.example.take() {
