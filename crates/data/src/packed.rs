@@ -58,7 +58,7 @@ impl Packed {
     pub(crate) fn stamp(&self) -> std::io::Result<String> {
         match &self.store {
             Store::Entry { archive, .. } => stamp_of(archive.path(), &self.key),
-            Store::Cell { .. } => Ok(format!("{:?}", self.key)),
+            Store::Cell { .. } => Ok(self.key.display().to_string()),
         }
     }
 

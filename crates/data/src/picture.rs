@@ -30,7 +30,7 @@ pub(crate) const MOST_BYTES: u64 = 512 << 20;
 /// [`DataError::Picture`] where the file is missing, cut short, damaged, of another format, or
 /// claims more than 20,000 pixels a side or 512 MiB of memory.
 pub fn decode(source: &ImageSource) -> Result<RgbImage, DataError> {
-    caught(source, |place, bytes| decode_bytes(place, bytes))
+    caught(source, decode_bytes)
 }
 
 /// A decoded picture, which may have fewer pixels than its file.

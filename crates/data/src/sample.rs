@@ -75,7 +75,9 @@ pub(crate) fn stamp_of(file: &Path, key: &Path) -> std::io::Result<String> {
     let about = std::fs::metadata(file)?;
     let changed = about.modified()?.duration_since(std::time::UNIX_EPOCH);
     let changed = changed.map_err(std::io::Error::other)?.as_nanos();
-    Ok(format!("{:?} {} {changed}", std::path::absolute(key)?, about.len()))
+    let key = std::path::absolute(key)?;
+    let key = key.as_os_str().as_encoded_bytes().escape_ascii();
+    Ok(format!("{key} {} {changed}", about.len()))
 }
 
 impl fmt::Display for ImageSource {

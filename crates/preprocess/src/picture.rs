@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use image::RgbImage;
-use mmc_data::Decoded;
 use serde_json::Value;
 
 use crate::folder::Config;
@@ -86,16 +85,16 @@ impl PictureSteps {
 
     /// Resizes and crops; still 8-bit. The sizes are those of the whole picture, however many of its
     /// pixels were decoded.
-    pub(crate) fn resize(&self, decoded: &Decoded) -> RgbImage {
-        let (size, picture) = (self.size.of(decoded.full), Source::from(decoded));
+    pub(crate) fn resize(&self, picture: &Source<'_>) -> RgbImage {
+        let size = self.size.of(picture.full);
         let Some((height, width)) = self.crop else {
             let window = Window { left: 0, top: 0, width: size.0, height: size.1 };
-            return resize_window(&picture, size, window, self.filter);
+            return resize_window(picture, size, window, self.filter);
         };
         let (left, kept_width, gap_left) = centre(size.0, width);
         let (top, kept_height, gap_top) = centre(size.1, height);
         let window = Window { left, top, width: kept_width, height: kept_height };
-        let middle = resize_window(&picture, size, window, self.filter);
+        let middle = resize_window(picture, size, window, self.filter);
         if (kept_width, kept_height) == (width, height) {
             return middle;
         }
@@ -374,7 +373,7 @@ mod tests {
     #[test]
     fn a_very_long_picture_costs_no_memory() {
         let steps = steps("clip", "{}").unwrap();
-        let line = Decoded::from(RgbImage::new(20_000, 1));
-        assert_eq!(steps.resize(&line).dimensions(), (224, 224));
+        let line = RgbImage::new(20_000, 1);
+        assert_eq!(steps.resize(&Source::from(&line)).dimensions(), (224, 224));
     }
 }

@@ -11,6 +11,7 @@ use crate::augment::Draw;
 use crate::cache::PictureCache;
 use crate::model_kind::ModelKind;
 use crate::picture::PictureSteps;
+use crate::resize::Source;
 use crate::store::Key;
 use crate::text::Tokenization;
 use crate::{Example, PictureStore, Pixels, PreprocessError, Tokens};
@@ -182,11 +183,18 @@ impl Processor {
                 let part = draw.least_side();
                 let way = format!("decoded {part} {:?}", steps.way());
                 let decoded = self.stored(source, &way, || self.decoded(steps, source, part))?;
-                let mut picture = steps.resize(&draw.cut(&decoded.picture).into());
+                let mut picture = steps.resize(&Source::from(&draw.cut(&decoded.picture)));
                 draw.colour(&mut picture);
                 Ok(Arc::new(picture))
             })?,
         })
+    }
+
+    /// Resizes and normalises a picture that was decoded elsewhere; `None` where the arm is shown none.
+    #[must_use]
+    pub fn pixels_of(&self, picture: &RgbImage) -> Option<Pixels> {
+        let steps = self.picture.as_ref()?;
+        Some(steps.normalise(&steps.resize(&Source::from(picture))))
     }
 
     fn tokens(&self, sample: &Sample) -> Result<Option<Tokens>, PreprocessError> {
@@ -223,7 +231,8 @@ impl Processor {
         }
         let way = format!("resized {}", steps.way());
         let resized = self.stored(source, &way, || {
-            Ok(Decoded::from(steps.resize(&self.decoded(steps, source, 1.0)?)))
+            let decoded = self.decoded(steps, source, 1.0)?;
+            Ok(Decoded::from(steps.resize(&Source::from(&decoded))))
         })?;
         let picture = Arc::new(resized.picture);
         self.cache.keep(source.key(), &picture);

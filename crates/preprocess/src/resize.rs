@@ -39,30 +39,34 @@ pub(crate) struct Window {
 #[must_use]
 pub fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
     let window = Window { left: 0, top: 0, width: width as usize, height: height as usize };
-    let extent = (f64::from(picture.width()), f64::from(picture.height()));
-    resize_window(&Source { picture, extent }, (width as usize, height as usize), window, filter)
+    resize_window(&Source::from(picture), (width as usize, height as usize), window, filter)
 }
 
 /// What is resized.
 pub(crate) struct Source<'a> {
     picture: &'a RgbImage,
-    /// Width and height of what the pixels show. The last pixels of a picture that was decoded to
-    /// eighths of its size lie partly beyond it.
-    extent: (f64, f64),
+    /// Width and height of the whole picture.
+    pub(crate) full: (usize, usize),
+    /// Of which the pixels are so many eighths. The last of them may lie partly beyond it.
+    eighths: usize,
+}
+
+impl<'a> From<&'a RgbImage> for Source<'a> {
+    fn from(picture: &'a RgbImage) -> Self {
+        Self { picture, full: (picture.width() as usize, picture.height() as usize), eighths: 8 }
+    }
 }
 
 impl<'a> From<&'a Decoded> for Source<'a> {
     fn from(decoded: &'a Decoded) -> Self {
-        let extent = |side: usize| (side * decoded.eighths) as f64 / 8.0;
-        let (width, height) = decoded.full;
-        Self { picture: &decoded.picture, extent: (extent(width), extent(height)) }
+        Self { picture: &decoded.picture, full: decoded.full, eighths: decoded.eighths }
     }
 }
 
 /// The part `window` of the picture resized to `size` (width, height): the same pixels as resizing
 /// the whole and cutting it out, without making the rest. `window` must lie inside `size`.
 pub(crate) fn resize_window(
-    &Source { picture, extent }: &Source<'_>,
+    &Source { picture, full, eighths }: &Source<'_>,
     size: (usize, usize),
     window: Window,
     filter: Filter,
@@ -72,8 +76,9 @@ pub(crate) fn resize_window(
     if window.width == 0 || window.height == 0 || width == 0 || height == 0 {
         return RgbImage::new(output.0, output.1);
     }
-    let across = Axis { pixels: width, extent: extent.0, output: size.0 };
-    let down = Axis { pixels: height, extent: extent.1, output: size.1 };
+    let extent = |side: usize| (side * eighths) as f64 / 8.0;
+    let across = Axis { pixels: width, extent: extent(full.0), output: size.0 };
+    let down = Axis { pixels: height, extent: extent(full.1), output: size.1 };
     let columns = across.taps(window.left..window.left + window.width, filter);
     let rows = down.taps(window.top..window.top + window.height, filter);
     let first = rows.iter().map(|taps| taps.first).min().unwrap_or(0);
@@ -146,8 +151,7 @@ mod tests {
                 width: full_width - left - right,
                 height: full_height - top - bottom,
             };
-            let source = Source { picture: &picture, extent: (13.0, 11.0) };
-            let part = resize_window(&source, (full_width, full_height), window, Filter::Bicubic);
+            let part = resize_window(&Source::from(&picture), (full_width, full_height), window, Filter::Bicubic);
             let whole = resize(&picture, width + 18, height + 18, Filter::Bicubic);
             for (x, y, pixel) in part.enumerate_pixels() {
                 prop_assert_eq!(pixel, whole.get_pixel(x + left as u32, y + top as u32));

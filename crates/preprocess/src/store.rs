@@ -59,7 +59,9 @@ impl Key {
     }
 
     fn path(self, folder: &Path) -> PathBuf {
-        let name: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or('0');
+        let name: String =
+            self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
         folder.join(&name[..2]).join(name)
     }
 }
@@ -87,6 +89,7 @@ impl PictureStore {
 
     /// What a user should know and was not told yet: entries that were damaged, why nothing more is
     /// kept.
+    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut state = self.state();
         if let Some(example) = state.example.take() {

@@ -26,7 +26,7 @@ impl<'a> Bits<'a> {
         let next = next.map_or(0, |bytes| u64::from_be_bytes(*bytes));
         self.buffer |= next >> self.held;
         self.at += ((63 - self.held) >> 3) as usize;
-        self.held |= 56;
+        self.held |= 0x38; // 56
     }
 
     /// The next `count` bits, 1 to 16.

@@ -79,8 +79,6 @@ impl Header {
             match marker {
                 0xC0 | 0xC1 => frame = Some(Frame::read(segment)?),
                 0xC4 => tables.read_codes(segment)?,
-                // Progressive, lossless, arithmetic, hierarchical; a height that comes later.
-                0xC2..=0xCF | 0xDC => return None,
                 0xDA => {
                     let frame: Frame = frame?;
                     let names: Vec<u8> = frame.components.iter().map(|at| at.0).collect();
@@ -102,6 +100,7 @@ impl Header {
                 }
                 0xEE if segment.starts_with(b"Adobe") => adobe = segment.get(11).copied(),
                 0xE1..=0xEF | 0xFE => {}
+                // Progressive, lossless, arithmetic, hierarchical; a height that comes later; rubbish.
                 _ => return None,
             }
             at += 2 + length;

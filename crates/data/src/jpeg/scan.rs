@@ -42,7 +42,9 @@ impl<'a> Scan<'a> {
                 }
                 self.piece += 1;
                 (self.bits, self.length) = self.data.piece(self.piece)?;
-                components.iter_mut().for_each(|blocks| blocks.before = 0);
+                for blocks in &mut *components {
+                    blocks.before = 0;
+                }
                 self.left = self.restart;
             }
             self.left = self.left.wrapping_sub(1);

@@ -166,8 +166,10 @@ fn transform(frequencies: &[Side; SIDE], shift: usize) -> [Side; SIDE] {
     let weight = |weight: i32| Wrapping(weight);
     let mut pixels = [[Wrapping(0); LANES]; SIDE];
     for lane in 0..LANES {
-        let [f0, f1, f2, f3, f4, f5, f6, f7] =
-            [0, 1, 2, 3, 4, 5, 6, 7].map(|at| frequencies[at][lane]);
+        let (f0, f1) = (frequencies[0][lane], frequencies[1][lane]);
+        let (f2, f3) = (frequencies[2][lane], frequencies[3][lane]);
+        let (f4, f5) = (frequencies[4][lane], frequencies[5][lane]);
+        let (f6, f7) = (frequencies[6][lane], frequencies[7][lane]);
         // The even frequencies.
         let shared = (f2 + f6) * weight(4_433); // 0.541196100
         let low = shared - f6 * weight(15_137); // 1.847759065

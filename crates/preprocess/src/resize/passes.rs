@@ -2,6 +2,12 @@
 //!
 //! Sums are whole numbers, so vectors of any width give the same levels.
 
+#![allow(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "equal loops over arrays of one length, inlined, become vector instructions"
+)]
+
 use std::ops::Range;
 
 use image::RgbImage;
@@ -146,8 +152,8 @@ fn transpose(words: &mut [u64; 8]) {
         for at in 0..8 {
             if at & distance == 0 {
                 let (low, high) = (words[at], words[at + distance]);
-                words[at] = low & mask | (high & mask) << bits;
-                words[at + distance] = low >> bits & mask | high & !mask;
+                words[at] = (low & mask) | ((high & mask) << bits);
+                words[at + distance] = ((low >> bits) & mask) | (high & !mask);
             }
         }
     }
