@@ -19,6 +19,7 @@ mod demo;
 mod diagnose;
 mod experiment;
 mod failure;
+mod fuzz;
 mod grid;
 mod kills;
 mod mpi;
@@ -74,6 +75,9 @@ enum Task {
     /// behind
     #[command(after_help = mpi::EXAMPLES)]
     Mpi,
+    /// Look for inputs that make a reader or decoder panic, hang or take too much memory
+    #[command(after_help = fuzz::EXAMPLES)]
+    Fuzz(fuzz::Options),
     /// Show that the whole chain can say yes and no: two controls, trained for real
     #[command(after_help = selftest::EXAMPLES)]
     Selftest(selftest::Options),
@@ -142,6 +146,7 @@ fn main() -> ExitCode {
         Task::Simulate(options) => simulate::run(&options),
         Task::Kills(options) => kills::run(&options),
         Task::Mpi => mpi::run(),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Selftest(options) => selftest::run(&options),
         Task::Checkpoints => checkpoints::remake(),
         Task::Readme => readme::refresh(),

@@ -17,7 +17,7 @@ use crate::rows::{Cell, cell};
 
 /// How many times its own bytes the rows of a file may come to, and how many in any case.
 const MOST_TIMES: u64 = 1000;
-const MOST_OF_ANY: u64 = 64 << 20;
+const MOST_OF_ANY: u64 = 16 << 20;
 
 /// A Parquet file whose footer has been read.
 pub(crate) struct Columnar {

@@ -132,6 +132,9 @@ fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<RgbImage, DataError> {
         .with_guessed_format()
         .map_err(DataError::io(path, "save the picture anew"))?;
     let format = reader.format();
+    if format == Some(ImageFormat::WebP) && !webp_is_complete(bytes) {
+        return Err(DataError::picture(path, "the WebP file is cut short; copy it again"));
+    }
     reader.limits(limits());
     let mut decoder = reader.into_decoder().map_err(described)?;
     let (width, height) = decoder.dimensions();
@@ -208,6 +211,26 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether every chunk of a WebP file lies within it (RFC 9649, section 2.3). The decoder takes the
+/// memory that a chunk claims before it reads it.
+fn webp_is_complete(bytes: &[u8]) -> bool {
+    let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    // What stands behind the file's own length is no part of it.
+    let Some(end) = word(4).map(|length| (length as usize + 8).min(bytes.len())) else {
+        return false;
+    };
+    let mut at = 12;
+    while at < end {
+        let Some(length) = word(at + 4) else { return true };
+        let stop = at + 8 + length as usize;
+        if stop > bytes.len() {
+            return false;
+        }
+        at = stop + length as usize % 2;
+    }
+    true
 }
 
 #[cfg(test)]

@@ -208,9 +208,12 @@ impl<'a> Collector<'a> {
         self.keep(line, id, fields, target);
     }
 
-    /// Takes in a row whose target is known.
+    /// Takes in a question whose target is known.
     pub(crate) fn add_item(&mut self, line: usize, fields: Fields, target: Option<Target>) {
         self.row_number += 1;
+        if let Err((field, words)) = without_nul("question", &fields.text) {
+            return self.report(line, Kind::MalformedRow, &field, words);
+        }
         if let Some(id) = self.new_id(line, fields.id.clone()) {
             self.keep(line, id, fields, target);
         }

@@ -160,15 +160,9 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
                 return collector.report(line, Kind::WrongLabel, "question_id", words);
             }
         };
-        let text = match without_nul("question", &question.question) {
-            Ok(text) => text,
-            Err((field, words)) => {
-                return collector.report(line, Kind::MalformedRow, &field, words);
-            }
-        };
         let fields = Fields {
             id: Some(id.to_string()),
-            text,
+            text: question.question.into_owned(),
             image: Some(pictures.path(question.image_id).into()),
             label: None,
             group: Some(question.image_id.to_string()),

@@ -265,6 +265,26 @@ fn moving_pictures_are_refused_and_still_ones_are_not() {
     assert_eq!(picture("grey_16.png").unwrap().get_pixel(2, 2).0, [128; 3]);
 }
 
+#[test]
+fn a_webp_file_is_whole_or_an_error() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pillow/turned_6.webp");
+    let whole = fs::read(path).unwrap();
+    let place = Place::new();
+    let said = |bytes: &[u8]| {
+        decode(&ImageSource::File(place.file("a.webp", bytes))).map_err(|error| error.to_string())
+    };
+    assert!(said(&whole).is_ok());
+    assert!(said(&[&whole[..], b"what is no part of it"].concat()).is_ok());
+    for length in 0..whole.len() {
+        assert!(said(&whole[..length]).is_err(), "{length}");
+    }
+    // A chunk of EXIF that claims four gigabytes, which the decoder would take.
+    let mut claims = whole.clone();
+    let at = claims.windows(4).position(|window| window == b"EXIF").unwrap();
+    claims[at + 4..at + 8].copy_from_slice(&0xFFFF_FFF0_u32.to_le_bytes());
+    assert!(said(&claims).unwrap_err().contains("cut short"));
+}
+
 /// A chunk of a PNG file with its checksum (RFC 2083, section 3).
 fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut sum = flate2::Crc::new();

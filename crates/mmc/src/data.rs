@@ -4,6 +4,7 @@ use mmc_data::check::{check, info};
 use mmc_data::demo::{DemoSet, Format, Truth, write};
 use mmc_data::splitting::{SplitOptions, write_splits};
 use mmc_data::{DATASETS, ReadOptions, dataset};
+use mmc_report::data_page;
 use serde_json::json;
 
 use crate::cli::{DataCommand, DataSetArgs, DemoArgs, InfoArgs, SplitArgs};
@@ -43,6 +44,11 @@ fn check_set(typed: &DataSetArgs) -> Result<(), Failure> {
     let dataset = dataset(&typed.dataset)?;
     let root = dataset.root(typed.data_root.as_deref());
     let report = check(dataset, &root, &typed.columns.read_options())?;
+    if let Some(file) = &typed.html {
+        std::fs::write(file, data_page(&report)).map_err(|error| {
+            Failure::work(format!("{}: {error}; name a file that can be written", file.display()))
+        })?;
+    }
     if typed.json {
         print_json(&report)?;
     } else {

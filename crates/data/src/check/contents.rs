@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::near::{self, NEAR, NearDuplicates, NearGroup, NearRow, difference_hash};
 use super::{Finding, Kind};
 use crate::scan::{Row, Scan};
 use crate::{Arm, DataError, ImageSource, Target, decode};
@@ -54,7 +55,14 @@ type Input<'a> = (&'a str, Option<PictureHash>);
 /// The rows of all splits with their pictures hashed.
 pub(super) struct Contents<'a> {
     scans: &'a [Scan],
-    hashes: BTreeMap<PathBuf, PictureHash>,
+    hashes: BTreeMap<PathBuf, Hashes>,
+}
+
+/// What a picture is, and what it looks like.
+#[derive(Clone, Copy)]
+struct Hashes {
+    pixels: PictureHash,
+    look: Option<u64>,
 }
 
 impl<'a> Contents<'a> {
@@ -69,7 +77,7 @@ impl<'a> Contents<'a> {
             }
         }
         let uses: Vec<(&Path, (&Scan, &Row))> = uses.into_iter().collect();
-        let decoded: Vec<Result<PictureHash, DataError>> =
+        let decoded: Vec<Result<Hashes, DataError>> =
             uses.par_iter().filter_map(|(_, (_, row))| hash_picture(row)).collect();
         let mut hashes = BTreeMap::new();
         let mut unreadable = Vec::new();
@@ -93,7 +101,7 @@ impl<'a> Contents<'a> {
     }
 
     fn hash(&self, row: &Row) -> Option<PictureHash> {
-        picture_of(row).and_then(|path| self.hashes.get(path)).copied()
+        picture_of(row).and_then(|path| self.hashes.get(path)).map(|hashes| hashes.pixels)
     }
 
     /// The input of a row; `None` where the row shows nothing or its picture cannot be read.
@@ -146,6 +154,45 @@ impl<'a> Contents<'a> {
         overlaps
     }
 
+    /// Pictures that look alike and are not the same, with a row of each in each split.
+    pub(super) fn near_duplicates(&self) -> NearDuplicates {
+        let mut looks: BTreeMap<PictureHash, u64> = BTreeMap::new();
+        for hashes in self.hashes.values() {
+            looks.extend(hashes.look.map(|look| (hashes.pixels, look)));
+        }
+        let mut rows: BTreeMap<PictureHash, Vec<NearRow>> = BTreeMap::new();
+        for scan in self.scans {
+            let split = scan.name.to_string();
+            for row in &scan.rows {
+                let Some(pixels) = self.hash(row).filter(|pixels| looks.contains_key(pixels))
+                else {
+                    continue;
+                };
+                let shown = rows.entry(pixels).or_default();
+                if shown.last().is_none_or(|last| last.split != split) {
+                    let (split, id) = (split.clone(), row.sample.id.clone());
+                    let (line, image) = (row.line, row.sample.image.clone());
+                    shown.push(NearRow { split, line, id, image });
+                }
+            }
+        }
+        let pictures: Vec<(PictureHash, u64)> = looks.into_iter().collect();
+        let hashes: Vec<u64> = pictures.iter().map(|(_, look)| *look).collect();
+        let mut groups: Vec<NearGroup> = near::groups(&hashes)
+            .into_iter()
+            .map(|group| {
+                let shown = group.iter().filter_map(|&at| rows.get(&pictures[at].0));
+                let mut rows: Vec<NearRow> = shown.flatten().cloned().collect();
+                rows.sort_by(|a, b| a.place().cmp(&b.place()));
+                let across_splits = rows.iter().any(|row| row.split != rows[0].split);
+                NearGroup { across_splits, rows }
+            })
+            .collect();
+        let place = |group: &NearGroup| group.rows.first().map(NearRow::place).map(owned);
+        groups.sort_by_cached_key(|group| (!group.across_splits, place(group)));
+        NearDuplicates { threshold: NEAR, groups }
+    }
+
     fn sets(&self, scan: &'a Scan) -> Sets<'a> {
         let texts = scan.rows.iter().map(|row| row.sample.text.as_str());
         Sets {
@@ -155,6 +202,10 @@ impl<'a> Contents<'a> {
             inputs: scan.rows.iter().filter_map(|row| self.input(row)).collect(),
         }
     }
+}
+
+fn owned((split, line): (&str, usize)) -> (String, usize) {
+    (split.to_owned(), line)
 }
 
 /// What a split has, each once.
@@ -178,7 +229,7 @@ fn differ(row: &Row, other: &Row) -> bool {
 }
 
 /// The hash of a row's picture, where it has one.
-fn hash_picture(row: &Row) -> Option<Result<PictureHash, DataError>> {
+fn hash_picture(row: &Row) -> Option<Result<Hashes, DataError>> {
     let picture = match decode(row.sample.image.as_ref()?) {
         Ok(picture) => picture,
         Err(error) => return Some(Err(error)),
@@ -187,5 +238,5 @@ fn hash_picture(row: &Row) -> Option<Result<PictureHash, DataError>> {
     hash.update(picture.width().to_le_bytes());
     hash.update(picture.height().to_le_bytes());
     hash.update(picture.as_raw());
-    Some(Ok(hash.finalize().into()))
+    Some(Ok(Hashes { pixels: hash.finalize().into(), look: difference_hash(&picture) }))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CheckReport, Info, Kind, Overlap, SplitSummary};
+use super::{CheckReport, Info, Kind, NearDuplicates, Overlap, SplitSummary};
 
 /// How many findings of one kind are written out.
 const SHOWN: usize = 5;
@@ -27,6 +27,7 @@ impl fmt::Display for CheckReport {
             writeln!(out)?;
         }
         self.write_overlaps(out)?;
+        self.write_near(out)?;
         self.write_problems(out)?;
         if !self.warnings.is_empty() {
             writeln!(out)?;
@@ -55,6 +56,32 @@ impl CheckReport {
                 "  {first}, {second}: {ids} ids, {texts} texts, {pictures} pictures, {inputs} \
                  texts with the same picture"
             )?;
+        }
+        Ok(())
+    }
+
+    fn write_near(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NearDuplicates { threshold, groups } = &self.near_duplicates;
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let across = groups.iter().filter(|group| group.across_splits).count();
+        writeln!(
+            out,
+            "\nnear duplicates (pictures whose difference hashes have at most {threshold} of 64 bits \
+             that differ): {} groups, {across} of them across splits",
+            groups.len()
+        )?;
+        for group in groups.iter().take(SHOWN) {
+            let rows = group.rows.iter().take(SHOWN);
+            let named: Vec<String> =
+                rows.map(|row| format!("{} `{}` (line {})", row.split, row.id, row.line)).collect();
+            let more = group.rows.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            writeln!(out, "  {}{more}", named.join(", "))?;
+        }
+        if groups.len() > SHOWN {
+            writeln!(out, "  and {} more: `--json` lists all", groups.len() - SHOWN)?;
         }
         Ok(())
     }

@@ -6,7 +6,9 @@
 
 mod contents;
 mod display;
+mod example;
 mod info;
+mod near;
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +17,10 @@ use serde::Serialize;
 
 use self::contents::Contents;
 pub use self::contents::{Conflict, Overlap, Repeats};
+pub use self::example::ExampleRow;
+use self::example::examples;
 pub use self::info::{Info, info};
+pub use self::near::{NearDuplicates, NearGroup, NearRow};
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
 pub use crate::scan::Kind;
 use crate::scan::Scan;
@@ -32,12 +37,17 @@ pub struct CheckReport {
     pub splits: Vec<CheckedSplit>,
     /// What each pair of these splits has in common.
     pub overlaps: Vec<Overlap>,
+    /// Pictures that look alike without being the same, those of several splits first.
+    pub near_duplicates: NearDuplicates,
     /// What stops a run, in the order of splits and lines.
     pub problems: Vec<Finding>,
     /// What does not stop a run and may spoil its result, in words.
     pub warnings: Vec<String>,
     /// What to know besides, in words.
     pub notes: Vec<String>,
+    /// Some rows of each split, to be looked at.
+    #[serde(skip)]
+    pub examples: Vec<ExampleRow>,
 }
 
 impl CheckReport {
@@ -124,6 +134,7 @@ pub fn check(
         })
         .collect();
     let overlaps = contents.overlaps();
+    let near_duplicates = contents.near_duplicates();
     let mut warnings = Vec::new();
     for split in &splits {
         warnings.extend(size_warning(&split.summary));
@@ -134,8 +145,20 @@ pub fn check(
         warnings.extend(label_warnings(split));
     }
     warnings.extend(overlaps.iter().filter_map(|overlap| overlap_warning(overlap, &needed)));
+    // Generated pictures are of few things, and alike by design.
+    warnings.extend(near_warning(&near_duplicates).filter(|_| !generated));
     let (dataset, root) = (dataset.name.to_owned(), root.to_owned());
-    Ok(CheckReport { dataset, root, splits, overlaps, problems, warnings, notes })
+    Ok(CheckReport {
+        dataset,
+        root,
+        splits,
+        overlaps,
+        near_duplicates,
+        problems,
+        warnings,
+        notes,
+        examples: scans.iter().flat_map(examples).collect(),
+    })
 }
 
 /// Whether this is the published file.
@@ -183,6 +206,17 @@ fn overlap_warning(overlap: &Overlap, needed: &[&String; 3]) -> Option<String> {
         "`{first}` and `{second}` share {ids} ids and {inputs} whole inputs (text and picture): \
          {advice}"
     ))
+}
+
+/// Pictures of one split that another has scaled or encoded anew.
+fn near_warning(near: &NearDuplicates) -> Option<String> {
+    let across = near.groups.iter().filter(|group| group.across_splits).count();
+    (across > 0).then(|| {
+        format!(
+            "{across} groups of pictures look alike and stand in more than one split: look at them, \
+             and drop copies from one of the splits, or the score is too good"
+        )
+    })
 }
 
 #[cfg(test)]

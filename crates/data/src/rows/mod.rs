@@ -157,15 +157,13 @@ pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -
         (None, Some(flag)) => format!("add it, or name the one to use with `{flag}`"),
         (None, None) => "add it, or rename the one to use".to_owned(),
     };
-    match others {
-        [] => format!("no column `{name}`, nor any other that is not known; {remedy}"),
-        _ => {
-            let more = others.len().saturating_sub(LISTED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let known = listed(names().take(LISTED));
-            format!("no column `{name}`; the others are {known}{more}; {remedy}")
-        }
+    if others.is_empty() {
+        return format!("no column `{name}`, nor any other that is not known; {remedy}");
     }
+    let more = others.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let known = listed(names().take(LISTED));
+    format!("no column `{name}`; the others are {known}{more}; {remedy}")
 }
 
 /// The first name that an earlier one equals.

@@ -69,7 +69,7 @@ struct Rows {
 }
 
 /// Bytes that a row takes beside its values.
-const ROW_BYTES: u64 = 64;
+const ROW_BYTES: u64 = 400;
 
 /// What a row comes to, in bytes, with the pictures that are in it.
 fn bytes_of(row: &RawRow) -> u64 {

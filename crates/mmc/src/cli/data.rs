@@ -100,6 +100,9 @@ pub(crate) struct DataSetArgs {
     /// The columns of a table that has others.
     #[command(flatten)]
     pub(crate) columns: ColumnFlags,
+    /// Also write a page to look at, with some rows and their pictures, into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Print one JSON object and nothing else
     #[arg(long)]
     pub(crate) json: bool,

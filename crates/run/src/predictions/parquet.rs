@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,18 +24,29 @@ use crate::RunError;
 
 pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
     let file = File::open(path).map_err(RunError::io(path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|error| RunError::file(path, error))?;
+    let mut reader = guarded(path, || {
+        ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(ParquetRecordBatchReaderBuilder::build)
+    })?;
     let mut number = 0;
-    for batch in reader {
-        let batch = batch.map_err(|error| RunError::file(path, error))?;
+    while let Some(batch) = guarded(path, || reader.next().transpose())? {
         for row in 0..batch.num_rows() {
             number += 1;
             each(raw(&batch, row, number).map_err(|why| RunError::line(path, number, why))?)?;
         }
     }
     Ok(())
+}
+
+/// What the Parquet library says; a panic in it, as damaged footers cause, becomes an error.
+fn guarded<T, E: std::fmt::Display>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, RunError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| RunError::file(path, error)),
+        Err(_) => Err(RunError::file(path, "not a Parquet file that can be read; save it anew")),
+    }
 }
 
 fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {

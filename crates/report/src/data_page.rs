@@ -1,0 +1,210 @@
+//! What `mmc data check` found, as a page to look at.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mmc_data::check::{CheckReport, NearDuplicates, Overlap, SplitSummary};
+use mmc_data::{ImageSource, thumbnail};
+
+use crate::document::{Block, Card, Picture, Table, plain};
+use crate::html;
+
+/// Pixels of a side of the small pictures.
+const SIDE: u32 = 160;
+/// Problems and warnings, and groups of near duplicates, that are shown.
+const SHOWN: usize = 100;
+const GROUPS: usize = 12;
+/// Pictures of a group that are shown.
+const ROWS: usize = 4;
+/// Letters of a text that are shown.
+const LETTERS: usize = 300;
+
+/// The report on a data set as one HTML page that needs nothing else, with some rows of each split and
+/// small copies of their pictures.
+#[must_use]
+pub fn data_page(report: &CheckReport) -> String {
+    let name = plain(&report.dataset);
+    let mut page = vec![
+        Block::Heading(1, format!("Check of {name}")),
+        Block::Answer(answer(report)),
+        Block::Paragraph(format!("Folder: `{}`", plain(&report.root.display().to_string()))),
+    ];
+    let all = |lines: &[String]| lines.iter().map(|line| plain(line)).collect::<Vec<_>>();
+    page.extend((!report.notes.is_empty()).then(|| Block::List(all(&report.notes))));
+    if !report.problems.is_empty() {
+        let count = report.problems.len();
+        page.push(Block::Heading(2, format!("Problems ({count})")));
+        let shown = report.problems.iter().take(SHOWN).map(|found| plain(&found.message));
+        page.push(Block::Alarms(shown.collect()));
+        if count > SHOWN {
+            let words = format!("And {} more: `mmc data check --json` lists all.", count - SHOWN);
+            page.push(Block::Paragraph(words));
+        }
+    }
+    if !report.warnings.is_empty() {
+        page.push(Block::Heading(2, "Warnings".to_owned()));
+        page.push(Block::Alarms(all(&report.warnings)));
+    }
+    page.push(Block::Heading(2, "Splits".to_owned()));
+    page.push(Block::Table(splits(report)));
+    page.push(Block::Table(classes(report)));
+    page.push(Block::Table(overlaps(report)));
+    near(&report.near_duplicates, &mut page);
+    page.push(Block::Heading(2, "Some rows".to_owned()));
+    let cards = report.examples.iter().map(|row| Card {
+        title: plain(&format!("{} {}", row.split, row.id)),
+        text: cut(&row.text),
+        picture: row.image.as_ref().and_then(small),
+        lines: vec![match &row.label {
+            Some(label) => format!("label: **{}**", plain(label)),
+            None => "no label".to_owned(),
+        }],
+    });
+    page.push(Block::Gallery(cards.collect()));
+    html::render(&page)
+}
+
+fn answer(report: &CheckReport) -> String {
+    let (problems, warnings) = (report.problems.len(), report.warnings.len());
+    match (problems, warnings) {
+        (0, 0) => "Nothing wrong was found.".to_owned(),
+        (0, warnings) => format!("Usable; {warnings} warnings to read first."),
+        _ => format!("Not usable as it is: {problems} problems, {warnings} warnings."),
+    }
+}
+
+fn header(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn splits(report: &CheckReport) -> Table {
+    let row = |split: &mmc_data::check::CheckedSplit| {
+        let SplitSummary { name, rows, usable_rows, published_rows, .. } = &split.summary;
+        let words = split.summary.words;
+        vec![
+            plain(name),
+            rows.to_string(),
+            usable_rows.to_string(),
+            published_rows.map_or_else(|| "–".to_owned(), |rows| rows.to_string()),
+            split.summary.without_picture.to_string(),
+            split.summary.empty_texts.to_string(),
+            words.map_or_else(String::new, |words| words.median.to_string()),
+            words.map_or_else(String::new, |words| words.maximum.to_string()),
+            split.repeats.repeated_texts.to_string(),
+            split.repeats.repeated_pictures.to_string(),
+            split.repeats.conflicts.len().to_string(),
+        ]
+    };
+    Table {
+        caption: "Rows with nothing wrong are usable; words are separated by white space"
+            .to_owned(),
+        header: header(&[
+            "split",
+            "rows",
+            "usable",
+            "published",
+            "without picture",
+            "empty texts",
+            "words, median",
+            "words, most",
+            "repeated texts",
+            "repeated pictures",
+            "conflicts",
+        ]),
+        rows: report.splits.iter().map(row).collect(),
+        folded: false,
+    }
+}
+
+fn classes(report: &CheckReport) -> Table {
+    let mut rows = Vec::new();
+    for split in &report.splits {
+        let total = split.summary.usable_rows.max(1) as f64;
+        for class in &split.summary.classes {
+            let percent = 100.0 * class.rows as f64 / total;
+            let (split, name) = (plain(&split.summary.name), plain(&class.name));
+            rows.push(vec![split, name, class.rows.to_string(), format!("{percent:.1} %")]);
+        }
+    }
+    let header = header(&["split", "class", "rows", "share"]);
+    Table { caption: "Balance of the classes".to_owned(), header, folded: rows.len() > 30, rows }
+}
+
+fn overlaps(report: &CheckReport) -> Table {
+    let row = |overlap: &Overlap| {
+        let Overlap { first, second, ids, texts, pictures, inputs } = overlap;
+        let mut row = vec![format!("{}, {}", plain(first), plain(second))];
+        row.extend([ids, texts, pictures, inputs].map(ToString::to_string));
+        row
+    };
+    Table {
+        caption: "What two splits have in common; pictures pixel by pixel".to_owned(),
+        header: header(&["splits", "ids", "texts", "pictures", "texts with the same picture"]),
+        rows: report.overlaps.iter().map(row).collect(),
+        folded: false,
+    }
+}
+
+fn near(near: &NearDuplicates, page: &mut Vec<Block>) {
+    if near.groups.is_empty() {
+        return;
+    }
+    let (count, threshold) = (near.groups.len(), near.threshold);
+    page.push(Block::Heading(2, "Near duplicates".to_owned()));
+    page.push(Block::Paragraph(format!(
+        "{count} groups of pictures look alike without being the same: their difference hashes differ in \
+         at most {threshold} of 64 bits. Those of several splits come first; the first {GROUPS} are shown."
+    )));
+    let mut cards = Vec::new();
+    for (number, group) in near.groups.iter().take(GROUPS).enumerate() {
+        for row in group.rows.iter().take(ROWS) {
+            cards.push(Card {
+                title: plain(&format!("{} {}", row.split, row.id)),
+                text: String::new(),
+                picture: row.image.as_ref().and_then(small),
+                lines: vec![format!("group {}, line {}", number + 1, row.line)],
+            });
+        }
+    }
+    page.push(Block::Gallery(cards));
+}
+
+/// A small copy; one that cannot be made is among the problems already.
+fn small(image: &ImageSource) -> Option<Picture> {
+    let bytes = thumbnail(image, SIDE).ok()?;
+    Picture::of(&format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)))
+}
+
+fn cut(text: &str) -> String {
+    let text = plain(text);
+    match text.char_indices().nth(LETTERS) {
+        Some((at, _)) => format!("{} …", &text[..at]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmc_data::{ReadOptions, check, dataset};
+
+    use super::*;
+
+    #[test]
+    fn the_page_shows_rows_and_escapes_them() {
+        let place = tempfile::tempdir().unwrap();
+        let picture =
+            image::RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8 * 6, y as u8, 9]));
+        picture.save(place.path().join("a.png")).unwrap();
+        let rows =
+            "id,text,image,label\n<b>1</b>,<script>alert(1)</script>,a.png,x\n2,b,gone.png,y\n";
+        std::fs::write(place.path().join("train.csv"), rows).unwrap();
+        let table = dataset("table").unwrap();
+        let report = check::check(table, place.path(), &ReadOptions::default()).unwrap();
+        let page = data_page(&report);
+        assert!(!page.contains("<script>") && !page.contains("<b>1"), "{page}");
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
+        assert!(page.contains("src=\"data:image/jpeg;base64,"), "{page}");
+        assert!(page.contains("Not usable as it is: 3 problems"), "{page}");
+        assert!(page.contains("gone.png") && page.contains("name=\"color-scheme\""), "{page}");
+        assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+    }
+}
