@@ -4,6 +4,7 @@ mod epoch;
 mod growth;
 mod metrics;
 mod peer;
+mod pictures;
 mod profile;
 mod rows;
 mod spread;
@@ -63,6 +64,7 @@ const SUITES: &[Suite] = &[
     growth::SUITE,
     start::SUITE,
     tokenizer::SUITE,
+    pictures::SUITE,
     metrics::SUITE,
     profile::SUITE,
 ];

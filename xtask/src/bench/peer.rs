@@ -23,6 +23,8 @@ pub(super) struct Answer {
     pub(super) flops: f64,
     /// The high-water mark in bytes.
     pub(super) peak: u64,
+    /// By how many levels of 8 bits pictures differ: mean, 99th percentile, most.
+    pub(super) levels: Vec<f64>,
     /// What was resident before the first round, in bytes.
     pub(super) before: u64,
 }
@@ -128,6 +130,7 @@ const BUILD: &[&str] = &[
     "--package=mmc-train",
     "--bin=mmc",
     "--bench=beside",
+    "--bench=pictures",
     "--bench=tokens",
     "--bench=step",
 ];
