@@ -1,5 +1,11 @@
 //! Input that is broken or made to do harm: what every reader and decoder says of it. The table in
 //! `docs/data.md` lists all of it; what is tested beside the code itself is not repeated here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::fs;
 use std::io::Write as _;
@@ -145,8 +151,8 @@ fn deep_json_is_an_error_and_no_overflow() {
         ] {
             let row = row.replace("\"TEXT\"", &text);
             let message = lines((file, before, &row), "1", "").says(name);
-            assert!(message.starts_with(&format!("{file}:{line}: ")), "{:.200}", message);
-            assert!(message.contains(&said), "{name}: {:.200}", message);
+            assert!(message.starts_with(&format!("{file}:{line}: ")), "{message:.200}");
+            assert!(message.contains(&said), "{name}: {message:.200}");
         }
     }
     for file in [VQA_QUESTIONS, VQA_ANNOTATIONS] {
@@ -158,7 +164,7 @@ fn deep_json_is_an_error_and_no_overflow() {
         ] {
             place.file(file, text.replace(from, &to));
             let message = place.says("vqa_v2");
-            assert!(message.starts_with(&format!("{file}:")), "{:.200}", message);
+            assert!(message.starts_with(&format!("{file}:")), "{message:.200}");
         }
     }
 }
@@ -218,9 +224,9 @@ fn no_reader_follows_a_path_or_a_link_out_of_its_folder() {
         for link in ["a.png", "flickr30k_images"] {
             let path = place.path().join(link);
             if path.is_dir() {
-                fs::remove_dir_all(&path).unwrap()
+                fs::remove_dir_all(&path).unwrap();
             } else {
-                fs::remove_file(&path).unwrap()
+                fs::remove_file(&path).unwrap();
             }
             std::os::unix::fs::symlink(outside.path().join(link), path).unwrap();
         }
@@ -286,18 +292,18 @@ fn a_webp_file_is_whole_or_an_error() {
 }
 
 /// A chunk of a PNG file with its checksum (RFC 2083, section 3).
-fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn chunk(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
     let mut sum = flate2::Crc::new();
-    sum.update(kind);
+    sum.update(&kind);
     sum.update(body);
-    [&(body.len() as u32).to_be_bytes()[..], kind, body, &sum.sum().to_be_bytes()].concat()
+    [&(body.len() as u32).to_be_bytes()[..], &kind, body, &sum.sum().to_be_bytes()].concat()
 }
 
 fn png(width: u32, height: u32, more: &[u8], pixels: &[u8]) -> Vec<u8> {
     let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
     let header = [&size[..], &[8, 0, 0, 0, 0]].concat();
-    let start = [b"\x89PNG\r\n\x1a\n", &chunk(b"IHDR", &header)[..], more].concat();
-    [start, chunk(b"IDAT", pixels), chunk(b"IEND", &[])].concat()
+    let start = [b"\x89PNG\r\n\x1a\n", &chunk(*b"IHDR", &header)[..], more].concat();
+    [start, chunk(*b"IDAT", pixels), chunk(*b"IEND", &[])].concat()
 }
 
 fn zeros(bytes: usize) -> Vec<u8> {
@@ -325,7 +331,7 @@ fn small_files_do_not_become_large_pictures() {
     // Much more data than one pixel needs, and a colour profile of 200 MB.
     let profile = [b"x\0\0", &zeros(200 << 20)[..]].concat();
     for bytes in
-        [png(1, 1, &[], &zeros(200 << 20)), png(1, 1, &chunk(b"iCCP", &profile), &zeros(2))]
+        [png(1, 1, &[], &zeros(200 << 20)), png(1, 1, &chunk(*b"iCCP", &profile), &zeros(2))]
     {
         let place = Place::new();
         let source = ImageSource::File(place.file("bomb", bytes));
