@@ -44,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TRUTH")]
     #[arg(value_parser = ["interaction", "redundant", "image", "text", "none"])]
     truth: Option<String>,
-    /// Train heads on frozen backbones (linear probes): a first look at a fraction of the cost, with
+    /// Train heads on frozen backbones (probes): a first look at a fraction of the cost, with
     /// pretrained weights; those of the demo are random
     #[arg(long)]
     probe: bool,
@@ -107,7 +107,6 @@ enum Mode {
 
 /// Runs what is asked for; the last line printed is the verdict.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let started = Instant::now();
     let root = workspace();
     let config = config_path(&root, &options.name)?;
     let experiment = Experiment::read(&config)?;
@@ -144,6 +143,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let planned = (study.grid.clone(), study.search.clone());
     results.write_record(&record(options, &experiment, &mode, planned))?;
     let launch = launch(options, &mode, &mmc, &results)?;
+    let started = Instant::now();
     let tried = grid::execute(&trials, &launch, "trial");
     if tried.open > 0 {
         // A choice from some trials would be another than that from all.

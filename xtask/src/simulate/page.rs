@@ -24,7 +24,10 @@ pub(super) fn page(rows: &[Judged], experiments: u64, seed: u64) -> String {
     let short = if short.is_empty() {
         String::new()
     } else {
-        format!(" Were its shares exact, these rows would decide too rarely: {}.", short.join("; "))
+        format!(
+            " Held against its shares as if they were exact, these rows would fall short: {}.",
+            short.join("; ")
+        )
     };
     let table: String = rows.iter().map(|row| self::row(row) + "\n").collect();
     format!(

@@ -162,8 +162,8 @@ pub(crate) struct SettingFlags {
     #[arg(long, help_heading = "How")]
     pub(crate) no_test: bool,
 
-    /// Decode JPEG files of at least twice the size that the model sees to fewer pixels: faster, and about
-    /// a level off; checkpoint/ remembers it
+    /// Decode JPEG files of at least twice the size that the model sees to fewer pixels: faster, and not
+    /// quite exact; checkpoint/ remembers it
     #[arg(long, help_heading = "On what")]
     pub(crate) jpeg_scaling: bool,
     /// Keep decoded pictures in this folder, for later epochs and other runs; delete it to empty it
