@@ -48,6 +48,8 @@ pub struct Plan {
     pub(crate) beside: Vec<Device>,
     /// As how many devices the CPU shares them, where it computes.
     pub(crate) cpu_devices: usize,
+    /// Whether a shard is a device's share of a step, as many as there turn out to be.
+    pub(crate) cuts_by_devices: bool,
     /// The processes, or threads of CUDA devices, that share them.
     pub(crate) ranks: Ranks,
     /// Index of the positive class of two.
@@ -80,7 +82,7 @@ pub fn resolve_on(
     let Opened { device, beside, cpu_devices } = Opened::of(devices)?;
     let asked = config.merge(flags);
     let epochs_asked = asked.epochs.is_some();
-    let whole_shards = device.is_cuda() && asked.shard_rows.is_none();
+    let cuts_by_devices = device.is_cuda() && asked.shard_rows.is_none();
     let preset = mmc_models::preset(named(asked.model.as_deref(), "model")?)?;
     let dataset = mmc_data::dataset(named(asked.dataset.as_deref(), "dataset")?)?;
     let root = dataset.root(asked.data_root.as_deref().map(Path::new));
@@ -100,10 +102,7 @@ pub fn resolve_on(
         }),
         ..PartialSettings::default()
     };
-    let mut settings = preset_defaults(preset).merge(has).merge(asked).merge(known).resolve()?;
-    if whole_shards {
-        settings.shard_rows = settings.items_per_step().div_ceil(1 + beside.len());
-    }
+    let settings = preset_defaults(preset).merge(has).merge(asked).merge(known).resolve()?;
     check_arm(preset, settings.arm)?;
     check_head(preset, &settings.head)?;
     let metric = mmc_metrics::metric(dataset.primary_metric)?;
@@ -146,10 +145,12 @@ pub fn resolve_on(
         device,
         beside,
         cpu_devices,
+        cuts_by_devices,
         ranks: Ranks::default(),
         positive,
         metric,
     };
+    plan.cut_by(1 + plan.beside.len());
     plan.settle_selection()?;
     plan.note_variant();
     plan.note_idle_devices();

@@ -17,17 +17,19 @@ struct Intent {
 }
 
 impl Plan {
-    /// The same shared with other ranks, which all call this. It changes no figure; see
+    /// The same shared with other ranks, which all call this. On the CPU it changes no figure; on CUDA a
+    /// shard becomes a rank's share of a step, unless its rows were asked for. See
     /// [`train`](crate::train()) for who writes what.
     ///
     /// # Errors
     /// The same at every rank: [`TrainError::RanksDiffer`] where one was asked for another run or has
     /// other data; usage errors where there are more ranks than a step has shards, or several devices at
     /// one.
-    pub fn among(self, ranks: Ranks) -> Result<Self, TrainError> {
+    pub fn among(mut self, ranks: Ranks) -> Result<Self, TrainError> {
         if ranks.is_alone() {
             return Ok(self);
         }
+        self.cut_by(ranks.count());
         let RunConfig { settings, versions, data, .. } = self.config();
         let all = ranks.gather(&Intent { settings, versions, data })?;
         for (rank, other) in all.iter().enumerate().skip(1) {

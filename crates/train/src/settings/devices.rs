@@ -32,6 +32,14 @@ impl Plan {
         std::iter::once(&self.device).chain(&self.beside)
     }
 
+    /// On CUDA, gives each of so many devices its share of a step as one shard, unless rows were asked
+    /// for.
+    pub(crate) fn cut_by(&mut self, devices: usize) {
+        if self.cuts_by_devices {
+            self.settings.shard_rows = self.settings.items_per_step().div_ceil(devices);
+        }
+    }
+
     /// How many shards a full step has.
     pub(crate) fn shards_per_step(&self) -> usize {
         let rows = self.settings.items_per_step().min(self.train.len());
