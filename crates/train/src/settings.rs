@@ -79,10 +79,9 @@ pub fn resolve_on(
     config: PartialSettings,
     flags: PartialSettings,
 ) -> Result<Plan, TrainError> {
-    let Opened { device, beside, cpu_devices } = Opened::of(devices)?;
     let asked = config.merge(flags);
+    let Opened { device, beside, cpu_devices, cuts_by_devices } = Opened::of(devices, &asked)?;
     let epochs_asked = asked.epochs.is_some();
-    let cuts_by_devices = device.is_cuda() && asked.shard_rows.is_none();
     let preset = mmc_models::preset(named(asked.model.as_deref(), "model")?)?;
     let dataset = mmc_data::dataset(named(asked.dataset.as_deref(), "dataset")?)?;
     let root = dataset.root(asked.data_root.as_deref().map(Path::new));
@@ -150,10 +149,9 @@ pub fn resolve_on(
         positive,
         metric,
     };
-    plan.cut_by(1 + plan.beside.len());
+    plan.settle_devices();
     plan.settle_selection()?;
     plan.note_variant();
-    plan.note_idle_devices();
     plan.objective()?;
     plan.check_length()?;
     Ok(plan)

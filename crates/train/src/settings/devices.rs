@@ -1,6 +1,7 @@
 //! The devices of a plan.
 
 use candle_core::Device;
+use mmc_run::PartialSettings;
 
 use crate::{ComputeDevice, Devices, Plan, TrainError};
 
@@ -12,17 +13,20 @@ pub(super) struct Opened {
     pub(super) beside: Vec<Device>,
     /// As how many the CPU computes, where it does.
     pub(super) cpu_devices: usize,
+    /// Whether each CUDA device gets its share of a step as one shard.
+    pub(super) cuts_by_devices: bool,
 }
 
 impl Opened {
-    pub(super) fn of(devices: &Devices) -> Result<Self, TrainError> {
+    pub(super) fn of(devices: &Devices, asked: &PartialSettings) -> Result<Self, TrainError> {
         let mut opened = devices.each().into_iter().map(ComputeDevice::open);
         let device = opened.next().unwrap_or(Ok(Device::Cpu))?;
         let (beside, cpu_devices) = match devices {
             Devices::Cpu(count) => (Vec::new(), (*count).max(1)),
             Devices::Cuda(_) => (opened.collect::<Result<_, _>>()?, 1),
         };
-        Ok(Self { device, beside, cpu_devices })
+        let cuts_by_devices = device.is_cuda() && asked.shard_rows.is_none();
+        Ok(Self { device, beside, cpu_devices, cuts_by_devices })
     }
 }
 
@@ -46,9 +50,11 @@ impl Plan {
         rows.div_ceil(self.settings.shard_rows.max(1))
     }
 
-    /// A device without a shard costs memory for nothing.
-    pub(super) fn note_idle_devices(&mut self) {
-        let (devices, shards) = (1 + self.beside.len(), self.shards_per_step());
+    /// Cuts a step for the devices of this process; one without a shard costs memory for nothing.
+    pub(super) fn settle_devices(&mut self) {
+        let devices = 1 + self.beside.len();
+        self.cut_by(devices);
+        let shards = self.shards_per_step();
         if devices > shards {
             let rows = self.settings.shard_rows;
             self.notes.push(format!(

@@ -35,7 +35,7 @@ impl Update<'_> {
         let grad_norms = self.of_levels(&squares, whole);
         let scale = clip_factor(norm, self.clip_norm) / whole;
         self.optimizer.step(self.parameters, &gradients, learning_rate, scale)?;
-        if let Some(scaler) = &mut self.scaler {
+        if let Some(scaler) = self.scaler.as_mut() {
             scaler.taken();
         }
         Ok(Some((norm, grad_norms)))
@@ -65,7 +65,7 @@ impl Update<'_> {
         for (parameter, square) in self.parameters.iter().zip(&squares) {
             if !square.is_finite() {
                 let (parameter, ids, saved) = (parameter.name.clone(), ids.to_vec(), None);
-                let Some(scaler) = &mut self.scaler else {
+                let Some(scaler) = self.scaler.as_mut() else {
                     return Err(TrainError::Gradient { step, parameter, ids, saved });
                 };
                 let scale = scaler.scale;
