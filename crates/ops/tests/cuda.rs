@@ -303,14 +303,14 @@ fn sums_are_copied_out_in_parts_and_come_back() {
     let (_weights, mut gradients) = half_reached();
     let mut part = [0.0_f32; 4];
     gradients.copy_to(1, &mut part).unwrap();
-    assert_eq!(part, [2.0, 1.0, 2.0, 1.0]);
+    assert_eq!(part.to_vec(), [2.0, 1.0, 2.0, 1.0]);
     assert!(gradients.copy_to(4, &mut part).is_err(), "nothing was added to the second");
     for (at, values) in [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]].iter().enumerate() {
         gradients.copy_from(3 * at, values).unwrap();
     }
     gradients.copy_from(6, &[6.0, 7.0]).unwrap();
     gradients.copy_to(4, &mut part).unwrap();
-    assert_eq!(part, [4.0, 5.0, 6.0, 7.0]);
+    assert_eq!(part.to_vec(), [4.0, 5.0, 6.0, 7.0]);
 }
 
 /// With one device it is whole; several need several cards.
