@@ -10,7 +10,7 @@ use crate::place::Place;
 use crate::{assert_same, steps_done};
 
 /// So many that a test can tell an evaluation that was stopped from one that ran to its end.
-const ROWS: usize = 12_000;
+const ROWS: usize = 4_000;
 
 const TRAIN: &str = "train --model bert-tiny --dataset table --data-root data --batch-size 8 \
                      --max-steps 6 --save-every 1000 --workers 1";

@@ -8,6 +8,9 @@ use mmc_train::{Outcome, Plan, Progress, train};
 
 use crate::bench::Bench;
 
+/// A way to run: its name, what it changes, its last step.
+type Way = (&'static str, fn(&mut PartialSettings), u64);
+
 /// A moment of the evaluation after a step: `done` items are through.
 struct At {
     step: u64,
@@ -91,8 +94,7 @@ fn an_evaluation_stopped_at_any_row_is_made_up_before_the_next_step() {
         asked.save_every = Some(1000);
         asked.workers = Some(0);
     };
-    let ways: [(&str, fn(&mut PartialSettings), u64); 3] =
-        [("all", |_| (), 16), ("frozen", frozen, 16), ("patient", patient, 12)];
+    let ways: [Way; 3] = [("all", |_| (), 16), ("frozen", frozen, 16), ("patient", patient, 12)];
     for (name, change, last) in ways {
         let whole = bench.run(&format!("{name} whole"), change);
         let plan = bench.plan(change);
@@ -186,8 +188,7 @@ fn the_last_predictions_stopped_at_any_row_are_made_again() {
         asked.early_stopping = Some(1);
         asked.save_every = Some(3);
     };
-    let ways: [(&str, fn(&mut PartialSettings), u64); 2] =
-        [("best", |_| (), 16), ("patient", patient, 8)];
+    let ways: [Way; 2] = [("best", |_| (), 16), ("patient", patient, 8)];
     for (name, change, last) in ways {
         let whole = bench.run(&format!("{name} whole"), change);
         let plan = bench.plan(change);
