@@ -17,6 +17,8 @@ mod diagnose;
 mod full_disk;
 #[path = "command_line/help.rs"]
 mod help;
+#[path = "command_line/interrupts.rs"]
+mod interrupts;
 #[path = "command_line/language.rs"]
 mod language;
 #[path = "command_line/place.rs"]

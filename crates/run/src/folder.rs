@@ -364,6 +364,14 @@ impl RunFolder {
     /// [`RunError`] naming the file.
     pub fn truncate_after(&self, step: u64) -> Result<(), RunError> {
         truncate(&self.train_path(), |record: &StepRecord| record.step <= step)?;
+        self.truncate_evaluations_after(step)
+    }
+
+    /// Takes the records of evaluations after `step` out, and leaves those of steps.
+    ///
+    /// # Errors
+    /// [`RunError`] naming the file.
+    pub fn truncate_evaluations_after(&self, step: u64) -> Result<(), RunError> {
         truncate(&self.eval_path(), |record: &EvalRecord| record.step <= step)
     }
 }

@@ -197,9 +197,13 @@ fn steps_after_an_interruption_are_recorded_once() {
     run.append_step(&step(5)).unwrap();
     assert_eq!(fs::read_to_string(run.train_path()).unwrap(), whole);
     assert_eq!(run.steps().unwrap(), (1..=5).map(step).collect::<Vec<_>>());
-    assert_eq!(run.evaluations().unwrap(), [evaluation]);
-    run.truncate_after(3).unwrap();
+    assert_eq!(run.evaluations().unwrap(), std::slice::from_ref(&evaluation));
+    run.truncate_evaluations_after(3).unwrap();
     assert!(run.evaluations().unwrap().is_empty());
+    assert_eq!(run.steps().unwrap().len(), 5, "steps stay");
+    run.append_evaluation(&evaluation).unwrap();
+    run.truncate_after(3).unwrap();
+    assert_eq!((run.steps().unwrap().len(), run.evaluations().unwrap()), (3, Vec::new()));
 }
 
 #[test]

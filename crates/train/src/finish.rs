@@ -13,8 +13,9 @@ use mmc_run::{Cost, Keep, RunFolder};
 use crate::cost::Lengths;
 use crate::moved::Moment;
 use crate::predict::loader_options;
-use crate::ranks::predict_among;
+use crate::ranks::{Next, predict_among};
 use crate::resume::Counters;
+use crate::watched::Watched;
 use crate::{Finished, Plan, Progress, TrainError, cost, cut_texts_warning, device, score, shared};
 
 /// Training items whose lengths stand for all of them when operations are counted.
@@ -39,14 +40,15 @@ impl Trainees {
 }
 
 /// Predicts the selection and the test split with `checkpoint/` as it was written, scores what
-/// was written, and ends the run with `cost.json`.
+/// was written, and ends the run with `cost.json`. `None` where an interrupt at any rank stopped it: what
+/// is written then is whole, and made again by the next sitting.
 pub(crate) fn finish(
     plan: &Plan,
     folder: &RunFolder,
     processor: &Arc<Processor>,
     (counters, trainees): (Counters, Trainees),
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Finished, TrainError> {
+    watched: &mut Watched<'_, '_>,
+) -> Result<Option<Finished>, TrainError> {
     let started = Instant::now();
     let loaded = kept(plan, folder)?;
     let model = loaded.model.as_ref();
@@ -58,11 +60,11 @@ pub(crate) fn finish(
     for split in [&plan.selection, &plan.test].into_iter().flatten() {
         let name = split.name.as_str();
         let items = split.len();
-        let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
         let _span = tracing::debug_span!("predict", split = name, items).entered();
         let began = Instant::now();
         let options = plan.predict_options();
-        let found = predict_among(&plan.ranks, model, processor, split, &options, tell)?;
+        let found = predict_among(model, processor, split, &options, watched)?;
+        let Some(found) = found else { return Ok(None) };
         if items > 0 {
             seconds_per_prediction = Some(began.elapsed().as_secs_f64() / items as f64);
         }
@@ -72,7 +74,7 @@ pub(crate) fn finish(
             skipped_warning(name, &found.skipped, items),
         ] {
             if let Some(warning) = &warning {
-                progress(Progress::Warning(warning));
+                (watched.progress)(Progress::Warning(warning));
             }
         }
         cut_texts.insert(name.to_owned(), found.cut_texts);
@@ -83,7 +85,7 @@ pub(crate) fn finish(
         }
     }
     for warning in processor.warnings() {
-        progress(Progress::Warning(&warning));
+        (watched.progress)(Progress::Warning(&warning));
     }
     folder.write_scores(&scores)?;
     let cost = cost_of(plan, folder, (model, processor), &counters, started)?;
@@ -98,25 +100,29 @@ pub(crate) fn finish(
     };
     folder.write_cost(&cost)?;
     if let Some(note) = cost.padding_share.and_then(padding_note) {
-        progress(Progress::Note(&note));
+        (watched.progress)(Progress::Note(&note));
     }
     let best = counters.best.filter(|_| plan.settings.keep == Keep::Best);
     let kept_step = best.map_or(counters.step, |best| best.step);
-    Ok(Finished { scores, cost, kept_step })
+    Ok(Some(Finished { scores, cost, kept_step }))
 }
 
-/// Takes this rank's part in the predictions that rank 0 makes of the selection and the test split.
+/// Takes this rank's part in the predictions that rank 0 makes of the selection and the test split,
+/// unless an interrupt at any rank stops them.
 pub(crate) fn help(
     plan: &Plan,
     folder: &RunFolder,
     processor: &Arc<Processor>,
-) -> Result<(), TrainError> {
+    watched: &mut Watched<'_, '_>,
+) -> Result<Next, TrainError> {
     let loaded = kept(plan, folder)?;
     for split in [&plan.selection, &plan.test].into_iter().flatten() {
         let (model, options) = (loaded.model.as_ref(), plan.predict_options());
-        predict_among(&plan.ranks, model, processor, split, &options, &mut |_| ())?;
+        if predict_among(model, processor, split, &options, watched)?.is_none() {
+            return Ok(Next::Stops);
+        }
     }
-    Ok(())
+    Ok(Next::Goes)
 }
 
 /// The model in `checkpoint/`.

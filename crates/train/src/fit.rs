@@ -1,6 +1,7 @@
 //! The loop.
 
 mod evaluation;
+mod frozen;
 mod tally;
 
 use std::path::Path;
@@ -8,8 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use mmc_data::Split;
-use mmc_models::{Loaded, Trained};
+use mmc_models::Loaded;
 use mmc_ops::Gradients;
 use mmc_preprocess::Processor;
 use mmc_run::{EventLog, RunFolder, StepRecord};
@@ -21,17 +21,19 @@ use crate::finish::{Trainees, skipped_warning};
 use crate::loss_scale::LossScaler;
 use crate::moved::Moment;
 use crate::plan::StepPlan;
-use crate::ranks::{check_source, check_weights, share_folder, share_state};
-use crate::represented::{Represented, Watched};
+use crate::ranks::{Next, check_source, check_weights, share_folder, share_state};
+use crate::represented::Represented;
 use crate::resume::Counters;
 use crate::side_by_side::side_by_side;
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
+use crate::watched::Watched;
 use crate::{Outcome, Plan, Progress, TrainError, cost, device, finish, resume, start};
 
 /// Trains what `plan` says in `folder`, or goes on where an earlier sitting ended, and writes
 /// every file of the run. `progress` is told what happens; a set `interrupt` ends the sitting
-/// after the step in hand, with its state saved.
+/// after the step in hand, with its state saved. An evaluation, or predictions at the end, it stops after
+/// the forward in hand; the next sitting makes them from their beginning.
 ///
 /// A process that is killed at any moment leaves a folder in which `train` goes on to the same
 /// bytes as if nothing had happened.
@@ -80,7 +82,9 @@ fn fit(
     let ended = {
         let mut run = Run::new(plan, folder, (&source, &loaded), &processor, progress)?;
         run.started = started;
-        if run.represent(interrupt)? == Sitting::Interrupted {
+        if run.represent(interrupt)? == Sitting::Interrupted
+            || run.make_up(interrupt)? == Sitting::Interrupted
+        {
             return Ok(Outcome::Interrupted { step: run.counters.step });
         }
         while run.goes_on() {
@@ -93,13 +97,15 @@ fn fit(
     };
     drop(loaded); // what follows reads the checkpoint that was written
     share_folder(&plan.ranks, &folder.checkpoint())?;
+    let stopped = Outcome::Interrupted { step: ended.0.step };
+    let watched = &mut Watched { ranks: &plan.ranks, interrupt, progress };
     if !plan.ranks.is_first() {
-        finish::help(plan, folder, &processor)?;
-        return Ok(Outcome::Shared);
+        let helped = finish::help(plan, folder, &processor, watched)?;
+        return Ok(if helped == Next::Stops { stopped } else { Outcome::Shared });
     }
-    let finished = finish::finish(plan, folder, &processor, ended, progress)?;
+    let finished = finish::finish(plan, folder, &processor, ended, watched)?;
     drop(lock);
-    Ok(Outcome::Finished(Box::new(finished)))
+    Ok(finished.map_or(stopped, |finished| Outcome::Finished(Box::new(finished))))
 }
 
 /// A run in one sitting.
@@ -112,8 +118,10 @@ struct Run<'a> {
     processor: &'a Arc<Processor>,
     steps: StepPlan,
     stepper: Stepper<'a>,
-    /// The training and the selection split before the head, where the backbone is frozen.
-    represented: Option<(Arc<Represented>, Option<Represented>)>,
+    /// The training and the selection split before the head, where the backbone is frozen and they are
+    /// needed.
+    represented_train: Option<Arc<Represented>>,
+    represented_selection: Option<Represented>,
     /// As of the last step; its time and memory as of the beginning of this sitting.
     counters: Counters,
     /// The last step whose state was saved, 0 for none: rank 0 has it.
@@ -179,7 +187,8 @@ impl<'a> Run<'a> {
             processor,
             steps,
             stepper,
-            represented: None,
+            represented_train: None,
+            represented_selection: None,
             saved: counters.step,
             counters,
             started,
@@ -187,30 +196,6 @@ impl<'a> Run<'a> {
             events: EventLog::begin(folder)?,
             progress,
         })
-    }
-
-    /// Computes once what a frozen backbone makes of the items, if there is a step left to take.
-    fn represent(&mut self, interrupt: &AtomicBool) -> Result<Sitting, TrainError> {
-        if self.plan.trained() != Trained::Head || !self.goes_on() {
-            return Ok(Sitting::GoesOn);
-        }
-        let (model, options) = (self.loaded.model.as_ref(), self.plan.predict_options());
-        let ranks = &self.plan.ranks;
-        let mut represent = |split: &Arc<Split>| {
-            let progress = &mut *self.progress;
-            let watched = Watched { ranks, interrupt, progress };
-            Represented::compute(model, self.processor, split, &options, watched)
-        };
-        let Some(train) = represent(&self.plan.train)? else { return Ok(Sitting::Interrupted) };
-        let selection = match self.plan.selection.as_ref().filter(|split| split.is_labelled()) {
-            None => None,
-            Some(split) => match represent(split)? {
-                None => return Ok(Sitting::Interrupted),
-                selection => selection,
-            },
-        };
-        self.represented = Some((Arc::new(train), selection));
-        Ok(Sitting::GoesOn)
     }
 
     /// Whether there is a step left to take.
@@ -236,18 +221,13 @@ impl<'a> Run<'a> {
                 check_weights(&self.plan.ranks, &self.stepper.parameters, step)?;
             }
             if ends_epoch {
-                self.evaluate()?;
+                self.evaluate(interrupt)?;
             }
             let due = match self.plan.settings.save_every {
-                Some(every) => step.is_multiple_of(every) || step == self.steps.steps(),
+                Some(every) => step.is_multiple_of(every) || !self.goes_on(),
                 None => ends_epoch,
             };
-            let interrupted = self.plan.ranks.any(interrupt.load(Ordering::Relaxed))?;
-            if due || interrupted {
-                self.save_state()?;
-            }
-            if interrupted {
-                self.plan.ranks.any(true)?; // nobody leaves before the state is whole
+            if self.save(due, interrupt)? == Sitting::Interrupted {
                 return Ok(Sitting::Interrupted);
             }
         }
@@ -265,7 +245,7 @@ impl<'a> Run<'a> {
     /// Ids of the items that this epoch has left out, at any rank.
     fn skipped(&self, feed: &Feed) -> Result<Vec<String>, TrainError> {
         let own = feed.skipped().to_vec();
-        if self.represented.is_some() {
+        if self.represented_train.is_some() {
             return Ok(own); // every rank has seen all
         }
         Ok(self.plan.ranks.gather(&own)?.concat())
@@ -274,7 +254,7 @@ impl<'a> Run<'a> {
     /// The batches of this rank's shards of the training split, prepared ahead.
     fn feed(&self, shards: Vec<Vec<usize>>) -> Result<Feed, TrainError> {
         let share = self.plan.ranks.share();
-        if let Some((train, _)) = &self.represented {
+        if let Some(train) = &self.represented_train {
             return Ok(Feed::Represented(Arc::clone(train), share));
         }
         let epoch = self.steps.epoch(self.counters.step + 1);
@@ -332,6 +312,19 @@ impl<'a> Run<'a> {
             peak_device_memory_bytes: self.counters.peak_device_memory_bytes.max(device_memory),
             ..self.counters.clone()
         }
+    }
+
+    /// Saves the state if that is due, or if the sitting is interrupted, at whichever rank.
+    fn save(&mut self, due: bool, interrupt: &AtomicBool) -> Result<Sitting, TrainError> {
+        let interrupted = self.plan.ranks.any(interrupt.load(Ordering::Relaxed))?;
+        if due || interrupted {
+            self.save_state()?;
+        }
+        if interrupted {
+            self.plan.ranks.any(true)?; // nobody leaves before the state is whole
+            return Ok(Sitting::Interrupted);
+        }
+        Ok(Sitting::GoesOn)
     }
 
     /// Saves the state after the last step, at rank 0; records reach the disk before it.

@@ -73,6 +73,7 @@ mod start;
 mod step;
 mod variant;
 mod vocabulary;
+mod watched;
 
 pub use cost::peak_memory_bytes;
 pub use device::{ComputeDevice, Devices};
@@ -84,7 +85,9 @@ pub use intervention::{Intervention, Modality, partners};
 pub use memory::{Memory, Workload};
 pub use optimizer::{AdamW, AdamWSettings, sum_of_squares, sums_of_squares};
 pub use plan::{Cut, StepPlan};
-pub use predict::{Embeddings, PredictOptions, Predicted, cut_texts_warning, embed, predict};
+pub use predict::{
+    Embeddings, PredictOptions, Predicted, cut_texts_warning, embed, predict, predict_until,
+};
 pub use progress::{Finished, Outcome, Progress};
 pub use ranks::{Ranks, Session, Transport};
 pub use rehearse::{Rehearsal, rehearse};

@@ -1,5 +1,7 @@
 //! A split through a model: [`predict`] to classes, [`embed`] to vectors.
 
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
@@ -93,11 +95,35 @@ pub fn predict(
     options: &PredictOptions,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Predicted, TrainError> {
+    let goes_on = &mut |done| {
+        progress(done);
+        ControlFlow::<Infallible>::Continue(())
+    };
+    let ControlFlow::Continue(found) = predict_until(model, processor, split, options, goes_on)?;
+    Ok(found)
+}
+
+/// As [`predict`], unless `progress`, told after each forward how many items are done, ends it: then
+/// what it breaks with is all that is left. A break after the last item comes too late to end anything.
+///
+/// # Errors
+/// As [`predict`].
+pub fn predict_until<B>(
+    model: &dyn Classifier,
+    processor: &Arc<Processor>,
+    split: &Arc<Split>,
+    options: &PredictOptions,
+    progress: &mut dyn FnMut(usize) -> ControlFlow<B>,
+) -> Result<ControlFlow<B, Predicted>, TrainError> {
     let mut rows = Vec::with_capacity(split.len());
     let mut cut_texts = 0;
     let mut teller = RowTeller::new(split, options);
     let mut loader = batches(processor, split, options)?;
+    let mut broken = None;
     while let Some(batch) = loader.next() {
+        if let Some(broken) = broken {
+            return Ok(ControlFlow::Break(broken));
+        }
         let batch = batch?;
         cut_texts += loader.cut_texts();
         let logits = without_gradient(|| model.forward(&batch, &Pass::evaluate()))?;
@@ -105,10 +131,11 @@ pub fn predict(
         for (row, logits) in logits.into_iter().enumerate() {
             rows.push(teller.row(&batch, row, logits)?);
         }
-        progress(rows.len());
+        broken = progress(rows.len()).break_value();
     }
     let predictions = Predictions { classes: teller.classes(), rows };
-    Ok(Predicted { predictions, cut_texts, skipped: loader.skipped().to_vec() })
+    let skipped = loader.skipped().to_vec();
+    Ok(ControlFlow::Continue(Predicted { predictions, cut_texts, skipped }))
 }
 
 /// What a model makes of every item of a split before its head, in the split's order. `progress`

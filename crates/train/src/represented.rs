@@ -17,6 +17,7 @@ use mmc_run::Predictions;
 use crate::predict::RowTeller;
 use crate::ranks::{Next, Ranks, Share, present, share_chunks};
 use crate::step::Shard;
+use crate::watched::Watched;
 use crate::{PredictOptions, Progress, TrainError};
 
 /// A split before the head.
@@ -32,13 +33,6 @@ pub(crate) struct Represented {
     skipped: Vec<String>,
 }
 
-/// Who takes part in computing one, what ends it, and who is told.
-pub(crate) struct Watched<'a, 'b> {
-    pub(crate) ranks: &'a Ranks,
-    pub(crate) interrupt: &'a AtomicBool,
-    pub(crate) progress: &'a mut (dyn FnMut(Progress<'_>) + 'b),
-}
-
 impl Represented {
     /// Takes a split through the backbone, each rank a share of it, and says how much memory the result
     /// takes. `None` where `interrupt` was set meanwhile, at whichever rank.
@@ -50,9 +44,9 @@ impl Represented {
         processor: &Arc<Processor>,
         split: &Arc<Split>,
         options: &PredictOptions,
-        Watched { ranks, interrupt, progress }: Watched<'_, '_>,
+        watched: &mut Watched<'_, '_>,
     ) -> Result<Option<Self>, TrainError> {
-        let (name, items) = (split.name.as_str(), split.len());
+        let (ranks, items) = (watched.ranks, split.len());
         let is_cut: Arc<Vec<AtomicBool>> = Arc::new((0..items).map(|_| false.into()).collect());
         let chunks = chunks(items, options.rows);
         let own = ranks.share().own(&chunks).cloned().collect();
@@ -62,39 +56,34 @@ impl Represented {
             Ok(pooled.detach())
         };
         let mut found = Found { places: vec![None; items], parts: Vec::new(), rows: 0 };
-        let mut told = |rows: u32| {
-            progress(Progress::Predicted { split: name, done: rows as usize, items });
-            ranks.any(interrupt.load(Ordering::Relaxed))
-        };
-        let mut stopped = false;
+        let mut next = Next::Goes;
         if ranks.is_alone() {
             let mut loader = loader;
             while let Some(batch) = loader.next().transpose()? {
+                if next == Next::Stops {
+                    return Ok(None);
+                }
                 let chunk = loader.shard().map_or(&[][..], |index| &chunks[index]);
                 found.add(&present(split, chunk, &batch.ids), encode(&batch)?);
-                stopped = told(found.rows)?;
-                if stopped {
-                    break;
-                }
+                next = watched.told(split, found.rows as usize)?;
             }
         } else {
-            share_chunks(ranks, (split, &chunks), loader, &mut encode, &mut |bunch| {
+            next = share_chunks(ranks, (split, &chunks), loader, &mut encode, &mut |bunch| {
                 for chunk in bunch.into_iter().filter(|chunk| !chunk.items.is_empty()) {
                     let shape = (chunk.items.len(), chunk.width);
                     found.add(&chunk.items, Tensor::from_vec(chunk.values, shape, model.device())?);
                 }
-                stopped = told(found.rows)?;
-                Ok(if stopped { Next::Stops } else { Next::Goes })
+                watched.told(split, found.rows as usize)
             })?;
-        }
-        if stopped {
-            return Ok(None);
+            if next == Next::Stops {
+                return Ok(None);
+            }
         }
         let Found { places, parts, .. } = found;
         let pooled = if parts.is_empty() { None } else { Some(Tensor::cat(&parts, 0)?) };
-        progress(Progress::Predicted { split: name, done: items, items });
+        watched.tell(split, items);
         if let Some(pooled) = &pooled {
-            progress(Progress::Note(&memory_note(name, pooled)?));
+            (watched.progress)(Progress::Note(&memory_note(split.name.as_str(), pooled)?));
         }
         let is_cut = everywhere(ranks, &is_cut)?;
         let absent = (0..items).filter(|&item| places[item].is_none());
@@ -122,16 +111,20 @@ impl Represented {
     }
 
     /// The predictions of a model with this backbone on every usable item, as
-    /// [`predict`](crate::predict()) makes them.
+    /// [`predict`](crate::predict()) makes them; every rank makes all. `None`, at all of them, where one was
+    /// asked to stop before it was done.
     pub(crate) fn predict(
         &self,
         model: &dyn Classifier,
         options: &PredictOptions,
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Predictions, TrainError> {
+        watched: &mut Watched<'_, '_>,
+    ) -> Result<Option<Predictions>, TrainError> {
         let mut rows = Vec::with_capacity(self.split.len());
         let mut teller = RowTeller::new(&self.split, options);
         for items in chunks(self.split.len(), options.rows) {
+            if watched.next()? == Next::Stops {
+                return Ok(None);
+            }
             let Some(Shard { batch, pooled: Some(pooled), .. }) = self.shard(&items, (0, 0))?
             else {
                 continue;
@@ -140,9 +133,9 @@ impl Represented {
             for (row, logits) in logits.into_iter().enumerate() {
                 rows.push(teller.row(&batch, row, logits)?);
             }
-            progress(rows.len());
+            watched.tell(&self.split, rows.len());
         }
-        Ok(Predictions { classes: teller.classes(), rows })
+        Ok(Some(Predictions { classes: teller.classes(), rows }))
     }
 
     /// These items as a shard, without those that were left out; `None` if that is all.

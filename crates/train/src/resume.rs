@@ -27,6 +27,9 @@ pub(crate) struct Counters {
     pub(crate) best: Option<Best>,
     /// Evaluations since then.
     pub(crate) since_best: u64,
+    /// The evaluation after this step was stopped, and has to be made before the next one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) evaluation_due: bool,
     /// Seconds of work so far, over all sittings.
     pub(crate) seconds: f64,
     /// The largest resident memory of any sitting.

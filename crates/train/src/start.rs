@@ -267,5 +267,8 @@ pub(crate) fn restore(
     };
     let counters = Counters { frozen: Some(frozen), ..counters };
     folder.truncate_after(counters.step)?;
+    if counters.evaluation_due {
+        folder.truncate_evaluations_after(counters.step.saturating_sub(1))?; // a kill may have left one
+    }
     Ok((counters, optimizer))
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +13,9 @@ use mmc_data::{Arm, OnBadItem, Split, demo};
 use mmc_models::{FreshHead, LoadRequest, Loaded};
 use mmc_preprocess::Processor;
 use mmc_run::{PartialSettings, RunFolder};
-use mmc_train::{Outcome, Plan, PredictOptions, Progress, embed, predict, resolve, train};
+use mmc_train::{
+    Outcome, Plan, PredictOptions, Progress, embed, predict, predict_until, resolve, train,
+};
 
 /// 24, 8 and 8 memes whose label needs picture and text.
 fn write_memes(folder: &Path) {
@@ -84,6 +87,21 @@ fn the_checkpoint_predicts_what_the_run_wrote() {
         assert_eq!((&row.id, &row.label), (&other.id, &other.label));
         for (one, two) in row.probabilities.iter().zip(&other.probabilities) {
             assert!((one - two).abs() < 1e-6, "batch-mates change nothing beyond rounding");
+        }
+    }
+
+    // Forwards of 3, 3 and 2 rows.
+    for (last, ends) in [(3, true), (6, true), (8, false)] {
+        let mut done = Vec::new();
+        let tell = &mut |rows| {
+            done.push(rows);
+            if rows == last { ControlFlow::Break(rows) } else { ControlFlow::Continue(()) }
+        };
+        let found = predict_until(model, &processor, &split, &three, tell).unwrap();
+        assert_eq!(done, [3, 6, 8].into_iter().filter(|rows| *rows <= last).collect::<Vec<_>>());
+        match found {
+            ControlFlow::Break(rows) => assert!(ends && rows == last),
+            ControlFlow::Continue(found) => assert!(!ends && found.predictions == cut),
         }
     }
 

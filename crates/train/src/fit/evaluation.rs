@@ -1,25 +1,30 @@
 //! What happens at the end of an epoch: the selection split is evaluated, the best model kept.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use mmc_data::Split;
-use mmc_run::{EvalRecord, Keep};
+use mmc_run::{EvalRecord, Keep, Predictions};
 use tracing::debug_span;
 
-use super::Run;
+use super::{Run, Sitting};
 use crate::ranks::predict_among;
 use crate::resume::Best;
+use crate::watched::Watched;
 use crate::{Progress, TrainError, keep, score};
 
 impl Run<'_> {
-    /// Evaluates the selection split, if it has labels, and keeps the model if it is the best.
-    pub(super) fn evaluate(&mut self) -> Result<(), TrainError> {
+    /// Evaluates the selection split, if it has labels, and keeps the model if it is the best. An
+    /// interrupt, at any rank, stops it: then nothing of it is recorded, and it stays due.
+    pub(super) fn evaluate(&mut self, interrupt: &AtomicBool) -> Result<(), TrainError> {
         let Some(split) = self.plan.selection.clone().filter(|split| split.is_labelled()) else {
             return Ok(());
         };
         let step = self.counters.step;
         let _span = debug_span!("evaluate", split = split.name.as_str(), step).entered();
-        let predictions = self.predict(&split)?;
+        let predictions = self.predict(&split, interrupt)?;
+        self.counters.evaluation_due = predictions.is_none();
+        let Some(predictions) = predictions else { return Ok(()) };
         let scores = score::scores(&predictions, self.plan.positive)?;
         let metric = self.plan.metric;
         let value = scores.get(metric.name).copied().flatten();
@@ -47,17 +52,34 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn predict(&mut self, split: &Arc<Split>) -> Result<mmc_run::Predictions, TrainError> {
-        let options = self.plan.predict_options();
-        let (name, items) = (split.name.as_str(), split.len());
-        let progress = &mut *self.progress;
-        let tell = &mut |done| progress(Progress::Predicted { split: name, done, items });
-        let model = self.loaded.model.as_ref();
-        if let Some((_, Some(selection))) = &self.represented {
-            return selection.predict(model, &options, tell);
+    /// Makes the evaluation that an earlier sitting stopped, before any step is taken, and saves the state
+    /// that then knows of it.
+    pub(super) fn make_up(&mut self, interrupt: &AtomicBool) -> Result<Sitting, TrainError> {
+        if !self.counters.evaluation_due {
+            return Ok(Sitting::GoesOn);
         }
-        let ranks = &self.plan.ranks;
-        Ok(predict_among(ranks, model, self.processor, split, &options, tell)?.predictions)
+        let step = self.counters.step;
+        let note = format!("the evaluation after step {step}, which was stopped, is made now");
+        (self.progress)(Progress::Note(&note));
+        self.evaluate(interrupt)?;
+        self.save(true, interrupt)
+    }
+
+    /// `None` where any rank was interrupted.
+    fn predict(
+        &mut self,
+        split: &Arc<Split>,
+        interrupt: &AtomicBool,
+    ) -> Result<Option<Predictions>, TrainError> {
+        let options = self.plan.predict_options();
+        let (ranks, progress) = (&self.plan.ranks, &mut *self.progress);
+        let watched = &mut Watched { ranks, interrupt, progress };
+        let model = self.loaded.model.as_ref();
+        if let Some(selection) = &self.represented_selection {
+            return selection.predict(model, &options, watched);
+        }
+        let found = predict_among(model, self.processor, split, &options, watched)?;
+        Ok(found.map(|found| found.predictions))
     }
 
     /// Writes the model as it is now to `checkpoint/`, which rank 0 has.

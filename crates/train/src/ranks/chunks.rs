@@ -1,5 +1,7 @@
 //! Chunks of a split that go through a model, each at one rank, with what comes out at all.
 
+use std::time::Instant;
+
 use bytemuck::{cast_slice, pod_collect_to_vec};
 use candle_core::Tensor;
 use mmc_data::Split;
@@ -9,8 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::{Ranks, unreadable};
 use crate::TrainError;
 
-/// Chunks that a rank computes before all tell each other what they found.
-const BUNCH: usize = 32;
+/// Chunks that a rank computes, at most, before all tell each other what they found: so many that a slow
+/// one does not count.
+const LONGEST_BUNCH: usize = 32;
+
+/// Bunches become shorter where they take longer: within one nobody is asked whether to stop.
+const BUNCH_MILLISECONDS: u64 = 1000;
 
 /// What came out of a chunk.
 #[derive(Serialize, Deserialize)]
@@ -44,19 +50,22 @@ pub(crate) enum Next {
 
 /// Lets `compute` make `[rows, width]` of each of this rank's chunks, which `loader` prepares, and gives
 /// `take` those of all ranks, a bunch at a time, in the order of the split; of a chunk without a usable
-/// item too. Ends early where `take` says so, which has to say the same at each rank.
+/// item too. Stops where `take` says so, which has to say the same at each rank; once all chunks were taken
+/// there is nothing left to stop.
 pub(crate) fn share_chunks(
     ranks: &Ranks,
     (split, chunks): (&Split, &[Vec<usize>]),
     mut loader: Loader,
     compute: &mut dyn FnMut(&Batch) -> Result<Tensor, TrainError>,
     take: &mut dyn FnMut(Vec<Chunk>) -> Result<Next, TrainError>,
-) -> Result<(), TrainError> {
+) -> Result<Next, TrainError> {
     let share = ranks.share();
     let rounds = chunks.len().div_ceil(ranks.count());
     let mut pending = None;
-    for bunch in (0..rounds).step_by(BUNCH) {
-        let end = bunch + BUNCH;
+    let (mut begin, mut length) = (0, 1);
+    while begin < rounds {
+        let end = begin + length;
+        let began = Instant::now();
         let mut own = Vec::new();
         loop {
             if pending.is_none() {
@@ -69,13 +78,16 @@ pub(crate) fn share_chunks(
             let (width, values) = (rows.dim(1)?, rows.flatten_all()?.to_vec1::<f32>()?);
             own.push(Chunk { number, items, cut_texts: loader.cut_texts(), width, values });
         }
-        let mut found = Vec::new();
-        for message in ranks.gather_bytes(message(&own)?)? {
-            found.extend(read(&message)?);
+        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (mut found, mut slowest) = (Vec::new(), 0);
+        for message in ranks.gather_bytes(message(&own, took)?)? {
+            let (own, took) = read(&message)?;
+            found.extend(own);
+            slowest = took.max(slowest);
         }
         found.sort_by_key(|chunk| chunk.number);
         let mut found = found.into_iter().peekable();
-        let numbers = bunch * ranks.count()..chunks.len().min(end * ranks.count());
+        let numbers = begin * ranks.count()..chunks.len().min(end * ranks.count());
         let empty = |number| Chunk {
             number,
             items: Vec::new(),
@@ -86,11 +98,24 @@ pub(crate) fn share_chunks(
         let whole = numbers.map(|number| {
             found.next_if(|chunk| chunk.number == number).unwrap_or_else(|| empty(number))
         });
-        if take(whole.collect())? == Next::Stops {
-            break;
+        if take(whole.collect())? == Next::Stops && end < rounds {
+            return Ok(Next::Stops);
         }
+        (begin, length) = (end, next_length(length, slowest));
     }
-    Ok(())
+    Ok(Next::Goes)
+}
+
+/// How many chunks of each rank the next bunch has, after one of `length` that took the slowest rank this
+/// long. It decides when ranks meet, and nothing of what they find.
+fn next_length(length: usize, milliseconds: u64) -> usize {
+    if milliseconds > BUNCH_MILLISECONDS {
+        (length / 2).max(1)
+    } else if milliseconds <= BUNCH_MILLISECONDS / 2 {
+        (2 * length).min(LONGEST_BUNCH)
+    } else {
+        length
+    }
 }
 
 /// The items of a chunk that are in its batch.
@@ -100,9 +125,9 @@ pub(crate) fn present(split: &Split, chunk: &[usize], ids: &[String]) -> Vec<usi
     chunk.iter().copied().filter(is_there).collect()
 }
 
-/// Chunks as JSON, its length before it, their values behind it.
-fn message(chunks: &[Chunk]) -> Result<Vec<u8>, TrainError> {
-    let json = serde_json::to_vec(chunks).map_err(|error| unreadable(&error))?;
+/// Chunks, with the milliseconds that they took, as JSON, its length before it, their values behind it.
+fn message(chunks: &[Chunk], milliseconds: u64) -> Result<Vec<u8>, TrainError> {
+    let json = serde_json::to_vec(&(chunks, milliseconds)).map_err(|error| unreadable(&error))?;
     let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
     bytes.extend(json);
     for chunk in chunks {
@@ -111,12 +136,12 @@ fn message(chunks: &[Chunk]) -> Result<Vec<u8>, TrainError> {
     Ok(bytes)
 }
 
-fn read(message: &[u8]) -> Result<Vec<Chunk>, TrainError> {
+fn read(message: &[u8]) -> Result<(Vec<Chunk>, u64), TrainError> {
     let cut = || TrainError::Transport { problem: "a message between ranks is cut".to_owned() };
     let (length, rest) = message.split_first_chunk().ok_or_else(cut)?;
     let length = u64::from_le_bytes(*length) as usize;
     let (json, mut values) = rest.split_at_checked(length).ok_or_else(cut)?;
-    let mut chunks: Vec<Chunk> =
+    let (mut chunks, milliseconds): (Vec<Chunk>, u64) =
         serde_json::from_slice(json).map_err(|error| unreadable(&error))?;
     for chunk in &mut chunks {
         let bytes = chunk.items.len() * chunk.width * size_of::<f32>();
@@ -124,5 +149,27 @@ fn read(message: &[u8]) -> Result<Vec<Chunk>, TrainError> {
         (own, values) = values.split_at_checked(bytes).ok_or_else(cut)?;
         chunk.values = pod_collect_to_vec(own);
     }
-    Ok(chunks)
+    Ok((chunks, milliseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bunches that are slow become single chunks, fast ones as long as they may.
+    #[test]
+    fn a_bunch_takes_about_a_second() {
+        let lengths = |milliseconds_a_chunk: u64| {
+            let mut length = 1;
+            let mut next = || {
+                length = next_length(length, milliseconds_a_chunk * length as u64);
+                length
+            };
+            (0..8).map(|_| next()).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(1), [2, 4, 8, 16, 32, 32, 32, 32]);
+        assert_eq!(lengths(100), [2, 4, 8, 8, 8, 8, 8, 8]);
+        assert_eq!(lengths(9_000), [1; 8]);
+        assert_eq!(next_length(32, 2_000), 16);
+    }
 }

@@ -1,5 +1,6 @@
 //! The predictions of a split, made by all ranks.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mmc_data::Split;
@@ -8,27 +9,39 @@ use mmc_ops::without_gradient;
 use mmc_preprocess::{Loader, Processor};
 use mmc_run::Predictions;
 
-use super::Ranks;
 use super::chunks::{Next, share_chunks};
 use crate::predict::RowTeller;
 use crate::represented::{chunks, labels};
-use crate::{PredictOptions, Predicted, TrainError, predict};
+use crate::watched::Watched;
+use crate::{PredictOptions, Predicted, TrainError, predict_until};
 
-/// As [`predict`] at every rank. Each computes its share of the forwards, whose rows are those that one
-/// process would compute together, so that logits have the same bits.
+/// As [`predict`](crate::predict()) at every rank. Each computes its share of the forwards, whose rows are
+/// those that one process would compute together, so that logits have the same bits. `None`, at all of
+/// them, where one was asked to stop before it was done.
 ///
 /// # Errors
-/// As [`predict`]: at the rank that finds one.
+/// As [`predict`](crate::predict()): at the rank that finds one.
 pub(crate) fn predict_among(
-    ranks: &Ranks,
     model: &dyn Classifier,
     processor: &Arc<Processor>,
     split: &Arc<Split>,
     options: &PredictOptions,
-    progress: &mut dyn FnMut(usize),
-) -> Result<Predicted, TrainError> {
+    watched: &mut Watched<'_, '_>,
+) -> Result<Option<Predicted>, TrainError> {
+    if watched.next()? == Next::Stops {
+        return Ok(None);
+    }
+    let ranks = watched.ranks;
     if ranks.is_alone() {
-        return predict(model, processor, split, options, progress);
+        let tell = &mut |done| {
+            watched.tell(split, done);
+            if watched.is_interrupted() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        return Ok(predict_until(model, processor, split, options, tell)?.continue_value());
     }
     let chunks = chunks(split.len(), options.rows);
     let own = ranks.share().own(&chunks).cloned().collect();
@@ -36,7 +49,7 @@ pub(crate) fn predict_among(
     let loader = Loader::from_prepare(prepare, processor.pad_id(), own, options.loader())?;
     let mut teller = RowTeller::new(split, options);
     let (mut rows, mut cut_texts, mut skipped) = (Vec::with_capacity(split.len()), 0, Vec::new());
-    share_chunks(
+    let ended = share_chunks(
         ranks,
         (split, &chunks),
         loader,
@@ -54,10 +67,12 @@ pub(crate) fn predict_among(
                     rows.push(teller.row(&batch, row, logits.to_vec())?);
                 }
             }
-            progress(rows.len());
-            Ok(Next::Goes)
+            watched.told(split, rows.len())
         },
     )?;
+    if ended == Next::Stops {
+        return Ok(None);
+    }
     let predictions = Predictions { classes: teller.classes(), rows };
-    Ok(Predicted { predictions, cut_texts, skipped })
+    Ok(Some(Predicted { predictions, cut_texts, skipped }))
 }

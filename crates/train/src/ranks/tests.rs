@@ -1,6 +1,7 @@
 //! Runs that ranks share, as threads of this process: what they find is what one process finds.
 
 pub(crate) mod hub;
+mod interrupts;
 mod place;
 
 use std::fs;
@@ -56,6 +57,18 @@ fn sitting(
     (asked, out): (&PartialSettings, &Path),
     stop: impl Fn(usize, u64) -> bool + Sync,
 ) -> Vec<Result<Outcome, String>> {
+    watched_sitting(count, (asked, out), |rank, news| match news {
+        Progress::Step { record, .. } => stop(rank, record.step),
+        _ => false,
+    })
+}
+
+/// The same, where `stop` is asked at each rank at whatever it is told.
+fn watched_sitting(
+    count: usize,
+    (asked, out): (&PartialSettings, &Path),
+    stop: impl Fn(usize, &Progress<'_>) -> bool + Sync,
+) -> Vec<Result<Outcome, String>> {
     on_ranks(count, |ranks| {
         let rank = ranks.rank();
         let plan = resolve(PartialSettings::default(), asked.clone()).unwrap().among(ranks);
@@ -64,9 +77,7 @@ fn sitting(
         let folder = RunFolder::resume(if rank == 0 { out } else { own.path() }).unwrap();
         let interrupt = AtomicBool::new(false);
         let tell = &mut |news: Progress<'_>| {
-            if let Progress::Step { record, .. } = news {
-                interrupt.fetch_or(stop(rank, record.step), Ordering::Relaxed);
-            }
+            interrupt.fetch_or(stop(rank, &news), Ordering::Relaxed);
         };
         train(&plan, &folder, &interrupt, tell).map_err(|error| error.to_string())
     })

@@ -109,3 +109,14 @@ fn a_damaged_state_gives_way_to_the_one_before() {
         assert_eq!(step_of(folder.path()), (Some(1), 1), "{file} gone");
     }
 }
+
+/// A state of an earlier version says nothing of it.
+#[test]
+fn an_evaluation_is_due_only_where_the_state_says_so() {
+    let due = Counters { step: 3, evaluation_due: true, ..Counters::default() };
+    let text = serde_json::to_string(&due).unwrap();
+    assert_eq!(serde_json::from_str::<Counters>(&text).unwrap(), due);
+    let usual = serde_json::to_string(&Counters { evaluation_due: false, ..due }).unwrap();
+    assert!(!usual.contains("evaluation_due"), "{usual}");
+    assert!(!serde_json::from_str::<Counters>(&usual).unwrap().evaluation_due);
+}

@@ -12,6 +12,7 @@ use mmc_train::{Outcome, Plan, Progress, TrainError, resolve, train};
 
 mod augmented;
 mod bench;
+mod interrupted;
 mod sittings;
 mod variants;
 
