@@ -2,11 +2,14 @@
 //!
 //! A device has a model, an optimiser and one stream, and all that is asked of it is asked by one
 //! thread. The first device's is the caller's, which writes the run's folder and tells what happens.
+//! The others have rayon pools of their own: a thread that waits for its part of one device's work must
+//! not take up another's, with what the first has set for its thread.
 
 use std::thread::{Builder, ScopedJoinHandle, scope};
 
 use candle_core::Device;
 use mmc_run::RunFolder;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::ranks::{Ranks, connect};
 use crate::{Outcome, Plan, Progress, TrainError};
@@ -20,7 +23,8 @@ pub(crate) fn side_by_side(
     train: impl Fn(&Plan, &RunFolder, &mut dyn FnMut(Progress<'_>)) -> Result<Outcome, TrainError>
     + Sync,
 ) -> Result<Outcome, TrainError> {
-    let mut connected = connect(1 + plan.beside.len()).into_iter();
+    let others = plan.beside.len();
+    let mut connected = connect(1 + others).into_iter();
     let Some((ranks, ended)) = connected.next() else { return train(plan, folder, progress) };
     let (span, train) = (tracing::Span::current(), &train);
     scope(|scope| {
@@ -34,9 +38,14 @@ pub(crate) fn side_by_side(
                 in_own_folder(|folder| train(&plan, folder, &mut |_| ()))
             };
             let name = format!("device {}", started.len() + 1);
-            match Builder::new().name(name).spawn_scoped(scope, work) {
+            let begun = pool(&name, 1 + others).and_then(|pool| {
+                let begun =
+                    Builder::new().name(name).spawn_scoped(scope, move || pool.install(work));
+                begun.map_err(|error| without_thread(&error))
+            });
+            match begun {
                 Ok(thread) => started.push(thread),
-                Err(error) => refused = Some(without_thread(&error)),
+                Err(error) => refused = Some(error),
             }
         }
         let done = match refused {
@@ -46,6 +55,15 @@ pub(crate) fn side_by_side(
         drop(ended);
         first_cause(done, started.into_iter().map(joined).collect())
     })
+}
+
+/// The threads of a device: its share of this process's.
+fn pool(name: &str, devices: usize) -> Result<ThreadPool, TrainError> {
+    let threads = (rayon::current_num_threads() / devices).max(1);
+    let name = name.to_owned();
+    let named = move |thread| format!("{name}, thread {thread}");
+    let built = ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build();
+    built.map_err(|error| without_thread(&error))
 }
 
 /// The plan of one of the devices.
@@ -82,7 +100,7 @@ fn first_cause(
 }
 
 /// The system gives a device no thread.
-fn without_thread(error: &std::io::Error) -> TrainError {
+fn without_thread(error: &dyn std::fmt::Display) -> TrainError {
     TrainError::Device {
         device: "cuda".to_owned(),
         problem: format!("a thread cannot be started: {error}; name fewer devices"),
