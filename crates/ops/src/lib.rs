@@ -76,4 +76,5 @@ pub use recording::{with_composed_forms, without_gradient};
 pub use sequences::Sequences;
 pub use softmax::softmax_last;
 pub use table::{OPS, Operation, layer_of};
+pub use threads::on_first_thread;
 pub use turns::Turns;

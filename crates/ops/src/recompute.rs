@@ -5,7 +5,7 @@
 //! those of the plain part bit for bit. Dropout of this crate is such: its masks are a function of
 //! the step and the place.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Storage, Tensor, Var, bail};
@@ -125,6 +125,66 @@ impl CustomOp1 for Given {
     }
 }
 
+/// A tensor as though it were computed, whose gradient is caught: a variable in its place would be another
+/// copy of it, and candle would add its gradient to zeros first.
+struct Caught {
+    x: Tensor,
+    gradient: Arc<Mutex<Option<Tensor>>>,
+}
+
+impl CustomOp1 for Caught {
+    fn name(&self) -> &'static str {
+        "caught-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _stand_in: &CpuStorage,
+        _layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        on_cpu(&self.x)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        _stand_in: &candle_core::CudaStorage,
+        _layout: &Layout,
+    ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
+        on_cuda(&self.x)
+    }
+
+    fn bwd(
+        &self,
+        _stand_in: &Tensor,
+        _x: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
+        let mut caught = self.gradient.lock().unwrap_or_else(PoisonError::into_inner);
+        *caught = Some(gradient.clone());
+        Ok(None)
+    }
+}
+
+/// The elements of a tensor on the CPU, as a storage of their own.
+fn on_cpu(x: &Tensor) -> candle_core::Result<(CpuStorage, Shape)> {
+    let (storage, layout) = x.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok((elements_of(storage, layout)?, layout.shape().clone())),
+        _ => bail!("a part of a network left the CPU"),
+    }
+}
+
+/// The same on a CUDA device.
+#[cfg(feature = "cuda")]
+fn on_cuda(x: &Tensor) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
+    let (storage, layout) = x.storage_and_layout();
+    match &*storage {
+        Storage::Cuda(storage) => Ok((elements_of(storage, layout)?, layout.shape().clone())),
+        _ => bail!("a part of a network left the CUDA device"),
+    }
+}
+
 /// A zero on the device and of the type of a storage.
 fn scalar_beside<S>(storage: &S) -> candle_core::Result<(S, Shape)>
 where
@@ -159,12 +219,7 @@ impl CustomOp2 for Recomputed {
         _learning: &CpuStorage,
         _learning_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let y = self.result()?;
-        let (storage, layout) = y.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(storage) => Ok((elements_of(storage, layout)?, layout.shape().clone())),
-            _ => bail!("a part of a network left the CPU"),
-        }
+        on_cpu(&self.result()?)
     }
 
     #[cfg(feature = "cuda")]
@@ -175,12 +230,7 @@ impl CustomOp2 for Recomputed {
         _learning: &candle_core::CudaStorage,
         _learning_layout: &Layout,
     ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
-        let y = self.result()?;
-        let (storage, layout) = y.storage_and_layout();
-        match &*storage {
-            Storage::Cuda(storage) => Ok((elements_of(storage, layout)?, layout.shape().clone())),
-            _ => bail!("a part of a network left the CUDA device"),
-        }
+        on_cuda(&self.result()?)
     }
 
     fn bwd(
@@ -190,13 +240,18 @@ impl CustomOp2 for Recomputed {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        // A variable stands for the input. What operations see is no variable: theirs are parameters,
-        // whose gradients go to their sums.
-        let input = Var::from_tensor(&x.detach())?;
-        let seen = if x.track_op() { input.as_tensor().copy()? } else { x.detach() };
+        let by_x = Arc::new(Mutex::new(None));
+        let seen = if x.track_op() {
+            let stand_in = Var::zeros((), x.dtype(), x.device())?; // so that what is made of it is in a graph
+            let x = x.detach();
+            stand_in.apply_op1(Caught { x, gradient: Arc::clone(&by_x) })?
+        } else {
+            x.detach()
+        };
         let y = self.again(&seen)?;
         let mut rest = y.apply_op1(Given(gradient.detach()))?.backward()?;
-        let by_x = if x.track_op() { rest.remove(input.as_tensor()) } else { None };
+        drop(y);
+        let by_x = by_x.lock().unwrap_or_else(PoisonError::into_inner).take();
         contribute_rest(&mut rest)?;
         Ok((by_x, None))
     }

@@ -1,7 +1,11 @@
 //! A fixed split of work: blocks of rows that depend on the shape alone, so that no result can
 //! depend on the number of threads.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
+
+use crate::error::Result;
 
 /// Rows of a block. Sums over rows are made block by block, then over the blocks in order.
 const BLOCK_ROWS: usize = 32;
@@ -27,6 +31,24 @@ where
     } else {
         sums.par_chunks_mut(RUN).zip(addends.par_chunks(RUN)).for_each(add);
     }
+}
+
+/// Does `work` on the first thread of the rayon pool that it is called in: each operation that the
+/// threads share then wakes the others alone, and not also the thread that waits for them; a step has
+/// thousands. Always the same one, since what one thread's memory was is at hand for that thread alone: a
+/// step now here, now there holds up to a tenth more of it.
+///
+/// # Errors
+/// A pool without threads.
+pub fn on_first_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
+    let work = Mutex::new(Some(work));
+    let done = rayon::broadcast(|thread| {
+        let is_first = thread.index() == 0;
+        let taken = is_first.then(|| work.lock().unwrap_or_else(PoisonError::into_inner).take());
+        taken.flatten().map(|work| work())
+    });
+    let none = || candle_core::Error::Msg("a pool has no threads".to_owned()).into();
+    done.into_iter().flatten().next().ok_or_else(none)
 }
 
 /// Calls `fill(first row, block)` for every block of rows of `output`, rows of `width` elements.

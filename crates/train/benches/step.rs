@@ -31,7 +31,8 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 use mmc_models::{Classifier, FreshHead, LoadRequest, Parameter, Pass, load};
 use mmc_ops::{
-    Gradients, Objective, Precision, Targets, linear, with_products_in, without_gradient,
+    Gradients, Objective, Precision, Targets, linear, on_first_thread, with_products_in,
+    without_gradient,
 };
 use mmc_preprocess::{Batch, ImageInput, TextInput};
 use mmc_train::{AdamW, AdamWSettings, ComputeDevice, sums_of_squares};
@@ -117,7 +118,7 @@ fn round(work: &mut Work) -> Result<(f64, f64), Box<dyn Error>> {
             let (loss, passes) = match training {
                 // As `mmc train`: on one of the threads that share the work.
                 true if timed.model.device().is_cpu() => {
-                    (rayon::scope(|_| timed.train().map_err(|error| error.to_string()))?, 3.0)
+                    (on_first_thread(|| timed.train().map_err(|error| error.to_string()))??, 3.0)
                 }
                 true => (timed.train()?, 3.0),
                 false => (timed.infer()?, 1.0),

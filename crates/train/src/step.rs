@@ -2,11 +2,9 @@
 
 mod update;
 
-use std::sync::{Mutex, PoisonError};
-
 use candle_core::Tensor;
 use mmc_models::{Classifier, Parameter, Pass};
-use mmc_ops::{Gradients, Objective, Precision, Targets, with_products_in};
+use mmc_ops::{Gradients, Objective, Precision, Targets, on_first_thread, with_products_in};
 use mmc_preprocess::Batch;
 
 use crate::adders::Adders;
@@ -131,26 +129,12 @@ impl Stepper<'_> {
     }
 }
 
-/// Does `work`, on the CPU on the first of rayon's threads: each operation that they share then wakes
-/// the others alone, and not also the thread that waits for them. A step has thousands. Always the same
-/// one, since memory that one thread asked for and gave back is at hand for that thread alone.
+/// Does `work`, on the CPU on the first of rayon's threads.
 fn among_threads<R: Send>(
     model: &dyn Classifier,
     work: impl FnOnce() -> Result<R, TrainError> + Send,
 ) -> Result<R, TrainError> {
-    if !model.device().is_cpu() {
-        return work();
-    }
-    let work = Mutex::new(Some(work));
-    let done = rayon::broadcast(|thread| {
-        let is_first = thread.index() == 0;
-        let taken = is_first.then(|| work.lock().unwrap_or_else(PoisonError::into_inner).take());
-        taken.flatten().map(|work| work())
-    });
-    done.into_iter().flatten().next().unwrap_or_else(|| {
-        let problem = "none of the threads has taken up a step".to_owned();
-        Err(TrainError::Device { device: "cpu".to_owned(), problem })
-    })
+    if model.device().is_cpu() { on_first_thread(work)? } else { work() }
 }
 
 /// How many levels parameters lie on, the head's too.
