@@ -11,7 +11,8 @@ use mmc_data::Arm;
 use mmc_run::RunFolder;
 
 use crate::failure::Failure;
-use crate::grid::{Launch, Run, State, time};
+use crate::grid::{Run, State, time};
+use crate::launch::Launch;
 use crate::slurm::{Outcome, Slurm, Task};
 
 /// Lines of what a failed diagnosis said that are shown.
@@ -50,12 +51,13 @@ pub(crate) fn execute_with(
     }
     let (next, failed) = (Mutex::new(todo.iter()), Mutex::new(0));
     std::thread::scope(|scope| {
-        for _ in 0..launch.jobs.clamp(1, todo.len()) {
-            scope.spawn(|| {
+        for place in 0..launch.jobs.clamp(1, todo.len()) {
+            let (next, failed) = (&next, &failed);
+            scope.spawn(move || {
                 loop {
                     let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(run) = taken else { return };
-                    if let Err(failure) = one(run, launch, arguments) {
+                    if let Err(failure) = one(run, (launch, place), arguments) {
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) += 1;
                         say!("{}: NOT DIAGNOSED: {failure}", run.id);
                     }
@@ -100,7 +102,11 @@ fn words(run: &Run, launch: &Launch<'_>) -> Vec<String> {
 }
 
 /// Diagnoses a run; its words go to the run's `log.txt`.
-fn one(run: &Run, launch: &Launch<'_>, arguments: &[&str]) -> Result<(), Failure> {
+fn one(
+    run: &Run,
+    (launch, place): (&Launch<'_>, usize),
+    arguments: &[&str],
+) -> Result<(), Failure> {
     let path = run.folder.join("log.txt");
     let log = File::options().create(true).append(true).open(&path)?;
     let before = log.metadata()?.len();
@@ -108,7 +114,7 @@ fn one(run: &Run, launch: &Launch<'_>, arguments: &[&str]) -> Result<(), Failure
     let status = Command::new(&words[0])
         .args(&words[1..])
         .args(arguments)
-        .env("RAYON_NUM_THREADS", launch.threads.to_string())
+        .envs(launch.environment(place))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

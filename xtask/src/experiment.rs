@@ -17,7 +17,8 @@ use crate::conclusion::{conclude, publish};
 use crate::demo::{self, Found};
 use crate::diagnose;
 use crate::failure::{Failure, workspace};
-use crate::grid::{self, Launch, time};
+use crate::grid::{self, time};
+use crate::launch::{self, Launch};
 use crate::place::{config_path, file_of, stem};
 use crate::search;
 use crate::slurm::Slurm;
@@ -57,6 +58,11 @@ pub(crate) struct Options {
     /// Runs side by side [default: 1; in the demo one a core, at most 4; on Slurm what it gives]
     #[arg(long, value_name = "N", value_parser = jobs)]
     jobs: Option<usize>,
+    /// What `mmc` is built with: `cuda`, or `cuda,nccl` where a run has several devices. Runs side by side
+    /// share the devices of this machine [default: nothing; the CPU computes]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(value_parser = ["cuda", "cudnn", "nccl", "mpi"])]
+    features: Vec<String>,
     /// What `sbatch` is given besides, such as "--time=4:00:00 --gres=gpu:1"
     #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
     sbatch: Option<String>,
@@ -70,6 +76,17 @@ impl Options {
     fn results_name(&self) -> String {
         let name = stem(&self.name);
         if self.probe { name + PROBES } else { name }
+    }
+
+    /// What cargo is told of the features.
+    fn features(&self) -> String {
+        let each: Vec<String> = self.features.iter().map(|name| format!("mmc/{name}")).collect();
+        if each.is_empty() { String::new() } else { format!(" --features {}", each.join(",")) }
+    }
+
+    /// Whether runs compute on CUDA devices: each of these features is of them, or asks for `cuda`.
+    fn on_cuda(&self) -> bool {
+        self.features.iter().any(|name| name != "mpi")
     }
 
     /// What is asked of every run beside what the experiment's file says.
@@ -110,6 +127,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let root = workspace();
     let config = config_path(&root, &options.name)?;
     let experiment = Experiment::read(&config)?;
+    // Without features, which a machine that only submits jobs may not be able to run.
     let mut mmc = build(&root, "dev")?;
     let in_place = look(&mmc, &config, &root)?;
     let mode = choose(options, &experiment, &in_place)?;
@@ -136,8 +154,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if options.dry_run {
         return study.foretell(&results, &trials, is_data_known);
     }
-    if matches!(mode, Mode::Study { tiny: false }) {
-        mmc = build(&root, "release")?;
+    let is_long = matches!(mode, Mode::Study { tiny: false });
+    if is_long || !options.features.is_empty() {
+        let profile = if is_long { "release" } else { "dev" };
+        mmc = build_with(&root, profile, &options.features())?;
     }
     publish(&experiment.dataset, &results)?;
     let planned = (study.grid.clone(), study.search.clone());
@@ -274,7 +294,9 @@ fn launch<'a>(
             programs: PathBuf::new(),
         }),
     };
-    Ok(Launch { mmc, jobs, threads, slurm })
+    let shared = options.on_cuda() && slurm.is_none();
+    let visible = if shared { launch::visible(jobs)? } else { Vec::new() };
+    Ok(Launch { mmc, jobs, threads, slurm, visible })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use mmc_data::{Arm, ReadOptions};
 use mmc_run::{DataRecord, Effect, PartialSettings, ResultsFolder, RunFolder, RunId, SETTINGS};
 
 use crate::failure::Failure;
+use crate::launch::Launch;
 use crate::processor_time;
 use crate::slurm::{Outcome, Slurm, Task};
 
@@ -161,13 +162,13 @@ impl Run {
     }
 
     /// Trains it in a child process whose words go to `log.txt`.
-    fn train(&self, mmc: &Path, threads: usize) -> Result<(), Failure> {
+    fn train(&self, launch: &Launch<'_>, place: usize) -> Result<(), Failure> {
         let mut log = File::options().create(true).append(true).open(self.log())?;
-        let words = self.words(mmc);
+        let words = self.words(launch.mmc);
         let mut command = Command::new(&words[0]);
         command
             .args(&words[1..])
-            .env("RAYON_NUM_THREADS", threads.to_string())
+            .envs(launch.environment(place))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log.try_clone()?);
@@ -222,18 +223,6 @@ fn is_same_data(data: &DataRecord, fingerprints: &[(String, String)]) -> bool {
     })
 }
 
-/// How runs are executed.
-pub(crate) struct Launch<'a> {
-    /// The program.
-    pub(crate) mmc: &'a Path,
-    /// Runs side by side.
-    pub(crate) jobs: usize,
-    /// Threads of each.
-    pub(crate) threads: usize,
-    /// The cluster that runs them; `None`: this machine.
-    pub(crate) slurm: Option<Slurm>,
-}
-
 /// Executes what is not complete, `jobs` at a time, with a line for each run that ends. A run that
 /// fails does not keep the others from running; how many did is returned. `what` is the noun for one.
 pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>, what: &str) -> Failed {
@@ -250,14 +239,14 @@ pub(crate) fn execute(runs: &[(Run, State)], launch: &Launch<'_>, what: &str) ->
     let progress =
         Mutex::new(Progress { ended: 0, failed: Failed::default(), started: Instant::now() });
     std::thread::scope(|scope| {
-        for _ in 0..launch.jobs.clamp(1, todo.len().max(1)) {
-            scope.spawn(|| {
+        for place in 0..launch.jobs.clamp(1, todo.len().max(1)) {
+            let (todo, next, progress) = (&todo, &next, &progress);
+            scope.spawn(move || {
                 loop {
                     let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((run, state)) = taken else { return };
                     let began = Instant::now();
-                    let outcome =
-                        run.prepare(*state).and_then(|()| run.train(launch.mmc, launch.threads));
+                    let outcome = run.prepare(*state).and_then(|()| run.train(launch, place));
                     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
                     progress.end(run, outcome, began.elapsed().as_secs_f64(), todo.len());
                 }

@@ -22,6 +22,7 @@ mod failure;
 mod fuzz;
 mod grid;
 mod kills;
+mod launch;
 mod mpi;
 mod place;
 mod processor_time;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mmc_run::{PartialSettings, RunConfig, RunError, RunFolder};
-use mmc_train::{
-    ComputeDevice, Devices, Finished, Outcome, Plan, Ranks, Session, resolve_on, train,
-};
+use mmc_train::{Devices, Finished, Outcome, Plan, Session, resolve_on, train};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -23,22 +21,22 @@ const INTERRUPTED_TWICE: i32 = 130;
 /// Trains, or goes on training, alone or as one of the ranks that a launcher started.
 pub(crate) fn run(typed: TrainArgs) -> Result<(), Failure> {
     let session = Session::begin()?;
-    let outcome = ranks::begin(&session).and_then(|()| run_among(typed, &session.ranks()));
+    let outcome = ranks::begin(&session).and_then(|()| run_among(typed, &session));
     ranks::end(&session, outcome)
 }
 
-fn run_among(typed: TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
+fn run_among(typed: TrainArgs, session: &Session) -> Result<(), Failure> {
+    let ranks = session.ranks();
     let config = match &typed.config {
         Some(path) => PartialSettings::read(path)?,
         None => PartialSettings::default(),
     };
     // All that can be wrong with what was typed or with the data is found before the folder is
     // touched.
-    let devices = typed.devices.devices()?;
+    let devices = devices(typed.devices.devices()?, session)?;
     let config = if typed.resume { with_shards_of(&typed.out, config) } else { config };
-    let plan = resolve_on(devices.device.open()?, config, typed.settings.into_settings())?
-        .on_devices(devices.count)
-        .among(ranks.clone())?;
+    let plan =
+        resolve_on(&devices, config, typed.settings.into_settings())?.among(ranks.clone())?;
     let interrupt = interrupt()?;
     if !ranks.is_first() {
         let place = tempfile::tempdir()?;
@@ -47,7 +45,7 @@ fn run_among(typed: TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
         return Ok(());
     }
     let folder = open(&typed.out, typed.resume)?;
-    announce(&plan, &typed.out, devices, ranks.count());
+    announce(&plan, &typed.out, &devices, ranks.count());
     let mut teller = Teller::default();
     let outcome = train(&plan, &folder, &interrupt, &mut |news| teller.tell(&news))?;
     drop(teller);
@@ -60,6 +58,19 @@ fn run_among(typed: TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
         ))),
         Outcome::Shared => Ok(()), // of other ranks than this one
     }
+}
+
+/// The devices of this process: of several ranks each has one CUDA device, the one of its place among
+/// those on its machine.
+fn devices(asked: Devices, session: &Session) -> Result<Devices, Failure> {
+    if session.ranks().is_alone() {
+        return Ok(asked);
+    }
+    let below = session.below_on_machine()?;
+    Ok(match asked {
+        Devices::Cpu(_) => asked,
+        Devices::Cuda(_) => asked.of_rank(below).into(),
+    })
 }
 
 /// The folder of the run; where something else is in it, what to do is said as it was asked for.
@@ -85,7 +96,7 @@ fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// What is about to run, before the first step.
-fn announce(plan: &Plan, out: &Path, devices: Devices, ranks: usize) {
+fn announce(plan: &Plan, out: &Path, devices: &Devices, ranks: usize) {
     let mut notes = plan.notes.clone();
     notes.dedup(); // what holds for every split is said once
     for note in notes {
@@ -103,10 +114,11 @@ fn announce(plan: &Plan, out: &Path, devices: Devices, ranks: usize) {
         plan.steps().steps(),
         settings.items_per_step(),
         match devices {
-            _ if ranks > 1 => format!("the CPU as {ranks} ranks"),
-            Devices { device: ComputeDevice::Cpu, count: 1 } => "the CPU".to_owned(),
-            Devices { device: ComputeDevice::Cpu, count } => format!("the CPU as {count} devices"),
-            Devices { .. } => devices.to_string(),
+            Devices::Cpu(_) if ranks > 1 => format!("the CPU as {ranks} ranks"),
+            Devices::Cuda(_) if ranks > 1 => format!("{devices} and those of {} ranks", ranks - 1),
+            Devices::Cpu(1) => "the CPU".to_owned(),
+            Devices::Cpu(count) => format!("the CPU as {count} devices"),
+            Devices::Cuda(_) => devices.to_string(),
         },
     );
 }
@@ -116,7 +128,10 @@ fn announce(plan: &Plan, out: &Path, devices: Devices, ranks: usize) {
 fn with_shards_of(out: &Path, config: PartialSettings) -> PartialSettings {
     let run = RunFolder::open(out).and_then(|run| run.config());
     let Ok(RunConfig { settings, .. }) = run else { return config };
-    let usual = [8, settings.items_per_step()].contains(&settings.shard_rows);
+    let items = settings.items_per_step();
+    let share = |devices: usize| items.div_ceil(devices); // on so many CUDA devices
+    let usual =
+        settings.shard_rows == 8 || (1..=items).map(share).any(|it| it == settings.shard_rows);
     let shard_rows = config.shard_rows.or(usual.then_some(settings.shard_rows));
     PartialSettings { shard_rows, ..config }
 }

@@ -134,6 +134,12 @@ impl Gradients {
         self.sum(*self.places.get(&parameter.id())?)
     }
 
+    /// The sums of all parameters, zero where nothing was added, for whoever changes them where they lie.
+    #[cfg(feature = "nccl")]
+    pub(crate) fn all_sums(&mut self) -> candle_core::Result<Vec<Tensor>> {
+        self.entries.iter_mut().map(Entry::begun).collect()
+    }
+
     /// The first parameter that the last pass did not reach.
     #[must_use]
     pub fn unreached(&self) -> Option<usize> {
@@ -183,6 +189,16 @@ impl Entry {
             Some(sum) => Ok(sum),
             None => bail!("a buffer that was just made is gone"),
         }
+    }
+
+    /// The sum, zero where nothing was added.
+    #[cfg(feature = "nccl")]
+    fn begun(&mut self) -> candle_core::Result<Tensor> {
+        if self.state == State::Stale {
+            self.sum = None;
+            self.state = State::Waiting;
+        }
+        self.buffer().cloned()
     }
 
     /// What the next gradient does with what is there.

@@ -8,7 +8,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::backend::{BackendDevice, BackendStorage};
-use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Storage, Tensor, Var, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Storage, Tensor, Var, bail};
 
 use crate::contribution::contribute_rest;
 use crate::error::{OpsError, Result};
@@ -89,6 +89,52 @@ impl Recomputed {
     }
 }
 
+/// A scalar whose gradient by what it is made of is the one that is given: the sum of the products of the
+/// two would have it too, and take several more of that size.
+struct Given(Tensor);
+
+impl CustomOp1 for Given {
+    fn name(&self) -> &'static str {
+        "given-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        _layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        scalar_beside(storage)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        _layout: &Layout,
+    ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
+        scalar_beside(storage)
+    }
+
+    fn bwd(
+        &self,
+        _y: &Tensor,
+        _scalar: &Tensor,
+        _one: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+/// A zero on the device and of the type of a storage.
+fn scalar_beside<S>(storage: &S) -> candle_core::Result<(S, Shape)>
+where
+    S: BackendStorage,
+    S::Device: BackendDevice<Storage = S>,
+{
+    let shape = Shape::from(());
+    Ok((storage.device().zeros_impl(&shape, storage.dtype())?, shape))
+}
+
 /// The elements that a tensor shows of a storage, which may hold others before, between and behind them,
 /// side by side in one of their own.
 fn elements_of<S>(storage: &S, layout: &Layout) -> candle_core::Result<S>
@@ -149,8 +195,7 @@ impl CustomOp2 for Recomputed {
         let input = Var::from_tensor(&x.detach())?;
         let seen = if x.track_op() { input.as_tensor().copy()? } else { x.detach() };
         let y = self.again(&seen)?;
-        // Its gradient by y is `gradient`.
-        let mut rest = (y * gradient.detach())?.sum_all()?.backward()?;
+        let mut rest = y.apply_op1(Given(gradient.detach()))?.backward()?;
         let by_x = if x.track_op() { rest.remove(input.as_tensor()) } else { None };
         contribute_rest(&mut rest)?;
         Ok((by_x, None))

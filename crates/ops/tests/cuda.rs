@@ -288,3 +288,43 @@ fn memory_is_counted() {
     );
     drop(block);
 }
+
+/// Two parameters on the device, of which one was reached.
+fn half_reached() -> (Vec<Var>, Gradients) {
+    let weights = [(3, 2), (1, 2)].map(|shape| Var::ones(shape, DType::F32, &CUDA).unwrap());
+    let mut gradients = Gradients::of(weights.iter().map(Var::as_tensor));
+    let x = Tensor::new(&[[1.0_f32, 2.0]], &CUDA).unwrap();
+    gradients.add(&linear(&x, &weights[0], None).unwrap().sum_all().unwrap()).unwrap();
+    (weights.to_vec(), gradients)
+}
+
+#[test]
+fn sums_are_copied_out_in_parts_and_come_back() {
+    let (_weights, mut gradients) = half_reached();
+    let mut part = [0.0_f32; 4];
+    gradients.copy_to(1, &mut part).unwrap();
+    assert_eq!(part.to_vec(), [2.0, 1.0, 2.0, 1.0]);
+    assert!(gradients.copy_to(4, &mut part).is_err(), "nothing was added to the second");
+    for (at, values) in [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]].iter().enumerate() {
+        gradients.copy_from(3 * at, values).unwrap();
+    }
+    gradients.copy_from(6, &[6.0, 7.0]).unwrap();
+    gradients.copy_to(4, &mut part).unwrap();
+    assert_eq!(part.to_vec(), [4.0, 5.0, 6.0, 7.0]);
+}
+
+/// With one device it is whole; several need several cards.
+#[cfg(feature = "nccl")]
+#[test]
+fn nccl_adds_the_sums_of_one_device() {
+    use mmc_ops::cuda::{Collective, identity};
+    let id = Collective::id().unwrap();
+    let collective = Collective::join(&CUDA, (0, 1), id).unwrap();
+    let (_weights, mut gradients) = half_reached();
+    collective.add(&mut gradients).unwrap();
+    let sum = |at: usize| gradients.sum(at).unwrap().flatten_all().unwrap().to_vec1::<f32>();
+    assert_eq!(sum(0).unwrap(), [1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
+    assert_eq!(sum(1).unwrap(), [0.0, 0.0], "what nothing was added to counts as zero");
+    assert_ne!(identity(&CUDA).unwrap(), [0; 16]);
+    assert!(Collective::join(&Device::Cpu, (0, 1), id).is_err());
+}

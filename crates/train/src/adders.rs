@@ -1,33 +1,59 @@
-//! Who computes the shards of a step and adds their gradients, always in the order of the shards.
+//! Who computes the shards of a step and adds their gradients.
 
 use mmc_ops::Gradients;
 
+#[cfg(feature = "nccl")]
+use crate::ranks::AllReduce;
 use crate::ranks::OrderedSum;
 use crate::replicas::Replicas;
 use crate::step::{Shard, ShardWork, Summed};
 use crate::{Plan, TrainError};
 
-/// One of three, which give the same bytes on the CPU.
+/// One of four. All but the last add in the order of the shards, and give the same bytes on the CPU.
 pub(crate) enum Adders {
     /// One device, a shard after the other.
     One,
-    /// Several devices of this process.
+    /// Several CPU devices of this process.
     Devices(Replicas),
-    /// Several processes.
+    /// Several ranks, through the memory of their processes.
     Ranks(Box<OrderedSum>),
+    /// Several ranks with a CUDA device each, by NCCL, in its order.
+    #[cfg(feature = "nccl")]
+    AllReduce(AllReduce),
 }
 
 impl Adders {
     pub(crate) fn of(plan: &Plan) -> Result<Self, TrainError> {
-        if !plan.ranks.is_alone() {
-            return Ok(Self::Ranks(Box::new(OrderedSum::new(&plan.ranks))));
+        if plan.ranks.is_alone() {
+            return Self::devices(plan.cpu_devices);
         }
-        Self::devices(plan.devices)
+        #[cfg(feature = "nccl")]
+        if let Some(all_reduce) = AllReduce::among(&plan.ranks, &plan.device)? {
+            return Ok(Self::AllReduce(all_reduce));
+        }
+        Ok(Self::Ranks(Box::new(OrderedSum::new(&plan.ranks))))
     }
 
-    /// This many devices of this process.
+    /// This many CPU devices of this process.
     pub(crate) fn devices(count: usize) -> Result<Self, TrainError> {
         Ok(Replicas::new(count)?.map_or(Self::One, Self::Devices))
+    }
+
+    /// What a user should know of how gradients of several CUDA devices are added.
+    pub(crate) fn note(&self, plan: &Plan) -> Option<String> {
+        let devices = plan.ranks.count();
+        if plan.device.is_cpu() || devices == 1 {
+            return None;
+        }
+        Some(match self {
+            #[cfg(feature = "nccl")]
+            Self::AllReduce(_) => format!("gradients of {devices} devices are added by NCCL"),
+            _ => format!(
+                "gradients of {devices} devices are added in the order of the shards, through the \
+                 memory of the CPU: that is slow, and a build with the feature `nccl` adds those of \
+                 different devices faster (docs/cuda.md)"
+            ),
+        })
     }
 
     /// Adds the gradients of all shards to `gradients`, which are reset; what they sum up to beside.
@@ -47,6 +73,8 @@ impl Adders {
             }
             Self::Devices(replicas) => replicas.add(gradients, work, shards),
             Self::Ranks(sum) => sum.add(gradients, work, shards),
+            #[cfg(feature = "nccl")]
+            Self::AllReduce(all_reduce) => all_reduce.add(gradients, work, shards),
         }
     }
 }

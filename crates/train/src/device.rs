@@ -45,25 +45,27 @@ impl FromStr for ComputeDevice {
     }
 }
 
-/// What computes a run, as it is typed: one device, or several of the CPU (`cpu,cpu`), which share
-/// the shards of each step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Devices {
-    /// What each is.
-    pub device: ComputeDevice,
-    /// How many there are.
-    pub count: usize,
+/// What computes a run, as it is typed: several devices share the shards of each step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Devices {
+    /// The CPU as so many devices (`cpu,cpu`), which share its threads.
+    Cpu(usize),
+    /// The CUDA devices of these numbers (`cuda:0,cuda:1`), of which each has the whole model.
+    Cuda(Vec<usize>),
 }
 
 impl From<ComputeDevice> for Devices {
     fn from(device: ComputeDevice) -> Self {
-        Self { device, count: 1 }
+        match device {
+            ComputeDevice::Cpu => Self::Cpu(1),
+            ComputeDevice::Cuda(index) => Self::Cuda(vec![index]),
+        }
     }
 }
 
 impl fmt::Display for Devices {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = vec![self.device.to_string(); self.count];
+        let names: Vec<String> = self.each().iter().map(ToString::to_string).collect();
         formatter.write_str(&names.join(","))
     }
 }
@@ -77,27 +79,62 @@ impl FromStr for Devices {
     fn from_str(text: &str) -> Result<Self, TrainError> {
         let named: Vec<ComputeDevice> =
             text.split(',').map(str::parse).collect::<Result<_, TrainError>>()?;
-        match named.as_slice() {
-            &[device] => Ok(device.into()),
-            many if many.len() > MOST_DEVICES => Err(device_error(
+        let cuda = |device: &ComputeDevice| match device {
+            ComputeDevice::Cpu => None,
+            ComputeDevice::Cuda(index) => Some(*index),
+        };
+        let indices: Vec<usize> = named.iter().filter_map(cuda).collect();
+        match (named.len(), indices.len()) {
+            (all, _) if all > MOST_DEVICES => Err(device_error(
                 "cpu,…",
                 "more devices than any machine has threads for; name as many as it has, or fewer",
             )),
-            several if several.iter().all(|&device| device == ComputeDevice::Cpu) => {
-                Ok(Self { device: ComputeDevice::Cpu, count: several.len() })
-            }
+            (all, 0) => Ok(Self::Cpu(all)),
+            (all, on_cuda) if all == on_cuda => Ok(Self::Cuda(indices)),
             _ => Err(device_error(
                 text,
-                "a run is computed by one CUDA device, or by the CPU as one or several; name \
-                 one, such as `cuda:0`, or write `cpu,cpu`",
+                "a run is computed by CUDA devices or by the CPU, not by both; name either, such as `cuda:0`, \
+                 `cuda:0,cuda:1` or `cpu,cpu`",
             )),
         }
     }
 }
 
+impl Devices {
+    /// The devices of a run that names none: all CUDA devices of a build for CUDA, else the CPU.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`] where a build for CUDA finds no device.
+    pub fn usual() -> Result<Self, TrainError> {
+        match ComputeDevice::usual()? {
+            ComputeDevice::Cpu => Ok(Self::Cpu(1)),
+            first @ ComputeDevice::Cuda(_) => Ok(Self::Cuda((0..count(first)?).collect())),
+        }
+    }
+
+    /// Each of them, in the order in which they are typed.
+    #[must_use]
+    pub fn each(&self) -> Vec<ComputeDevice> {
+        match self {
+            Self::Cpu(count) => vec![ComputeDevice::Cpu; *count],
+            Self::Cuda(indices) => {
+                indices.iter().map(|&index| ComputeDevice::Cuda(index)).collect()
+            }
+        }
+    }
+
+    /// The one of a rank that has so many below it on its machine; those who outnumber the devices
+    /// share them in turn.
+    #[must_use]
+    pub fn of_rank(&self, below: usize) -> ComputeDevice {
+        let all = self.each();
+        all.get(below % all.len().max(1)).copied().unwrap_or_default()
+    }
+}
+
 impl ComputeDevice {
-    /// The device of a run that names none: the first CUDA device of a build for CUDA, else the
-    /// CPU.
+    /// The device of a command that names none and takes one: the first CUDA device of a build for
+    /// CUDA, else the CPU.
     ///
     /// # Errors
     /// [`TrainError::Device`] where a build for CUDA finds no device.
@@ -192,8 +229,14 @@ fn peak_of(index: usize) -> Option<u64> {
     mmc_ops::cuda::memory(index).ok().map(|memory| memory.peak_used_bytes)
 }
 
-/// [`ComputeDevice::memory_bytes`] of a device that is open.
-pub(crate) fn peak_device_memory_bytes(device: &Device) -> Option<u64> {
+/// [`ComputeDevice::memory_bytes`] of the open device on which that is the most.
+pub(crate) fn peak_device_memory_bytes<'a>(
+    devices: impl IntoIterator<Item = &'a Device>,
+) -> Option<u64> {
+    devices.into_iter().filter_map(peak_on).max()
+}
+
+fn peak_on(device: &Device) -> Option<u64> {
     match device.location() {
         DeviceLocation::Cuda { gpu_id } => ComputeDevice::Cuda(gpu_id).memory_bytes(),
         _ => None,
@@ -215,12 +258,15 @@ mod tests {
         }
         let error = "cpu,cpu".parse::<ComputeDevice>().unwrap_err();
         assert!(error.to_string().contains("one device"), "{error}");
-        for typed in ["cpu", "cpu,cpu,cpu", "cuda:3"] {
+        for typed in ["cpu", "cpu,cpu,cpu", "cuda:3", "cuda:1,cuda:0"] {
             let devices = typed.parse::<Devices>().unwrap();
             assert_eq!(devices.to_string(), typed);
-            assert_eq!(devices.count, typed.split(',').count());
+            assert_eq!(devices.each().len(), typed.split(',').count());
         }
-        for wrong in ["cuda:0,cuda:1", "cpu,cuda:0", "cpu,", "cpu,gpu"] {
+        let several: Devices = "cuda:1,cuda:0".parse().unwrap();
+        let of_ranks: Vec<String> = (0..3).map(|at| several.of_rank(at).to_string()).collect();
+        assert_eq!(of_ranks, ["cuda:1", "cuda:0", "cuda:1"]);
+        for wrong in ["cpu,cuda:0", "cpu,", "cpu,gpu", "cuda:0,"] {
             let error = wrong.parse::<Devices>().unwrap_err();
             assert!(error.is_usage() && error.to_string().contains("`cuda:0`"), "{error}");
         }

@@ -201,6 +201,9 @@ pub enum TrainError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// Another rank of this process has ended before this one; its own error says why.
+    #[error("another rank has ended")]
+    RankEnded,
     /// A device that cannot compute the run.
     #[error("`{device}`: {problem}")]
     Device {

@@ -197,7 +197,7 @@ fn cost_of(
         peak_memory_bytes: counters.peak_memory_bytes.max(cost::peak_memory_bytes()),
         peak_device_memory_bytes: counters
             .peak_device_memory_bytes
-            .max(device::peak_device_memory_bytes(&plan.device)),
+            .max(device::peak_device_memory_bytes(plan.opened())),
         parameters,
         trainable_parameters: 0, // known to the caller
         flops_per_sample,

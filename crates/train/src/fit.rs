@@ -2,20 +2,20 @@
 
 mod evaluation;
 mod frozen;
+mod tally;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use mmc_models::{Loaded, Parameter};
+use mmc_models::Loaded;
 use mmc_ops::Gradients;
 use mmc_preprocess::Processor;
 use mmc_run::{EventLog, RunFolder, StepRecord};
 use tracing::debug_span;
 
 use crate::adders::Adders;
-use crate::error::listed;
 use crate::feed::Feed;
 use crate::finish::{Trainees, skipped_warning};
 use crate::loss_scale::LossScaler;
@@ -24,12 +24,11 @@ use crate::plan::StepPlan;
 use crate::ranks::{Next, check_source, check_weights, share_folder, share_state};
 use crate::represented::Represented;
 use crate::resume::Counters;
+use crate::side_by_side::side_by_side;
 use crate::start::Start;
 use crate::step::{StepOutcome, Stepper};
 use crate::watched::Watched;
-use crate::{
-    Outcome, Plan, Progress, TrainError, cost, cut_texts_warning, device, finish, resume, start,
-};
+use crate::{Outcome, Plan, Progress, TrainError, cost, device, finish, resume, start};
 
 /// Trains what `plan` says in `folder`, or goes on where an earlier sitting ended, and writes
 /// every file of the run. `progress` is told what happens; a set `interrupt` ends the sitting
@@ -49,6 +48,21 @@ use crate::{
 /// work; an item, a tensor or a file that
 /// cannot be used; a loss or gradient that is not finite. States saved before are kept.
 pub fn train(
+    plan: &Plan,
+    folder: &RunFolder,
+    interrupt: &AtomicBool,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Outcome, TrainError> {
+    if plan.beside.is_empty() {
+        return fit(plan, folder, interrupt, progress);
+    }
+    side_by_side(plan, folder, progress, |plan, folder, progress| {
+        fit(plan, folder, interrupt, progress)
+    })
+}
+
+/// The same on one device, or on those of the CPU.
+fn fit(
     plan: &Plan,
     folder: &RunFolder,
     interrupt: &AtomicBool,
@@ -146,6 +160,10 @@ impl<'a> Run<'a> {
         let parameters = start::active(model);
         let (counters, optimizer) = share_state(plan, &parameters, restored)?;
         check_weights(&plan.ranks, &model.parameters().iter().collect::<Vec<_>>(), counters.step)?;
+        let adders = Adders::of(plan)?;
+        if let Some(note) = adders.note(plan) {
+            progress(Progress::Note(&note));
+        }
         let stepper = Stepper {
             model,
             gradients: Gradients::of(parameters.iter().map(|one| one.var.as_tensor())),
@@ -158,7 +176,7 @@ impl<'a> Run<'a> {
             precision: plan.precision(),
             recomputed_layers: plan.settings.gradient_checkpointing.layers(),
             scaler: counters.loss_scaler.or_else(|| plan.settings.loss_scale.map(LossScaler::new)),
-            adders: Adders::of(plan)?,
+            adders,
         };
         let (steps, started, pace) = (plan.steps(), Instant::now(), Pace::default());
         Ok(Self {
@@ -284,55 +302,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Says what begins: from here on a run spends its time on steps.
-    fn announce(&mut self, step: u64) {
-        let (steps, settings) = (self.steps.steps(), &self.plan.settings);
-        let items = settings.batch_size * settings.grad_accumulation;
-        let numbers = |parameter: &&Parameter| parameter.var.elem_count() as f64;
-        let millions = self.stepper.parameters.iter().map(numbers).sum::<f64>() / 1e6;
-        let note = format!(
-            "step {step} of {steps} begins: {items} items a step, {millions:.3} M parameters train"
-        );
-        (self.progress)(Progress::Note(&note));
-    }
-
-    /// Counts what a step did not see; what the first epoch did not see is said at its end.
-    fn count(&mut self, outcome: &StepOutcome, shards: &[Vec<usize>]) -> Result<(), TrainError> {
-        let step = self.counters.step;
-        if self.steps.epoch(step) == 1 {
-            let planned: usize = shards.iter().map(Vec::len).sum();
-            self.counters.cut_texts += outcome.cut_texts;
-            self.counters.skipped_items += planned - outcome.items;
-        }
-        let train = &self.plan.train;
-        if outcome.items == 0 {
-            self.counters.empty_steps += 1;
-            let ids: Vec<String> =
-                shards.iter().flatten().map(|&row| train.samples[row].id.clone()).collect();
-            let warning = format!(
-                "step {step}: no item could be used, so it changed nothing: {}",
-                listed(&ids)
-            );
-            (self.progress)(Progress::Warning(&warning));
-        }
-        if step == self.steps.steps_per_epoch().min(self.steps.steps()) {
-            if self.counters.empty_steps == step {
-                let ids = train.iter().map(|item| item.id.clone()).collect();
-                return Err(TrainError::NoItems { ids });
-            }
-            let (cut, max_length) = (self.counters.cut_texts, self.plan.settings.max_length);
-            let warning = cut_texts_warning(train.name.as_str(), cut, train.len(), max_length);
-            if let Some(warning) = &warning {
-                (self.progress)(Progress::Warning(warning));
-            }
-        }
-        Ok(())
-    }
-
     /// The counters with the time and memory of this sitting.
     fn counters_now(&self) -> Counters {
         let memory = cost::peak_memory_bytes();
-        let device_memory = device::peak_device_memory_bytes(&self.plan.device);
+        let device_memory = device::peak_device_memory_bytes(self.plan.opened());
         Counters {
             seconds: self.counters.seconds + self.started.elapsed().as_secs_f64(),
             peak_memory_bytes: self.counters.peak_memory_bytes.max(memory),

@@ -68,6 +68,7 @@ mod schedule;
 mod score;
 mod settings;
 mod shared;
+mod side_by_side;
 mod start;
 mod step;
 mod variant;

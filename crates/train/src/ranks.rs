@@ -6,12 +6,16 @@
 //! who adds, and in which order, is said in `ranks/ordered_sum.rs`.
 
 mod agreement;
+#[cfg(feature = "nccl")]
+mod all_reduce;
 mod chunks;
 mod files;
 mod ordered_sum;
 mod session;
 mod shared_predict;
 mod state;
+mod threads;
+mod told;
 
 #[cfg_attr(not(feature = "mpi"), path = "ranks/without_mpi.rs")]
 mod mpi;
@@ -24,12 +28,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "nccl")]
+pub(crate) use all_reduce::AllReduce;
 pub(crate) use chunks::{Next, present, share_chunks};
 pub(crate) use files::share_folder;
 pub(crate) use ordered_sum::OrderedSum;
 pub use session::Session;
 pub(crate) use shared_predict::predict_among;
 pub(crate) use state::{check_source, check_weights, share_state};
+pub(crate) use threads::connect;
 
 use crate::TrainError;
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use mmc_data::{Sample, Split};
 use mmc_models::{Classifier, Pass};
 use mmc_ops::without_gradient;
@@ -71,7 +71,7 @@ impl Represented {
             next = share_chunks(ranks, (split, &chunks), loader, &mut encode, &mut |bunch| {
                 for chunk in bunch.into_iter().filter(|chunk| !chunk.items.is_empty()) {
                     let shape = (chunk.items.len(), chunk.width);
-                    found.add(&chunk.items, Tensor::from_vec(chunk.values, shape, &Device::Cpu)?);
+                    found.add(&chunk.items, Tensor::from_vec(chunk.values, shape, model.device())?);
                 }
                 watched.told(split, found.rows as usize)
             })?;

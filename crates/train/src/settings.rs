@@ -1,6 +1,8 @@
 //! From what was asked for to what will run: every choice made, every contradiction found, the
 //! data read, before anything is written.
 
+mod devices;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,12 +15,13 @@ use mmc_run::{
     DataRecord, Keep, LanguageRecord, Pad, PartialSettings, RunConfig, Settings, SplitRecord,
 };
 
+use self::devices::Opened;
 use crate::plan::{Cut, StepPlan};
 use crate::vocabulary::{check_answers, own_answers};
-use crate::{Intervention, PredictOptions, Ranks, Schedule, TrainError, language};
+use crate::{Devices, Intervention, PredictOptions, Ranks, Schedule, TrainError, language};
 
 /// A checked run: settings that fit together, the data they name, the weights they start from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Every value decided.
     pub settings: Settings,
@@ -41,9 +44,13 @@ pub struct Plan {
     pub(crate) language: Option<LanguageRecord>,
     /// What computes it.
     pub(crate) device: Device,
-    /// How many such devices share the shards of a step.
-    pub(crate) devices: usize,
-    /// The processes that share them.
+    /// Further CUDA devices that share the shards of a step.
+    pub(crate) beside: Vec<Device>,
+    /// As how many devices the CPU shares them, where it computes.
+    pub(crate) cpu_devices: usize,
+    /// Whether a shard is a device's share of a step, as many as there turn out to be.
+    pub(crate) cuts_by_devices: bool,
+    /// The processes, or threads of CUDA devices, that share them.
     pub(crate) ranks: Ranks,
     /// Index of the positive class of two.
     pub(crate) positive: usize,
@@ -59,22 +66,22 @@ pub struct Plan {
 /// that the model does not have, a setting that does not fit the data. Other errors: data or
 /// weights that are absent or wrong.
 pub fn resolve(config: PartialSettings, flags: PartialSettings) -> Result<Plan, TrainError> {
-    resolve_on(Device::Cpu, config, flags)
+    resolve_on(&Devices::Cpu(1), config, flags)
 }
 
-/// [`resolve`] for another device than the CPU. On CUDA a shard is a step's rows, unless its rows
-/// are asked for: a device is not filled by a few.
+/// [`resolve`] for these devices, which share the shards of each step. On CUDA a shard is a device's
+/// share of a step's rows, unless its rows are asked for: a device is not filled by a few.
 ///
 /// # Errors
-/// As [`resolve`].
+/// As [`resolve`]; [`TrainError::Device`] where one cannot be used.
 pub fn resolve_on(
-    device: Device,
+    devices: &Devices,
     config: PartialSettings,
     flags: PartialSettings,
 ) -> Result<Plan, TrainError> {
     let asked = config.merge(flags);
+    let Opened { device, beside, cpu_devices, cuts_by_devices } = Opened::of(devices, &asked)?;
     let epochs_asked = asked.epochs.is_some();
-    let whole_shards = device.is_cuda() && asked.shard_rows.is_none();
     let preset = mmc_models::preset(named(asked.model.as_deref(), "model")?)?;
     let dataset = mmc_data::dataset(named(asked.dataset.as_deref(), "dataset")?)?;
     let root = dataset.root(asked.data_root.as_deref().map(Path::new));
@@ -94,10 +101,7 @@ pub fn resolve_on(
         }),
         ..PartialSettings::default()
     };
-    let mut settings = preset_defaults(preset).merge(has).merge(asked).merge(known).resolve()?;
-    if whole_shards {
-        settings.shard_rows = settings.items_per_step();
-    }
+    let settings = preset_defaults(preset).merge(has).merge(asked).merge(known).resolve()?;
     check_arm(preset, settings.arm)?;
     check_head(preset, &settings.head)?;
     let metric = mmc_metrics::metric(dataset.primary_metric)?;
@@ -138,11 +142,14 @@ pub fn resolve_on(
         notes,
         language,
         device,
-        devices: 1,
+        beside,
+        cpu_devices,
+        cuts_by_devices,
         ranks: Ranks::default(),
         positive,
         metric,
     };
+    plan.settle_devices();
     plan.settle_selection()?;
     plan.note_variant();
     plan.objective()?;
@@ -185,13 +192,6 @@ pub(crate) fn preset_defaults(preset: &Preset) -> PartialSettings {
 }
 
 impl Plan {
-    /// The same computed by this many CPU devices, which share the threads and the shards of each
-    /// step; it changes no figure.
-    #[must_use]
-    pub fn on_devices(self, devices: usize) -> Self {
-        Self { devices: devices.max(1), ..self }
-    }
-
     /// How the training items are dealt out to steps. Rows that reading left out are not among
     /// them; items that turn out to be bad later are, so skipping those changes no other step.
     #[must_use]

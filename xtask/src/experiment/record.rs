@@ -29,6 +29,9 @@ pub(super) fn record(
     if options.probe {
         words.push("--probe".to_owned());
     }
+    if !options.features.is_empty() {
+        words.push(format!("--features {}", options.features.join(",")));
+    }
     // The report finds its own folder behind this one, so it comes last.
     if let Some(out) = &options.out {
         words.push(format!("--out {}", out.display()));

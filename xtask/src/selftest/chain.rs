@@ -11,7 +11,8 @@ use super::{EXPERIMENT, pictures};
 use crate::demo;
 use crate::diagnose;
 use crate::failure::Failure;
-use crate::grid::{self, Launch, Run, State};
+use crate::grid::{self, Run, State};
+use crate::launch::Launch;
 
 /// What becomes of a generated set's pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use mmc_run::Experiment;
 use super::chain::{Chain, Pictures, demo_set, no_demo};
 use crate::conclusion::decide;
 use crate::failure::Failure;
-use crate::grid::{Launch, time};
+use crate::grid::time;
+use crate::launch::Launch;
 
 /// A set whose verdict is known beforehand.
 struct Control {

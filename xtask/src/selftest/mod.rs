@@ -15,7 +15,7 @@ use mmc_run::Experiment;
 
 use crate::experiment::build;
 use crate::failure::{Failure, workspace};
-use crate::grid::Launch;
+use crate::launch::Launch;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let mmc = build(&root, "dev")?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = options.jobs.map_or(cores.min(4), usize::from);
-    let launch = Launch { mmc: &mmc, jobs, threads: 1, slurm: None };
+    let launch = Launch { mmc: &mmc, jobs, threads: 1, slurm: None, visible: Vec::new() };
     let out = options.out.clone().unwrap_or_else(|| root.join("results/selftest"));
     let Some(sets) = options.sets else {
         return control::run(&experiment, &out, &launch);

@@ -15,7 +15,8 @@ use super::chain::{Chain, Pictures, demo_set, settings};
 use super::page;
 use super::record::{SetRecord, cpu_seconds, discard_interrupted};
 use crate::failure::Failure;
-use crate::grid::{Launch, time};
+use crate::grid::time;
+use crate::launch::Launch;
 
 /// How many sets, and where everything goes.
 pub(super) struct Plan<'a> {

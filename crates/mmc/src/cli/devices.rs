@@ -15,9 +15,10 @@ const ONE: &str = if cfg!(feature = "cuda") {
 
 /// The same of a run.
 const SEVERAL: &str = if cfg!(feature = "cuda") {
-    "What computes: one CUDA device, `cuda:N`, or the CPU as one device, `cpu`, or several, \
-     `cpu,cpu`, which share its threads and the shards of each step; each more of them takes \
-     memory for one shard's states and one set of gradients, and changes no bit [default: cuda:0]"
+    "What computes: CUDA devices, `cuda:0` or `cuda:0,cuda:1`, each with the whole model, which share \
+     the shards of each step; or the CPU as one device, `cpu`, or several, `cpu,cpu`, which share its \
+     threads and those shards: each more of them takes memory for one shard's states and one set of \
+     gradients, and changes no bit. Of several ranks each takes one of them [default: all CUDA devices]"
 } else {
     "What computes: the CPU as one device, `cpu`, with as many threads as RAYON_NUM_THREADS says, \
      or as several, `cpu,cpu`, which share its threads and the shards of each step; each more of \
@@ -42,10 +43,10 @@ impl DeviceFlags {
 }
 
 /// The devices of a run.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct TrainDeviceFlags {
     /// Explained by the build.
-    #[arg(long = "devices", value_name = if cfg!(feature = "cuda") { "cpu,…|cuda:N" } else { "cpu,…" })]
+    #[arg(long = "devices", value_name = if cfg!(feature = "cuda") { "cpu,…|cuda:N,…" } else { "cpu,…" })]
     #[arg(help_heading = "Running", help = SEVERAL)]
     devices: Option<Devices>,
 }
@@ -55,7 +56,7 @@ impl TrainDeviceFlags {
     pub(crate) fn devices(self) -> Result<Devices, Failure> {
         match self.devices {
             Some(devices) => Ok(devices),
-            None => Ok(ComputeDevice::usual()?.into()),
+            None => Ok(Devices::usual()?),
         }
     }
 }

@@ -40,6 +40,19 @@ pub fn open(index: usize) -> Result<Device> {
     Ok(device)
 }
 
+/// What no other device has, on whatever machine: the UUID of the card, or of the part of it that is a
+/// device by itself.
+///
+/// # Errors
+/// The CPU, or a driver that does not say.
+pub fn identity(device: &Device) -> Result<[u8; 16]> {
+    let Device::Cuda(device) = device else { bail!("the CPU has no UUID") };
+    match device.cuda_stream().context().uuid() {
+        Ok(uuid) => Ok(uuid.bytes.map(|byte| byte as u8)),
+        Err(error) => bail!("a CUDA device does not say its UUID: {error}"),
+    }
+}
+
 /// What a device's memory was used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeviceMemory {

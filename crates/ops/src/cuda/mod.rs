@@ -9,6 +9,8 @@
 //! the work that was asked for before.
 
 mod attention;
+#[cfg(feature = "nccl")]
+mod collective;
 mod device;
 mod kernels;
 mod launch;
@@ -23,7 +25,9 @@ mod product;
 use candle_core::{DType, Tensor};
 
 pub(crate) use self::attention::attention;
-pub use self::device::{DeviceMemory, count, memory, open};
+#[cfg(feature = "nccl")]
+pub use self::collective::{Collective, CollectiveId};
+pub use self::device::{DeviceMemory, count, identity, memory, open};
 pub(crate) use self::kernels::add_to;
 pub(crate) use self::layer::layer;
 pub(crate) use self::operations::{activation, dropout, embedding, layer_norm, linear};

@@ -1,6 +1,6 @@
 //! All sums as one row of numbers, for those who send them elsewhere.
 
-use candle_core::{DType, bail};
+use candle_core::{DType, Tensor, bail};
 
 use super::{Entry, Gradients, State};
 use crate::error::Result;
@@ -18,19 +18,17 @@ impl Gradients {
     /// of their parameters.
     ///
     /// # Errors
-    /// A sum that nothing was added to since the last reset, or that is not in f32 on the CPU; more
-    /// numbers than there are.
+    /// A sum that nothing was added to since the last reset, or that is not in f32; more numbers than
+    /// there are.
     pub fn copy_to(&self, from: usize, into: &mut [f32]) -> Result<()> {
         let mut rest = into;
         for (entry, start) in self.covering(from) {
             let (Some(sum), true) = (&entry.sum, entry.state != State::Stale) else {
                 return refused("a sum that nothing was added to");
             };
-            let sum = sum.contiguous()?;
-            let held = hold(&sum);
-            let values = &held.values::<f32>()?[start..];
-            let (now, later) = rest.split_at_mut(values.len().min(rest.len()));
-            now.copy_from_slice(&values[..now.len()]);
+            let length = (sum.elem_count() - start).min(rest.len());
+            let (now, later) = rest.split_at_mut(length);
+            take(sum, start, now)?;
             rest = later;
             if rest.is_empty() {
                 break;
@@ -42,7 +40,7 @@ impl Gradients {
     /// Puts numbers in the place of those from `from` on, which [`Gradients::copy_to`] copies.
     ///
     /// # Errors
-    /// Parameters that are not in f32 on the CPU; more numbers than there are.
+    /// Parameters that are not in f32; more numbers than there are.
     pub fn copy_from(&mut self, from: usize, values: &[f32]) -> Result<()> {
         let mut rest = values;
         let mut start = from;
@@ -82,12 +80,30 @@ impl Entry {
         if self.parameter.dtype() != DType::F32 {
             bail!("sums of {:?} are not replaced", self.parameter.dtype());
         }
-        in_place(self.buffer()?, |sum: &mut [f32]| {
-            sum[start..start + values.len()].copy_from_slice(values);
-        })?;
+        let sum = self.buffer()?;
+        if sum.device().is_cpu() {
+            in_place(sum, |sum: &mut [f32]| {
+                sum[start..start + values.len()].copy_from_slice(values);
+            })?;
+        } else {
+            let values = Tensor::new(values, sum.device())?;
+            sum.flatten_all()?.slice_set(&values, 0, start)?;
+        }
         self.state = State::Waiting;
         Ok(())
     }
+}
+
+/// Copies the elements of a sum from `start` on, be it on the CPU or elsewhere.
+fn take(sum: &Tensor, start: usize, into: &mut [f32]) -> candle_core::Result<()> {
+    let sum = sum.contiguous()?;
+    if sum.device().is_cpu() {
+        into.copy_from_slice(&hold(&sum).values::<f32>()?[start..start + into.len()]);
+    } else {
+        let part = sum.flatten_all()?.narrow(0, start, into.len())?;
+        into.copy_from_slice(&part.to_vec1::<f32>()?);
+    }
+    Ok(())
 }
 
 fn refused(what: &str) -> Result<()> {
@@ -96,7 +112,7 @@ fn refused(what: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Tensor, Var};
+    use candle_core::{Device, Var};
 
     use super::*;
     use crate::linear;

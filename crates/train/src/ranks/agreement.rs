@@ -6,7 +6,7 @@ use mmc_run::{DataRecord, RunConfig, Settings, SplitRecord};
 use serde::{Deserialize, Serialize};
 
 use super::Ranks;
-use crate::{ComputeDevice, Devices, Plan, TrainError};
+use crate::{Plan, TrainError};
 
 /// What a rank is about to do.
 #[derive(Serialize, Deserialize)]
@@ -17,17 +17,19 @@ struct Intent {
 }
 
 impl Plan {
-    /// The same shared with other ranks, which all call this. It changes no figure; see
+    /// The same shared with other ranks, which all call this. On the CPU it changes no figure; on CUDA a
+    /// shard becomes a rank's share of a step, unless its rows were asked for. See
     /// [`train`](crate::train()) for who writes what.
     ///
     /// # Errors
     /// The same at every rank: [`TrainError::RanksDiffer`] where one was asked for another run or has
-    /// other data; usage errors where there are more ranks than a step has shards, or several devices
-    /// or a CUDA device.
-    pub fn among(self, ranks: Ranks) -> Result<Self, TrainError> {
+    /// other data; usage errors where there are more ranks than a step has shards, or several devices at
+    /// one.
+    pub fn among(mut self, ranks: Ranks) -> Result<Self, TrainError> {
         if ranks.is_alone() {
             return Ok(self);
         }
+        self.cut_by(ranks.count());
         let RunConfig { settings, versions, data, .. } = self.config();
         let all = ranks.gather(&Intent { settings, versions, data })?;
         for (rank, other) in all.iter().enumerate().skip(1) {
@@ -37,13 +39,14 @@ impl Plan {
             }
         }
         // Which device each rank has is none of the settings, so they need not agree on it.
-        let device = if self.device.is_cpu() { ComputeDevice::Cpu } else { ComputeDevice::Cuda(0) };
-        let single = self.device.is_cpu() && self.devices == 1;
-        if ranks.any(!single)? {
+        let kinds = ranks.gather_flags(u8::from(self.device.is_cpu()))?;
+        let is_one = self.cpu_devices == 1 && self.beside.is_empty();
+        if ranks.any(!is_one)? || kinds.iter().any(|kind| *kind != kinds[0]) {
             return Err(TrainError::Device {
-                device: Devices { device, count: self.devices }.to_string(),
+                device: "--devices".to_owned(),
                 problem:
-                    "several ranks compute with one CPU device each; use `--devices cpu`, and \
+                    "several ranks compute with one device each, all on the CPU or all on CUDA; \
+                          use `--devices cpu`, or `cuda:0,cuda:1` for ranks to take theirs of, and \
                           start as many ranks as there shall be devices"
                         .to_owned(),
             });
@@ -54,14 +57,12 @@ impl Plan {
 
     /// A rank that never has a shard would only cost time.
     fn check_shards(&self, ranks: usize) -> Result<(), TrainError> {
-        let rows = self.settings.items_per_step().min(self.train.len());
-        let shards = rows.div_ceil(self.settings.shard_rows.max(1));
+        let shards = self.shards_per_step();
         if ranks <= shards {
             return Ok(());
         }
         let problem = format!(
-            "there are {ranks} ranks, and a step of {rows} rows has {shards} shards of `--shard-rows \
-             {}`; start {shards} ranks at most, lower `--shard-rows` (which changes rounding) or raise \
+            "there are {ranks} ranks, and a step has {shards} shards of `--shard-rows {}`; start {shards} ranks at most, lower `--shard-rows` (which changes rounding) or raise \
              `--batch-size` (which changes the run)",
             self.settings.shard_rows
         );

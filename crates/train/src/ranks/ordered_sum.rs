@@ -12,9 +12,9 @@
 use std::iter::Peekable;
 
 use mmc_ops::Gradients;
-use serde::{Deserialize, Serialize};
 
 use super::Ranks;
+use super::told::{Told, total};
 use crate::TrainError;
 use crate::step::{Shard, ShardWork, Summed};
 
@@ -35,16 +35,6 @@ pub(crate) struct OrderedSum {
     part: Vec<f32>,
     sent: Vec<f32>,
     received: Vec<f32>,
-}
-
-/// What is told of a shard beside its gradient.
-#[derive(Serialize, Deserialize)]
-struct Told {
-    number: usize,
-    /// The bits of the f32.
-    loss: u32,
-    ids: Vec<String>,
-    cut_texts: usize,
 }
 
 impl OrderedSum {
@@ -91,13 +81,7 @@ impl OrderedSum {
         if any {
             self.collect(gradients)?;
         }
-        let mut told: Vec<Told> = self.ranks.gather(&told)?.into_iter().flatten().collect();
-        told.sort_by_key(|told| told.number);
-        let mut total = Summed::default();
-        for one in told {
-            total.append(one.summed());
-        }
-        Ok(total)
+        Ok(total(self.ranks.gather(&told)?.into_iter().flatten().collect()))
     }
 
     /// Adds this rank's part of the shards of a round; `begun`: to what is there.
@@ -163,16 +147,6 @@ fn numbered(
     number: usize,
 ) -> Result<Option<Shard>, TrainError> {
     shards.next_if(|next| next.as_ref().map_or(true, |shard| shard.number == number)).transpose()
-}
-
-impl Told {
-    fn of(number: usize, Summed { loss, ids, cut_texts }: Summed) -> Self {
-        Self { number, loss: loss.to_bits(), ids, cut_texts }
-    }
-
-    fn summed(self) -> Summed {
-        Summed { loss: f32::from_bits(self.loss), ids: self.ids, cut_texts: self.cut_texts }
-    }
 }
 
 /// Numbers between ranks.

@@ -60,6 +60,16 @@ impl Session {
         Ok(Some((cores / beside.max(1)).max(1)))
     }
 
+    /// How many ranks of lower numbers run on this machine: which of its devices is this one's.
+    ///
+    /// # Errors
+    /// Where the other ranks cannot be reached.
+    pub fn below_on_machine(&self) -> Result<usize, TrainError> {
+        let all = self.ranks.gather(&cores_of_this_process().0)?;
+        let own = self.ranks.rank();
+        Ok(all[..own].iter().filter(|machine| **machine == all[own]).count())
+    }
+
     /// Ends all ranks at once, where there are several, with this exit code; the one that is alone goes
     /// on and ends as it likes.
     pub fn stop_all(&self, code: i32) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use candle_core::Tensor;
 use mmc_models::Parameter;
 use mmc_ops::in_place_f32;
 use sha2::{Digest as _, Sha256};
@@ -33,11 +34,25 @@ pub(crate) fn share_state(
     }
     let values = parameters.iter().map(|parameter| parameter.var.as_tensor());
     for tensor in values.chain(optimizer.moments()) {
-        in_place_f32(tensor, |values| ranks.broadcast(bytemuck::cast_slice_mut(values)))??;
+        broadcast_tensor(ranks, tensor)?;
     }
     let moments = optimizer.moments().to_vec();
     let optimizer = AdamW::restored(moments, counters.steps_taken(), optimizer_settings(plan));
     Ok((counters, optimizer))
+}
+
+/// Gives every rank the values of a contiguous tensor of rank 0, where it lies.
+fn broadcast_tensor(ranks: &Ranks, tensor: &Tensor) -> Result<(), TrainError> {
+    if tensor.device().is_cpu() {
+        return in_place_f32(tensor, |values| ranks.broadcast(bytemuck::cast_slice_mut(values)))?;
+    }
+    let flat = tensor.flatten_all()?;
+    let mut values: Vec<f32> = flat.to_vec1()?;
+    ranks.broadcast(bytemuck::cast_slice_mut(&mut values))?;
+    if !ranks.is_first() {
+        flat.slice_set(&Tensor::new(values, tensor.device())?, 0, 0)?;
+    }
+    Ok(())
 }
 
 /// Whether every rank has the same weights after `step` steps.

@@ -160,6 +160,42 @@ fn any_number_of_ranks_makes_the_bytes_of_one_process() {
     }
 }
 
+/// On the CPU here: what differs on CUDA is where tensors lie.
+#[test]
+fn devices_of_one_process_with_a_model_each_make_the_same_bytes() {
+    let place = Place::new();
+    let asked = place.asked("vilt-tiny");
+    finish(1, (&asked, &place.path("one")));
+    let plan = |devices: usize| {
+        let plan = resolve(PartialSettings::default(), asked.clone()).unwrap();
+        crate::Plan { beside: vec![candle_core::Device::Cpu; devices - 1], ..plan }
+    };
+    let run = |devices: usize, name: &str, until: u64| {
+        let folder = RunFolder::resume(&place.path(name)).unwrap();
+        let interrupt = AtomicBool::new(false);
+        let tell = &mut |news: Progress<'_>| {
+            if let Progress::Step { record, .. } = news {
+                interrupt.fetch_or(record.step == until, Ordering::Relaxed);
+            }
+        };
+        train(&plan(devices), &folder, &interrupt, tell)
+    };
+    assert!(matches!(run(3, "three", u64::MAX).unwrap(), Outcome::Finished(_)));
+    assert_same(&place.path("one"), &place.path("three"), "three devices");
+    for (devices, until) in [(2, 1), (1, 2), (3, 4)] {
+        let outcome = run(devices, "stopped", until).unwrap();
+        assert!(matches!(outcome, Outcome::Interrupted { step } if step == until), "{outcome:?}");
+    }
+    run(2, "stopped", u64::MAX).unwrap();
+    assert_same(&place.path("one"), &place.path("stopped"), "stopped three times");
+
+    place.break_picture("train", 5); // whichever device it comes to, the run's error names it
+    for devices in [2, 3] {
+        let error = run(devices, &format!("ended {devices}"), u64::MAX).unwrap_err().to_string();
+        assert!(error.contains("train5.png"), "{error}");
+    }
+}
+
 /// At any step, be it that rank 0 or another is asked to stop.
 #[test]
 fn a_run_goes_on_with_another_number_of_ranks() {
@@ -219,17 +255,17 @@ fn what_ranks_differ_in_is_named_at_each() {
     let elsewhere =
         PartialSettings { data_root: other.asked("bert-tiny").data_root, ..own.clone() };
     let more = PartialSettings { seed: Some(4), batch_size: Some(8), ..own.clone() };
-    let device = |plan: crate::Plan| plan.on_devices(2);
+    let two = |plan: crate::Plan| crate::Plan { cpu_devices: 2, ..plan };
     let cases: [(&PartialSettings, &[&str]); 3] = [
         (&more, &["rank 2 differs", "`seed` is `4`, at rank 0 `0`", "`batch_size` is `8`"]),
         (&elsewhere, &["split is val (13 items", "at rank 0 val (12 items", "the test split"]),
-        (&own, &["`cpu,cpu`", "one CPU device each"]),
+        (&own, &["`--devices`", "one device each"]),
     ];
     for (asked, words) in cases {
         let said = on_ranks(3, |ranks| {
             let mine = if ranks.rank() == 2 { asked } else { &own };
             let plan = resolve(PartialSettings::default(), mine.clone()).unwrap();
-            let plan = if asked == &own { device(plan) } else { plan };
+            let plan = if asked == &own { two(plan) } else { plan };
             let error = plan.among(ranks).unwrap_err();
             assert!(error.is_usage());
             error.to_string()

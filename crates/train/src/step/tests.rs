@@ -7,6 +7,7 @@ use mmc_data::Arm;
 use mmc_models::{Logits, ModelError, States};
 use mmc_preprocess::{ImageInput, Targets as BatchTargets};
 
+use super::update::clip_factor;
 use super::*;
 use crate::optimizer::AdamWSettings;
 
