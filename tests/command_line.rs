@@ -21,6 +21,8 @@ mod help;
 mod language;
 #[path = "command_line/place.rs"]
 mod place;
+#[path = "command_line/lengths.rs"]
+mod lengths;
 #[path = "command_line/plan.rs"]
 mod plan;
 #[path = "command_line/plan_memory.rs"]

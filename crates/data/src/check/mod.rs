@@ -8,6 +8,7 @@ mod contents;
 mod display;
 mod example;
 mod info;
+mod lengths;
 mod near;
 mod summary;
 
@@ -20,6 +21,7 @@ pub use self::contents::{Conflict, Overlap, Repeats};
 pub use self::example::ExampleRow;
 use self::example::examples;
 pub use self::info::{Info, info};
+pub use self::lengths::{Between, CountTokens, SplitLengths, TextCounter, TextLengths, TextModel};
 pub use self::near::{NearDuplicates, NearGroup, NearRow};
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
 pub use crate::scan::Kind;
@@ -39,6 +41,8 @@ pub struct CheckReport {
     pub overlaps: Vec<Overlap>,
     /// Pictures that look alike without being the same, those of several splits first.
     pub near_duplicates: NearDuplicates,
+    /// Texts that have more tokens than a model takes, by model.
+    pub text_lengths: Vec<TextLengths>,
     /// What stops a run, in the order of splits and lines.
     pub problems: Vec<Finding>,
     /// What does not stop a run and may spoil its result, in words.
@@ -94,6 +98,20 @@ pub fn check(
     dataset: &Dataset,
     root: &Path,
     options: &ReadOptions,
+) -> Result<CheckReport, DataError> {
+    check_for(dataset, root, options, &[])
+}
+
+/// [`check()`], and how many texts have more tokens than the models of these counters take.
+///
+/// # Errors
+///
+/// As [`check()`].
+pub fn check_for(
+    dataset: &Dataset,
+    root: &Path,
+    options: &ReadOptions,
+    counters: &[TextCounter<'_>],
 ) -> Result<CheckReport, DataError> {
     let study = dataset.resolve_splits(root)?;
     let needed = [&study.train, &study.selection, &study.test];
@@ -154,6 +172,7 @@ pub fn check(
         splits,
         overlaps,
         near_duplicates,
+        text_lengths: lengths::measured(&scans, counters),
         problems,
         warnings,
         notes,

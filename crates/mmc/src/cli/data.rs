@@ -100,6 +100,10 @@ pub(crate) struct DataSetArgs {
     /// The columns of a table that has others.
     #[command(flatten)]
     pub(crate) columns: ColumnFlags,
+    /// Count tokens for this checkpoint alone: a folder, a hub id that was fetched, or a model's name
+    /// [default: all published models; exact for those in place, else bounds]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(crate) checkpoint: Option<String>,
     /// Also write a page to look at, with some rows and their pictures, into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,

@@ -125,6 +125,7 @@ Examples:
   mmc data check --dataset table --data-root data/emoji
   mmc data check --dataset table --data-root mine --text-column caption --json
 
+  mmc data check --dataset table --data-root mine --checkpoint runs/text/checkpoint
 Exit code 1 where the set cannot be used as it is.";
 
 pub(super) const AFTER_DATA_INFO: &str = "\
