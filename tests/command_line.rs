@@ -9,6 +9,8 @@
 
 #[path = "command_line/answers.rs"]
 mod answers;
+#[path = "command_line/archives.rs"]
+mod archives;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
 #[path = "command_line/diagnose.rs"]
@@ -19,10 +21,10 @@ mod full_disk;
 mod help;
 #[path = "command_line/language.rs"]
 mod language;
-#[path = "command_line/place.rs"]
-mod place;
 #[path = "command_line/lengths.rs"]
 mod lengths;
+#[path = "command_line/place.rs"]
+mod place;
 #[path = "command_line/plan.rs"]
 mod plan;
 #[path = "command_line/plan_memory.rs"]

@@ -35,7 +35,7 @@ impl Study {
         let data_root = if demo.is_some() {
             results.root().join("demo-data")
         } else {
-            workspace().join(dataset.root(experiment.data_root.as_deref().map(Path::new)))
+            dataset.root_below(&workspace(), experiment.data_root.as_deref().map(Path::new))
         };
         let data = PartialSettings {
             dataset: Some(experiment.dataset.clone()),

@@ -131,7 +131,7 @@ fn list(as_json: bool) -> Result<(), Failure> {
     let mut rows = vec![["name", "what", "metric", "folder", ""].map(str::to_owned).to_vec()];
     for row in DATASETS {
         let root = row.root(None);
-        let there = if root.is_dir() { "in place" } else { "not in place" };
+        let there = if root.exists() { "in place" } else { "not in place" };
         rows.push(vec![
             row.name.to_owned(),
             row.title.to_owned(),

@@ -113,23 +113,24 @@ pub fn check_for(
     options: &ReadOptions,
     counters: &[TextCounter<'_>],
 ) -> Result<CheckReport, DataError> {
-    let study = dataset.resolve_splits(root)?;
+    let place = dataset.place(root)?;
+    let study = dataset.resolve_in(&place);
     let needed = [&study.train, &study.selection, &study.test];
     let mut notes = study.notes.clone();
-    let generated = demo::manifest(root)?.is_some();
-    notes.extend(demo::note(root)?);
+    let generated = demo::manifest_in(&place)?.is_some();
+    notes.extend(demo::note(&place)?);
     let mut problems = Vec::new();
     let mut scans: Vec<Scan> = Vec::new();
     let mut published: Vec<Option<usize>> = Vec::new();
     let mut options = options.clone();
     for split in dataset.splits {
-        if let Err(error) = dataset.split_file(root, split.name) {
+        if let Err(error) = (dataset.locate)(&place, split.name) {
             if needed.iter().any(|name| *name == split.name) {
                 problems.push(Finding::new(Kind::UnreadableSplit, &error));
             }
             continue;
         }
-        match dataset.scan(root, split.name, &options) {
+        match dataset.scan(&place, split.name, &options) {
             Ok(scan) => {
                 options.keep_answers(dataset, &scan.labels);
                 let findings =

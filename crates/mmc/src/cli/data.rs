@@ -94,7 +94,7 @@ pub(crate) struct DataSetArgs {
     /// The data set; `mmc data info` says what they are
     #[arg(long, value_name = "NAME", value_parser = data_set_name())]
     pub(crate) dataset: String,
-    /// Where it lies [default: $MMC_DATA/NAME, else data/NAME]
+    /// Its folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_root: Option<PathBuf>,
     /// The columns of a table that has others.
@@ -118,7 +118,7 @@ pub(crate) struct InfoArgs {
     /// The data set; all of them where absent
     #[arg(long, value_name = "NAME", value_parser = data_set_name())]
     pub(crate) dataset: Option<String>,
-    /// Where it lies [default: $MMC_DATA/NAME, else data/NAME]
+    /// Its folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", requires = "dataset")]
     pub(crate) data_root: Option<PathBuf>,
     /// Print one JSON object and nothing else

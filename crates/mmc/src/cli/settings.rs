@@ -49,7 +49,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "NAME", help_heading = "On what")]
     #[arg(value_parser = PossibleValuesParser::new(DATASETS.iter().map(|row| row.name)))]
     pub(crate) dataset: Option<String>,
-    /// Where the data set lies [default: $MMC_DATA/NAME, else data/NAME]
+    /// The data set's folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", help_heading = "On what")]
     pub(crate) data_root: Option<String>,
     /// The answers that can be given: the frequent ones of train, or of train and val
