@@ -52,6 +52,17 @@ impl Study {
         self
     }
 
+    /// Refuses what every run would end with, before the first.
+    pub(crate) fn check(&self, results: &ResultsFolder) -> Result<(), Failure> {
+        let trials = self.trials(results);
+        let of_trials = trials.iter().map(|run| &run.settings);
+        let problem = of_trials.chain([&self.settings]).find_map(|settings| {
+            let mut problems = settings.contradictions().into_iter();
+            problems.next()
+        });
+        problem.map_or(Ok(()), |problem| Err(Failure::usage(problem)))
+    }
+
     /// The trials of the search, each in a folder of its own and without the test split; none where
     /// nothing is searched for. All models and arms have the same.
     pub(crate) fn trials(&self, results: &ResultsFolder) -> Vec<Run> {
