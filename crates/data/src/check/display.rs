@@ -232,7 +232,9 @@ impl fmt::Display for Info {
         }
         if self.splits.iter().all(|split| split.summary.is_none()) {
             if let Some(why) = self.splits.iter().find_map(|split| split.missing.as_ref()) {
-                writeln!(out, "\n{why}")?;
+                // What is said of an absent folder ends in how to get the data.
+                let why = why.strip_suffix(self.obtain.as_str()).unwrap_or(why);
+                writeln!(out, "\n{}", why.trim_end_matches("; "))?;
             }
             write!(out, "\nhow to get it: {}", self.obtain)
         } else {

@@ -388,6 +388,8 @@ mod tests {
         let found = info(table, folder.path(), &ReadOptions::default()).unwrap();
         assert!(found.to_string().contains("cannot be read: "), "{found}");
         let nowhere = info(table, Path::new("nowhere"), &ReadOptions::default()).unwrap();
-        assert!(nowhere.to_string().contains("how to get it: write `train.csv`"), "{nowhere}");
+        let text = nowhere.to_string();
+        assert!(text.contains("how to get it: write `train.csv`"), "{text}");
+        assert_eq!(text.matches("write `train.csv`").count(), 1, "{text}");
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct SettingFlags {
     #[arg(value_parser = PossibleValuesParser::new(CATALOG.iter().map(|row| row.name)))]
     pub(crate) model: Option<String>,
     /// Where its weights are: a folder in Hugging Face layout, or `none` to start from scratch
-    /// [default: $MMC_MODELS/NAME, else models/NAME; `none` for a tiny model]
+    /// [default: $MMC_MODELS/NAME, else models/NAME, else the Hugging Face cache; `none` for a tiny model]
     #[arg(long, value_name = "DIR|HUB_ID|none", help_heading = "What is trained")]
     pub(crate) checkpoint: Option<String>,
     /// What the model sees [default: all it can]
