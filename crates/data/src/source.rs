@@ -59,13 +59,11 @@ impl Source {
 
     /// Its bytes, read as they are asked for.
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, DataError> {
-        match self.extent()? {
-            Some(extent) => extent.open().map_err(|problem| self.problem(&problem)),
-            None => {
-                let file = File::open(&self.path);
-                Ok(Box::new(file.map_err(DataError::io(&self.path, UNREADABLE))?))
-            }
+        if let Some(extent) = self.extent()? {
+            return extent.open().map_err(|problem| self.problem(&problem));
         }
+        let file = File::open(&self.path).map_err(DataError::io(&self.path, UNREADABLE))?;
+        Ok(Box::new(file))
     }
 
     /// All its bytes.

@@ -86,11 +86,11 @@ fn class_names(
         Ok(file) => Ok(ordered_labels(columns, &columns.read_labels(&file)?)),
         Err(error) if ordered_labels(columns, table).is_empty() => {
             // Without labels there is nothing to name; but two training files stay an error.
-            let is_there = |end: &&str| {
+            let is_absent = |end: &&str| {
                 let file = request.place.file(&format!("{train}.{end}"), None);
-                !matches!(file, Ok(None))
+                matches!(file, Ok(None))
             };
-            if !EXTENSIONS.iter().any(|end| is_there(&end)) { Ok(Vec::new()) } else { Err(error) }
+            if EXTENSIONS.iter().all(is_absent) { Ok(Vec::new()) } else { Err(error) }
         }
         Err(_) => Err(DataError::file(
             path,

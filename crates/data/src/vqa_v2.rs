@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -196,13 +197,8 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
         };
         collector.add_item(line, fields, target);
     })?;
-    if questions != files.published && !is_generated {
-        collector.notes.push(format!(
-            "{}: {questions} questions where the published file has {}: scores do not compare with \
-             published ones",
-            path.display(),
-            files.published
-        ));
+    if !is_generated {
+        collector.notes.extend(size_note(path, questions, files));
     }
     if request.split == "train" && left_out > 0 {
         collector.notes.push(format!(
@@ -215,6 +211,18 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     let coverage = Coverage::of(targets).filter(|found| found.ceiling < 1.0);
     scan.notes.extend(coverage.map(|found| found.note(request.split, known)));
     Ok(scan)
+}
+
+/// Where this is not the published file.
+fn size_note(path: &Path, questions: usize, files: &Files) -> Option<String> {
+    (questions != files.published).then(|| {
+        format!(
+            "{}: {questions} questions where the published file has {}: scores do not compare with \
+             published ones",
+            path.display(),
+            files.published
+        )
+    })
 }
 
 /// Whether a picture of a split's file belongs to the split.

@@ -112,12 +112,12 @@ impl TextLengths {
     /// By what tokenizer, and what it could not count; empty for bounds on all texts.
     pub(super) fn how(&self) -> String {
         let uncounted: usize = self.splits.iter().map(|split| split.uncounted).sum();
-        let mut words = String::new();
-        if let Some(folder) = &self.tokenizer {
-            words = format!(" (counted by the tokenizer in {})", folder.display());
-        }
+        let counted =
+            |folder: &PathBuf| format!(" (counted by the tokenizer in {})", folder.display());
+        let mut words = self.tokenizer.as_ref().map(counted).unwrap_or_default();
         if uncounted > 0 {
-            words += &format!("; texts that could not be counted: {uncounted}");
+            words += "; texts that could not be counted: ";
+            words += &uncounted.to_string();
         }
         words
     }

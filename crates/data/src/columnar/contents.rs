@@ -26,23 +26,21 @@ pub(super) enum Contents {
 impl Contents {
     /// Those of a file of its own, or within an archive: there they are held if they are compressed.
     pub(super) fn of(source: &Source) -> std::result::Result<Self, DataError> {
-        let unreadable = DataError::io(source.path(), UNREADABLE);
-        let (reader, start, length) = match source.extent()? {
-            Some(extent) => match extent.stored() {
-                Some((reader, start)) => (reader, start, extent.length),
-                None => return Ok(Self::Held(source.read()?.into())),
-            },
-            None => {
-                let reader = Reader::open(source.path()).map_err(unreadable)?;
-                let length = reader.length();
-                (reader, 0, length)
-            }
+        let (reader, start, length) = if let Some(extent) = source.extent()? {
+            let Some((reader, start)) = extent.stored() else {
+                return Ok(Self::Held(source.read()?.into()));
+            };
+            (reader, start, extent.length)
+        } else {
+            let reader = Reader::open(source.path());
+            let reader = reader.map_err(DataError::io(source.path(), UNREADABLE))?;
+            let length = reader.length();
+            (reader, 0, length)
         };
         if length <= HELD {
-            Ok(Self::Held(source.read()?.into()))
-        } else {
-            Ok(Self::Part(reader, start, length))
+            return Ok(Self::Held(source.read()?.into()));
         }
+        Ok(Self::Part(reader, start, length))
     }
 }
 
@@ -84,6 +82,48 @@ impl ChunkReader for Contents {
                 }
                 Err(ParquetError::EOF("the file has become shorter".to_owned()))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+    use crate::fixture::Folder;
+
+    /// What is too large to be held is read where it lies, in the middle of an archive too.
+    #[test]
+    fn a_part_of_a_file_reads_as_the_same_bytes_in_memory() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10_000));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        let bytes = writer.into_inner().unwrap();
+        let folder = Folder::with(&[]);
+        let path = folder.file("x", [b"before".as_slice(), &bytes, b"behind"].concat());
+        let length = bytes.len() as u64;
+        let part = Contents::Part(Reader::open(&path).unwrap(), 6, length);
+        let held = Contents::Held(bytes.into());
+        let read = |contents: &Contents| -> Vec<RecordBatch> {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(contents.clone()).unwrap();
+            builder.with_batch_size(3000).build().unwrap().map(Result::unwrap).collect()
+        };
+        assert_eq!(read(&part), read(&held));
+        assert_eq!(read(&part).len(), 4);
+        for contents in [&part, &held] {
+            assert_eq!(contents.len(), length);
+            assert_eq!(&contents.get_bytes(length - 4, 4).unwrap()[..], b"PAR1");
+            let mut rest = Vec::new();
+            contents.get_read(length - 4).unwrap().read_to_end(&mut rest).unwrap();
+            assert_eq!(rest, b"PAR1", "nothing of what lies behind it");
+            assert!(contents.get_bytes(length - 4, 5).is_err());
+            assert!(contents.get_bytes(u64::MAX, 5).is_err());
         }
     }
 }

@@ -84,6 +84,10 @@ impl From<Memory> for Parts {
 const PART: &str = "only a part of the model trains (`freeze`, `lora_rank`), which is not modelled: it \
                     takes less of all than training the whole";
 
+/// What the figures of a tiny model lack.
+const TINY: &str = "a tiny model's vocabulary is made when it is trained, from its training texts; here it \
+                    has none, so a little is missing from parameters and memory";
+
 /// The model as `request` outlines it, trained as `asked`.
 pub(super) fn figures(
     (preset, folder, classes): (&Preset, Option<&std::path::Path>, usize),
@@ -106,13 +110,7 @@ fn of_outline(
 ) -> Result<Figures, Failure> {
     let estimate = Estimate::new(model, settings, known.aspect);
     let mut notes = Vec::new();
-    if preset.tiny {
-        notes.push(
-            "a tiny model's vocabulary is made when it is trained, from its training texts; here it \
-             has none, so a little is missing from parameters and memory"
-                .into(),
-        );
-    }
+    notes.extend(preset.tiny.then(|| TINY.to_owned()));
     let (tokens, asked) = (estimate.text_tokens(), estimate.settings().max_length);
     if tokens < asked {
         notes.push(format!(
@@ -287,7 +285,7 @@ pub(super) fn words(figures: &Figures) -> String {
     }
     match (figures.hours, figures.steps, &figures.hours_missing) {
         (Some(hours), Some(steps), _) => {
-            line("time", format!("{} for {steps} steps", duration(hours)))
+            line("time", format!("{} for {steps} steps", duration(hours)));
         }
         (_, _, Some(why)) => line("time", why.clone()),
         _ => {}

@@ -35,15 +35,15 @@ pub(super) fn bytes(word: &str) -> Result<u64, Failure> {
 /// Bytes for people.
 pub(super) fn shown(bytes: u64) -> String {
     const MIB: f64 = 1_048_576.0;
-    let bytes = bytes as f64;
-    if bytes >= 1024.0 * MIB {
-        format!("{:.2} GiB", bytes / (1024.0 * MIB))
-    } else if bytes >= 10.0 * MIB || bytes == 0.0 {
-        format!("{:.0} MiB", bytes / MIB)
-    } else if bytes >= MIB {
-        format!("{:.1} MiB", bytes / MIB)
+    let number = bytes as f64;
+    if number >= 1024.0 * MIB {
+        format!("{:.2} GiB", number / (1024.0 * MIB))
+    } else if number >= 10.0 * MIB {
+        format!("{:.0} MiB", number / MIB)
+    } else if number >= MIB {
+        format!("{:.1} MiB", number / MIB)
     } else {
-        format!("{:.0} KiB", (bytes / 1024.0).ceil())
+        format!("{} KiB", bytes.div_ceil(1024))
     }
 }
 
