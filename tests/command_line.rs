@@ -9,6 +9,8 @@
 
 #[path = "command_line/answers.rs"]
 mod answers;
+#[path = "command_line/archives.rs"]
+mod archives;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
 #[path = "command_line/diagnose.rs"]
@@ -21,6 +23,8 @@ mod help;
 mod interrupts;
 #[path = "command_line/language.rs"]
 mod language;
+#[path = "command_line/lengths.rs"]
+mod lengths;
 #[path = "command_line/place.rs"]
 mod place;
 #[path = "command_line/plan.rs"]

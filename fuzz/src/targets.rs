@@ -117,6 +117,12 @@ fn archive(folder: &Path, bytes: &[u8]) {
             drop(source.map(decode));
         }
     }
+    // And as the data sets themselves.
+    for root in ["p.zip", "p.tar"] {
+        for set in ["table", "hateful_memes", "vqa_v2"] {
+            read_without_pictures(set, &folder.join(root));
+        }
+    }
 }
 
 fn predictions(folder: &Path, bytes: &[u8]) {

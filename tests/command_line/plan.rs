@@ -129,7 +129,7 @@ fn steps_are_timed_on_this_machine() {
     let found = place.mmc(&format!("{words} --json")).json();
     assert!(found["hours"].as_f64().unwrap() > 0.0 && found["hours_missing"].is_null(), "{found}");
     assert!(found["measured_memory_bytes"].as_u64().unwrap() > 1 << 20, "{found}");
-    assert!(place.mmc(words).done().contains("GFLOP/s of training"));
+    assert!(place.mmc(words).done().contains("FLOP/s of training"));
 }
 
 #[test]
@@ -181,4 +181,20 @@ fn weights_that_cannot_be_opened_are_missing() {
     place.write(path, &whole[..whole.len() / 2]);
     let lacking = missing(&plan(&place, "table", "data"));
     assert!(matches!(lacking.as_slice(), [(what, _)] if what == "weights of bert"), "{lacking:?}");
+}
+
+/// Of a tiny model nothing is shown as 0.
+#[test]
+fn small_figures_can_be_read() {
+    let place = Place::new();
+    let words = "plan --model vilt-tiny --items 3000 --flops-per-second 1e10";
+    let said = place.mmc(words).done();
+    for zero in [" 0.0", " 0 MiB", "hours"] {
+        assert!(!said.contains(zero), "`{zero}` in {said}");
+    }
+    for unit in
+        [" k, of which", " MFLOP a sample forward, ", " MFLOP a step", "KiB weights", " s for "]
+    {
+        assert!(said.contains(unit), "no `{unit}` in {said}");
+    }
 }

@@ -46,9 +46,14 @@ fn where_no_number_will_do_the_reason_is_given() {
     let found = forecast(&place, "--items 200000 --seeds 3 --margin 0.02 --seed-sd 0.05");
     assert!(found["items_needed"].is_null() && found["seeds_needed"].is_u64(), "{found}");
     let words = place.mmc("power --items 200 --seeds 3 --margin 0.02 --accuracy 0.7").done();
-    for said in
-        ["no number of seeds will do", "text suffices", "is itself known only as", "assumed"]
-    {
+    for said in [
+        "no number of seeds will do",
+        "text suffices",
+        "is itself known only as",
+        "with the second of",
+        "; with the second: ",
+        "assumed",
+    ] {
         assert!(words.contains(said), "no `{said}` in {words}");
     }
 }

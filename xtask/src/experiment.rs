@@ -138,6 +138,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     check_out(&results, options, &mode)?;
     let study = Study::of(&experiment, matches!(mode, Mode::Demo { .. }), &results)?
         .with(options.settings());
+    study.check(&results)?;
     let mut is_data_known = true;
     if let Mode::Demo { truth, .. } = &mode
         && let Some(plan) = &experiment.demo

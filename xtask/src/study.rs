@@ -35,7 +35,7 @@ impl Study {
         let data_root = if demo.is_some() {
             results.root().join("demo-data")
         } else {
-            workspace().join(dataset.root(experiment.data_root.as_deref().map(Path::new)))
+            dataset.root_below(&workspace(), experiment.data_root.as_deref().map(Path::new))
         };
         let data = PartialSettings {
             dataset: Some(experiment.dataset.clone()),
@@ -50,6 +50,17 @@ impl Study {
     pub(crate) fn with(mut self, settings: PartialSettings) -> Self {
         self.settings = self.settings.merge(settings);
         self
+    }
+
+    /// Refuses what every run would end with, before the first.
+    pub(crate) fn check(&self, results: &ResultsFolder) -> Result<(), Failure> {
+        let trials = self.trials(results);
+        let of_trials = trials.iter().map(|run| &run.settings);
+        let problem = of_trials.chain([&self.settings]).find_map(|settings| {
+            let mut problems = settings.contradictions().into_iter();
+            problems.next()
+        });
+        problem.map_or(Ok(()), |problem| Err(Failure::usage(problem)))
     }
 
     /// The trials of the search, each in a folder of its own and without the test split; none where

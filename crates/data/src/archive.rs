@@ -1,18 +1,19 @@
-//! Archives of pictures: what is in one, and single entries read from it without unpacking.
+//! Archives: what is in one, and single entries read from it without unpacking.
 
+mod checked;
 mod reader;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 
-use flate2::CrcReader;
 use flate2::read::DeflateDecoder;
 use zip::{CompressionMethod, ZipArchive};
 
-use self::reader::Reader;
+use self::checked::Checked;
+pub(crate) use self::reader::Reader;
 use crate::DataError;
 use crate::picture::MOST_BYTES;
 
@@ -36,7 +37,19 @@ pub(crate) enum Entry {
     Tar(u64, u64),
 }
 
-/// Whether a file of this name is an archive that pictures can lie in.
+/// Where the bytes of an entry are in its archive, and what the archive says of them.
+pub(crate) struct Extent {
+    reader: Reader,
+    start: u64,
+    /// As they lie there.
+    pub(crate) packed: u64,
+    /// As they are read.
+    pub(crate) length: u64,
+    is_deflated: bool,
+    checksum: Option<u32>,
+}
+
+/// Whether a file of this name is an archive that files can be read from.
 pub(crate) fn is_archive(name: &Path) -> bool {
     let extension = name.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|end| end.eq_ignore_ascii_case("zip") || end.eq_ignore_ascii_case("tar"))
@@ -80,6 +93,16 @@ impl Archive {
         }
     }
 
+    /// The names of its files and folders, as far as they are text.
+    pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match &self.kind {
+            Kind::Zip(archive) => {
+                Box::new(archive.file_names_raw().filter_map(|name| std::str::from_utf8(name).ok()))
+            }
+            Kind::Tar { entries, .. } => Box::new(entries.keys().map(String::as_str)),
+        }
+    }
+
     /// How many bytes an entry says that it has.
     pub(crate) fn length(&self, entry: Entry) -> Result<u64, String> {
         match (entry, &self.kind) {
@@ -92,6 +115,22 @@ impl Archive {
         }
     }
 
+    /// Where an entry is; a link, a folder and what is encrypted or compressed otherwise are errors.
+    pub(crate) fn extent(&self, entry: Entry) -> Result<Extent, String> {
+        match (entry, &self.kind) {
+            (Entry::Zip(index), Kind::Zip(archive)) => zip_extent(archive.clone(), index),
+            (Entry::Tar(start, length), Kind::Tar { reader, .. }) => Ok(Extent {
+                reader: reader.clone(),
+                start,
+                packed: length,
+                length,
+                is_deflated: false,
+                checksum: None,
+            }),
+            _ => Err("is not in this archive".to_owned()),
+        }
+    }
+
     /// The bytes of an entry: as many as it says, and no more than a picture may have.
     pub(crate) fn read(&self, entry: Entry) -> Result<Vec<u8>, String> {
         let length = self.length(entry)?;
@@ -100,18 +139,36 @@ impl Archive {
                 "the file has {length} bytes, more than {MOST_BYTES}; scale it down"
             ));
         }
-        match (entry, &self.kind) {
-            (Entry::Zip(index), Kind::Zip(archive)) => {
-                let mut archive = archive.clone();
-                read_zip(&mut archive, index, length)
-            }
-            (Entry::Tar(start, _), Kind::Tar { reader, .. }) => {
-                let mut reader = reader.clone();
-                reader.seek(SeekFrom::Start(start)).map_err(damaged)?;
-                read_exactly(reader.take(length), length)
-            }
-            _ => Err("is not in this archive".to_owned()),
-        }
+        self.extent(entry)?.read()
+    }
+}
+
+impl Extent {
+    /// Its bytes from the first to the last. To read more or fewer than the archive says is an error,
+    /// found before memory is spent.
+    pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, String> {
+        let mut reader = self.reader.clone();
+        reader.seek(SeekFrom::Start(self.start)).map_err(damaged)?;
+        let packed = BufReader::new(reader.take(self.packed));
+        // Inflated here: the feature of `zip` that does so would build candle, which shares it, anew.
+        Ok(if self.is_deflated {
+            Box::new(Checked::new(DeflateDecoder::new(packed), self.length, self.checksum))
+        } else {
+            Box::new(Checked::new(packed, self.length, self.checksum))
+        })
+    }
+
+    /// All of them.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        self.open()?.read_to_end(&mut bytes).map_err(damaged)?;
+        Ok(bytes)
+    }
+
+    /// The file and the place in it where the bytes lie as they are; `None` where they are compressed.
+    pub(crate) fn stored(&self) -> Option<(Reader, u64)> {
+        let is_plain = !self.is_deflated && self.packed == self.length;
+        is_plain.then(|| (self.reader.clone(), self.start))
     }
 }
 
@@ -119,21 +176,7 @@ fn damaged(error: impl fmt::Display) -> String {
     format!("cannot be read from its archive ({error}); copy or pack the archive anew")
 }
 
-/// As many bytes as were promised; one more or one less is an error, found before memory is spent.
-fn read_exactly(reader: impl Read, length: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    reader.take(length + 1).read_to_end(&mut bytes).map_err(damaged)?;
-    if bytes.len() as u64 != length {
-        return Err(damaged(format!("it is not of the {length} bytes that the archive says")));
-    }
-    Ok(bytes)
-}
-
-fn read_zip(
-    archive: &mut ZipArchive<Reader>,
-    index: usize,
-    length: u64,
-) -> Result<Vec<u8>, String> {
+fn zip_extent(mut archive: ZipArchive<Reader>, index: usize) -> Result<Extent, String> {
     let file = archive.by_index_raw(index).map_err(damaged)?;
     if !file.is_file() || file.is_symlink() {
         return Err("is a folder or a link within its archive; name a file".to_owned());
@@ -141,20 +184,17 @@ fn read_zip(
     if file.encrypted() {
         return Err("is encrypted; pack the archive anew without a password".to_owned());
     }
-    let (method, expected) = (file.compression(), file.crc32());
-    // Inflated here: the feature of `zip` that does so would build candle, which shares it, anew.
-    let mut checked = if method == CompressionMethod::STORE {
-        CrcReader::new(Box::new(file) as Box<dyn Read + '_>)
-    } else if method == CompressionMethod::DEFLATE {
-        CrcReader::new(Box::new(DeflateDecoder::new(file)) as Box<dyn Read + '_>)
-    } else {
+    let method = file.compression();
+    if method != CompressionMethod::STORE && method != CompressionMethod::DEFLATE {
         return Err(format!("is compressed as {method:?}; pack the archive anew with Deflate"));
-    };
-    let bytes = read_exactly(&mut checked, length)?;
-    if checked.crc().sum() != expected {
-        return Err(damaged("its checksum is wrong"));
     }
-    Ok(bytes)
+    let start = file.data_start().ok_or_else(|| damaged("it has no place in the archive"))?;
+    let (packed, length, checksum) = (file.compressed_size(), file.size(), Some(file.crc32()));
+    let is_deflated = method == CompressionMethod::DEFLATE;
+    drop(file);
+    // All clones read one file.
+    let reader = archive.into_inner();
+    Ok(Extent { reader, start, packed, length, is_deflated, checksum })
 }
 
 /// The regular files of a tar archive; of two with one name the later, as unpacking leaves it.
@@ -201,4 +241,4 @@ impl fmt::Debug for Archive {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,7 @@
 //! Parquet tables: opened once, read by columns, and single cells read again later.
 
-use std::fs::File;
+mod contents;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +12,12 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
+use parquet::file::reader::Length;
 
+use self::contents::Contents;
 use crate::DataError;
 use crate::rows::{Cell, cell};
+use crate::source::Source;
 
 /// How many times its own bytes the rows of a file may come to, and how many in any case.
 const MOST_TIMES: u64 = 1000;
@@ -22,19 +26,17 @@ const MOST_OF_ANY: u64 = 16 << 20;
 /// A Parquet file whose footer has been read.
 pub(crate) struct Columnar {
     path: PathBuf,
-    /// Of the file.
-    bytes: u64,
+    contents: Contents,
     footer: ArrowReaderMetadata,
     /// The first row of each row group, and the number of rows.
     starts: Vec<usize>,
 }
 
 impl Columnar {
-    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
-        let file = opened(path)?;
-        let unreadable = DataError::io(path, "check the path and its permissions");
-        let bytes = file.metadata().map_err(unreadable)?.len();
-        let footer = guarded(path, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
+    pub(crate) fn open(source: &Source) -> Result<Self, DataError> {
+        let (path, contents) = (source.path(), Contents::of(source)?);
+        let options = ArrowReaderOptions::new();
+        let footer = guarded(path, || ArrowReaderMetadata::load(&contents, options))?;
         let mut starts = vec![0_usize];
         for group in footer.metadata().row_groups() {
             let rows = usize::try_from(group.num_rows()).ok();
@@ -44,7 +46,7 @@ impl Columnar {
                 DataError::file(path, "a row group has no sensible number of rows; save it anew")
             })?);
         }
-        Ok(Self { path: path.to_owned(), bytes, footer, starts })
+        Ok(Self { path: path.to_owned(), contents, footer, starts })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -54,7 +56,7 @@ impl Columnar {
     /// Bytes that all its rows may come to: a column of one value repeated takes next to nothing in
     /// the file, and a file made for it would fill any memory.
     pub(crate) fn most_bytes(&self) -> u64 {
-        self.bytes.saturating_mul(MOST_TIMES).saturating_add(MOST_OF_ANY)
+        self.contents.len().saturating_mul(MOST_TIMES).saturating_add(MOST_OF_ANY)
     }
 
     pub(crate) fn schema(&self) -> &Schema {
@@ -67,19 +69,15 @@ impl Columnar {
         columns: &[usize],
         rows: usize,
     ) -> Result<ParquetRecordBatchReader, DataError> {
-        let builder = self.builder(columns)?;
+        let builder = self.builder(columns);
         guarded(&self.path, || builder.with_batch_size(rows).build())
     }
 
-    fn builder(
-        &self,
-        columns: &[usize],
-    ) -> Result<ParquetRecordBatchReaderBuilder<File>, DataError> {
-        // Opened anew: readers side by side must not share a place in the file.
-        let file = opened(&self.path)?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone());
+    fn builder(&self, columns: &[usize]) -> ParquetRecordBatchReaderBuilder<Contents> {
+        let (contents, footer) = (self.contents.clone(), self.footer.clone());
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(contents, footer);
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-        Ok(builder.with_projection(mask))
+        builder.with_projection(mask)
     }
 
     /// The bytes in one cell. Pages of the row group that come before it are passed over without
@@ -87,7 +85,7 @@ impl Columnar {
     pub(crate) fn bytes(&self, column: usize, row: usize) -> Result<Vec<u8>, DataError> {
         let group = self.starts.partition_point(|start| *start <= row).saturating_sub(1);
         let start = self.starts.get(group).copied().unwrap_or_default();
-        let builder = self.builder(&[column])?;
+        let builder = self.builder(&[column]);
         let one = guarded(&self.path, || {
             let rows = builder.with_row_groups(vec![group]).with_offset(row - start);
             let mut reader = rows.with_limit(1).with_batch_size(1).build()?;
@@ -104,10 +102,6 @@ impl Columnar {
             DataError::row(&self.path, row + 1, "", "the picture is gone; leave the file as it is")
         })
     }
-}
-
-fn opened(path: &Path) -> Result<File, DataError> {
-    File::open(path).map_err(DataError::io(path, "check the path and its permissions"))
 }
 
 /// What the Parquet library says, in our words; a panic in it becomes an error.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::rows::{OpenTable, RawRow, RawTable, Value, absent_column, open_rows, read_rows};
 use crate::scan::{FieldError, Fields, Named, check_one_line, name_of, text_of};
+use crate::source::Source;
 use crate::{DataError, ReadOptions};
 
 /// The names of the four columns, and which of them the user chose.
@@ -58,23 +59,23 @@ impl<'a> Columns<'a> {
     }
 
     /// The rows of a file whose header has the columns that it must have.
-    pub(crate) fn read(&self, path: &Path) -> Result<RawTable, DataError> {
-        let table = read_rows(path, &self.names, None)?;
-        self.check_present(path, &table.present, &table.others)?;
+    pub(crate) fn read(&self, source: &Source) -> Result<RawTable, DataError> {
+        let table = read_rows(source, &self.names, None)?;
+        self.check_present(source.path(), &table.present, &table.others)?;
         Ok(table)
     }
 
     /// The same, where only labels are asked for: pictures that lie in the file are left unread.
-    pub(crate) fn read_labels(&self, path: &Path) -> Result<RawTable, DataError> {
-        let table = read_rows(path, &self.names, Some(self.names[2]))?;
-        self.check_present(path, &table.present, &table.others)?;
+    pub(crate) fn read_labels(&self, source: &Source) -> Result<RawTable, DataError> {
+        let table = read_rows(source, &self.names, Some(self.names[2]))?;
+        self.check_present(source.path(), &table.present, &table.others)?;
         Ok(table)
     }
 
     /// The same, to be read a row at a time.
-    pub(crate) fn open(&self, path: &Path) -> Result<OpenTable, DataError> {
-        let rows = open_rows(path, &self.names)?;
-        self.check_present(path, &rows.present, &rows.others)?;
+    pub(crate) fn open(&self, source: &Source) -> Result<OpenTable, DataError> {
+        let rows = open_rows(source, &self.names)?;
+        self.check_present(source.path(), &rows.present, &rows.others)?;
         Ok(rows)
     }
 

@@ -6,7 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::archive::is_archive;
+use crate::place::Place;
 use crate::scan::Scan;
+use crate::source::Source;
 use crate::{Arm, DATASETS, DataError, Split, SplitName};
 
 /// What is known of one data set. [`DATASETS`] holds them all.
@@ -37,7 +40,7 @@ pub struct Dataset {
     /// Where it is described; `None` for a table, which is yours.
     pub homepage: Option<&'static str>,
     /// The file of a split.
-    pub(crate) locate: fn(&Path, &str) -> Result<PathBuf, DataError>,
+    pub(crate) locate: fn(&Place, &str) -> Result<Source, DataError>,
     /// Reads a split and collects every problem.
     pub(crate) scan: fn(&Request<'_>) -> Result<Scan, DataError>,
 }
@@ -104,7 +107,7 @@ pub struct SplitInfo {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) dataset: &'a Dataset,
-    pub(crate) root: &'a Path,
+    pub(crate) place: &'a Place,
     pub(crate) split: &'a str,
     pub(crate) options: &'a ReadOptions,
 }
@@ -201,14 +204,43 @@ pub fn dataset(name: &str) -> Result<&'static Dataset, DataError> {
 }
 
 impl Dataset {
-    /// The folder of this data set: the one given, else `$MMC_DATA/NAME`, else `data/NAME`.
+    /// The root of this data set: the one given, else `$MMC_DATA/NAME`, else `data/NAME`. Where there is
+    /// no such folder but an archive, `NAME.zip` or `NAME.tar`, it is that.
     #[must_use]
     pub fn root(&self, given: Option<&Path>) -> PathBuf {
-        match (given, std::env::var_os("MMC_DATA")) {
-            (Some(folder), _) => folder.to_owned(),
-            (None, Some(parent)) if !parent.is_empty() => Path::new(&parent).join(self.name),
-            (None, _) => Path::new("data").join(self.name),
+        self.root_below(Path::new(""), given)
+    }
+
+    /// The same where paths are relative to `base`.
+    #[must_use]
+    pub fn root_below(&self, base: &Path, given: Option<&Path>) -> PathBuf {
+        if let Some(root) = given {
+            return base.join(root);
         }
+        let parent = std::env::var_os("MMC_DATA").filter(|parent| !parent.is_empty());
+        let parent = parent.map_or_else(|| PathBuf::from("data"), PathBuf::from);
+        let folder = base.join(parent).join(self.name);
+        let archives = ["zip", "tar"].map(|ending| folder.with_extension(ending));
+        let packed = archives.into_iter().find(|archive| !folder.exists() && archive.is_file());
+        packed.unwrap_or(folder)
+    }
+
+    /// The folder or archive at `root`.
+    pub(crate) fn place(&self, root: &Path) -> Result<Place, DataError> {
+        if root.is_dir() || (root.is_file() && is_archive(root)) {
+            return Place::new(root);
+        }
+        let title = self.title;
+        let problem = if root.is_file() {
+            format!(
+                "neither a folder nor an archive from which single files can be read (`.zip`, `.tar`), \
+                 so {title} cannot be read; unpack it, or of a compressed tar undo the compression \
+                 (`gunzip`)"
+            )
+        } else {
+            format!("no such folder, so {title} cannot be read; {}", self.obtain)
+        };
+        Err(DataError::file(root, problem))
     }
 
     /// `name` as the name of a split of this data set.
@@ -229,16 +261,11 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// An unknown name; a root that is no folder; a split that has no file, or more than one.
+    /// An unknown name; a root that is no folder or archive; a split that has no file, or more than
+    /// one. Of a file in an archive the path is `ARCHIVE/ENTRY`.
     pub fn split_file(&self, root: &Path, split: &str) -> Result<PathBuf, DataError> {
         self.split_name(split)?;
-        if !root.is_dir() {
-            return Err(DataError::file(
-                root,
-                format!("no such folder, so {} cannot be read; {}", self.title, self.obtain),
-            ));
-        }
-        (self.locate)(root, split)
+        Ok((self.locate)(&self.place(root)?, split)?.path().to_owned())
     }
 
     /// Reads one split. The pictures are looked for and not opened.
@@ -253,18 +280,20 @@ impl Dataset {
         split: &str,
         options: &ReadOptions,
     ) -> Result<Split, DataError> {
-        self.scan(root, split, options)?.into_split(options)
+        self.split_name(split)?;
+        self.scan(&self.place(root)?, split, options)?.into_split(options)
     }
 
     /// Reads one split and collects all that is wrong with its rows.
     pub(crate) fn scan(
         &self,
-        root: &Path,
+        place: &Place,
         split: &str,
         options: &ReadOptions,
     ) -> Result<Scan, DataError> {
-        self.split_file(root, split)?;
-        (self.scan)(&Request { dataset: self, root, split, options })
+        self.split_name(split)?;
+        (self.locate)(place, split)?;
+        (self.scan)(&Request { dataset: self, place, split, options })
     }
 
     /// The splits that a study uses. Hateful Memes was first released with `dev` and `test`
@@ -272,23 +301,25 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// A root that is no folder.
+    /// A root that is no folder or archive.
     pub fn resolve_splits(&self, root: &Path) -> Result<StudySplits, DataError> {
-        if !root.is_dir() {
-            self.split_file(root, self.train)?;
-        }
+        Ok(self.resolve_in(&self.place(root)?))
+    }
+
+    /// The same of a root that was opened.
+    pub(crate) fn resolve_in(&self, place: &Place) -> StudySplits {
         let mut notes = Vec::new();
         let mut resolve = |published: &str, first_release: &str| {
             let known = self.split_name(first_release).is_ok();
             if known
                 && published.starts_with(first_release)
-                && (self.locate)(root, published).is_err()
-                && (self.locate)(root, first_release).is_ok()
+                && (self.locate)(place, published).is_err()
+                && (self.locate)(place, first_release).is_ok()
             {
                 notes.push(format!(
                     "`{published}` is not in {}: `{first_release}` of the first release stands \
                      in, so scores do not compare with those published for `{published}`",
-                    root.display()
+                    place.root().display()
                 ));
                 return first_release.to_owned();
             }
@@ -296,7 +327,7 @@ impl Dataset {
         };
         let selection = resolve(self.selection, "dev");
         let test = resolve(self.test, "test");
-        Ok(StudySplits { train: self.train.to_owned(), selection, test, notes })
+        StudySplits { train: self.train.to_owned(), selection, test, notes }
     }
 }
 

@@ -104,8 +104,8 @@ pub const DATASETS: &[Dataset] = &[
         classes: None,
         licence: "questions and answers: CC BY 4.0; pictures: COCO, terms of use of Flickr",
         obtain: "download questions, annotations and the COCO pictures of 2014 (and, to predict \
-                 `test`, of 2015) from its homepage and unpack all of it into `data/vqa_v2/` (or \
-                 set `--data-root`), so that it holds `v2_OpenEnded_mscoco_train2014_questions.json`, \
+                 `test`, of 2015) from its homepage and put all of it into `data/vqa_v2/` (or \
+                 set `--data-root`), as the archives that it is or unpacked, so that it holds `v2_OpenEnded_mscoco_train2014_questions.json`, \
                  `v2_mscoco_train2014_annotations.json`, the same of `val2014`, and the folders \
                  `train2014/` and `val2014/`; to try things out without it, `mmc data demo --dataset \
                  vqa_v2 --truth interaction --out DIR` writes a made-up set in its format, which no \

@@ -1,37 +1,37 @@
 //! Hateful Memes (Kiela et al., 2020): one JSON object a line with `id`, `img`, `label`, `text`.
 
-use std::path::{Path, PathBuf};
-
 use crate::dataset::Request;
 use crate::error::listed;
+use crate::place::Place;
 use crate::rows::{RawRow, read_rows};
 use crate::scan::{Collector, FieldError, Fields, Labels, Scan, name_of, text_of};
+use crate::source::Source;
 use crate::{DataError, demo};
 
 const COLUMNS: [&str; 4] = ["id", "img", "text", "label"];
 
 /// The file of a split.
-pub(crate) fn locate(root: &Path, split: &str) -> Result<PathBuf, DataError> {
-    let path = root.join(format!("{split}.jsonl"));
-    if path.is_file() {
-        return Ok(path);
-    }
-    let problem = format!("the split `{split}` has no file; put it there as it was released");
-    Err(DataError::file(&path, problem))
+pub(crate) fn locate(place: &Place, split: &str) -> Result<Source, DataError> {
+    let name = format!("{split}.jsonl");
+    let absent = || {
+        let problem = format!("the split `{split}` has no file; put it there as it was released");
+        DataError::file(&place.root().join(&name), problem)
+    };
+    place.file(&name, None)?.ok_or_else(absent)
 }
 
 /// Reads one split.
 pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
-    let path = locate(request.root, request.split)?;
+    let source = locate(request.place, request.split)?;
     let classes = request.dataset.classes.unwrap_or_default();
     let labels = Labels {
         names: classes.iter().copied().map(str::to_owned).collect(),
         codes: (0..classes.len()).map(|class| class.to_string()).collect(),
         remedy: "fix the row or drop it",
     };
-    let mut collector = Collector::new(request, &path, labels)?;
-    collector.notes.extend(demo::note(request.root)?);
-    for row in read_rows(&path, &COLUMNS, None)?.rows {
+    let mut collector = Collector::new(request, source.path(), labels);
+    collector.notes.extend(demo::note(request.place)?);
+    for row in read_rows(&source, &COLUMNS, None)?.rows {
         collector.add(row, fields);
     }
     collector.finish()

@@ -11,6 +11,7 @@ use crate::columns::Columns;
 use crate::place::Place;
 use crate::rows::{OpenTable, Value};
 use crate::scan::{Fields, Named};
+use crate::source::Source;
 use crate::{Arm, DataError, ImageSource, Sample};
 
 /// A file of rows to predict or embed, found to be right and read anew whenever its samples are
@@ -39,7 +40,7 @@ impl Inputs {
     /// The first thing wrong, with file and line: see [`DataError`].
     pub fn open(file: &Path, image_root: &Path, arm: Arm) -> Result<Self, DataError> {
         let mut columns = Columns::of_inputs("image", arm.uses_text());
-        if has_only_img(columns.open(file)?) {
+        if has_only_img(columns.open(&Source::file(file))?) {
             columns = Columns::of_inputs("img", arm.uses_text());
         }
         let place = Place::new(image_root)?;
@@ -59,7 +60,7 @@ impl Inputs {
     /// Looks at every row; returns the hashes of contents that occur more than once.
     fn check(&mut self) -> Result<Vec<u64>, DataError> {
         let (mut ids, mut contents) = (HashSet::new(), Contents::default());
-        for (index, row) in self.columns.open(&self.file)?.rows.enumerate() {
+        for (index, row) in self.columns.open(&Source::file(&self.file))?.rows.enumerate() {
             let row = self.fields(index, row)?;
             if !ids.insert(hash(&row.id))
                 && let Some(earlier) = self.line_of(&row.id, index)?
@@ -80,7 +81,9 @@ impl Inputs {
 
     /// The line of this id among the first rows, for two ids can have one hash.
     fn line_of(&self, id: &str, rows: usize) -> Result<Option<usize>, DataError> {
-        for (index, row) in self.columns.open(&self.file)?.rows.take(rows).enumerate() {
+        for (index, row) in
+            self.columns.open(&Source::file(&self.file))?.rows.take(rows).enumerate()
+        {
             let row = self.fields(index, row)?;
             if row.id == id {
                 return Ok(Some(row.line));
@@ -142,7 +145,7 @@ impl Inputs {
     ///
     /// As [`Inputs::open`], here and with each row: the file or a picture may have changed since.
     pub fn samples(&self) -> Result<Samples<'_>, DataError> {
-        let rows = self.columns.open(&self.file)?;
+        let rows = self.columns.open(&Source::file(&self.file))?;
         Ok(Samples { inputs: self, rows, at: 0, names: BTreeMap::new(), ended: false })
     }
 }

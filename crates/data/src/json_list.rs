@@ -1,8 +1,7 @@
 //! A list within one large JSON object, with the line of each of its elements.
 
-use std::fs;
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::DataError;
+use crate::source::Source;
 
 /// Elements that are parsed at once: what is parsed takes more room than its text.
 const CHUNK: usize = 1 << 14;
@@ -26,9 +26,8 @@ pub(crate) type Element<T> = Result<(usize, T), DataError>;
 
 impl JsonList {
     /// Reads a file whose list is called `key`.
-    pub(crate) fn read(path: &Path, key: &'static str) -> Result<Self, DataError> {
-        let bytes =
-            fs::read(path).map_err(DataError::io(path, "check the path and its permissions"))?;
+    pub(crate) fn read(source: &Source, key: &'static str) -> Result<Self, DataError> {
+        let (path, bytes) = (source.path(), source.read()?);
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
             let line = line_of(&error.as_bytes()[..valid]);
@@ -144,7 +143,8 @@ mod tests {
         let message = |error: DataError| {
             error.to_string().replace(&format!("{}/", folder.path().display()), "")
         };
-        let list = JsonList::read(&folder.path().join("x.json"), "list").map_err(message)?;
+        let list = JsonList::read(&Source::file(&folder.path().join("x.json")), "list")
+            .map_err(message)?;
         let mut found = Vec::new();
         list.for_each(|element: Element<Named>| {
             found.push(element.map(|(line, named)| (line, named.name)).map_err(message));

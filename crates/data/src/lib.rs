@@ -55,6 +55,7 @@ mod sample;
 mod scan;
 mod shared;
 mod snli_ve;
+mod source;
 pub mod splitting;
 mod table;
 mod thumbnail;

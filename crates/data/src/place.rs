@@ -1,4 +1,4 @@
-//! Paths of pictures: relative to the data root, inside it, and there.
+//! Paths of files and pictures: relative to the data root, inside it, and there.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,25 +7,87 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::archive::{Archive, is_archive, name_within};
 use crate::scan::Kind;
+use crate::source::Source;
 use crate::{DataError, ImageSource, Packed};
 
-/// The folder below which all pictures must lie.
+/// Where the files of a data set lie: a folder below which all must be, or an archive.
 #[derive(Debug)]
 pub(crate) struct Place {
     root: PathBuf,
-    /// With every link resolved.
-    real: PathBuf,
-    /// The archives that were opened, or what is wrong with them.
+    at: At,
+    /// The archives in a folder that were opened, or what is wrong with them.
     archives: Mutex<BTreeMap<PathBuf, Result<Arc<Archive>, String>>>,
 }
 
+#[derive(Debug)]
+enum At {
+    /// With every link resolved.
+    Folder(PathBuf),
+    /// With what all its names begin with.
+    Archive(Arc<Archive>, String),
+}
+
+/// What an archive is called that stands for the folder `NAME`: `NAME.zip`.
+const ENDINGS: [&str; 2] = ["zip", "tar"];
+
 impl Place {
-    /// `root` must be an existing folder.
+    /// `root` must be an existing folder, or an archive.
     pub(crate) fn new(root: &Path) -> Result<Self, DataError> {
-        let real = root
-            .canonicalize()
-            .map_err(DataError::io(root, "name a folder that holds the pictures"))?;
-        Ok(Self { root: root.to_owned(), real, archives: Mutex::default() })
+        let at = if is_archive(root) && root.is_file() {
+            let archive = Archive::open(root)?;
+            let below = common_folder(&archive);
+            At::Archive(Arc::new(archive), below)
+        } else {
+            let real = root.canonicalize();
+            At::Folder(real.map_err(DataError::io(root, "name a folder that holds the pictures"))?)
+        };
+        Ok(Self { root: root.to_owned(), at, archives: Mutex::default() })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file of rows called `name`; in a folder that lacks it that of the archive `packed_as`, as
+    /// it is published.
+    pub(crate) fn file(
+        &self,
+        name: &str,
+        packed_as: Option<&str>,
+    ) -> Result<Option<Source>, DataError> {
+        if let At::Archive(archive, below) = &self.at {
+            return Ok(Source::within(archive, &format!("{below}{name}")));
+        }
+        let path = self.root.join(name);
+        if path.is_file() {
+            return Ok(Some(Source::file(&path)));
+        }
+        let Some(packed) = packed_as.map(|name| self.root.join(name)) else { return Ok(None) };
+        if !packed.is_file() {
+            return Ok(None);
+        }
+        let archive = Arc::new(Archive::open(&packed)?);
+        let below = common_folder(&archive);
+        Ok(Source::within(&archive, &format!("{below}{name}")))
+    }
+
+    /// Whether there is a folder called `name`, or an archive in its place.
+    pub(crate) fn has_folder(&self, name: &str) -> bool {
+        let holds = |archive: &Archive, folder: &str| {
+            let folder = format!("{folder}/");
+            archive.names().any(|name| name.starts_with(&folder))
+        };
+        if let At::Archive(archive, below) = &self.at {
+            return holds(archive, &format!("{below}{name}"));
+        }
+        if self.root.join(name).is_dir() {
+            return true;
+        }
+        let Some((path, inner)) = self.stand_in(Path::new(name)) else { return false };
+        match self.opened(&path) {
+            Ok(archive) => inner.iter().any(|folder| folder.is_empty() || holds(&archive, folder)),
+            Err(_) => true, // what is wrong with it is said of each picture
+        }
     }
 
     /// The picture at `relative`, or what is wrong with it, in words. With `needed` false it may
@@ -52,16 +114,36 @@ impl Place {
                 }
             }
         }
+        let full = self.root.join(path);
+        let folder = match &self.at {
+            At::Folder(folder) => folder,
+            At::Archive(..) if !needed => return Ok(ImageSource::File(full)),
+            At::Archive(archive, below) => {
+                let name = name_within(path).unwrap_or_default();
+                return entry(archive, &[format!("{below}{name}")], relative);
+            }
+        };
+        let leads_out = |path: &Path| {
+            let real = path.canonicalize();
+            real.is_ok_and(|real| !real.starts_with(folder))
+        };
         if needed && let Some((archive, name)) = self.archive_of(path) {
-            let real = archive.canonicalize();
-            if real.is_ok_and(|real| !real.starts_with(&self.real)) {
+            if leads_out(&archive) {
                 return Err(outside("is a link that leads out of the data folder"));
             }
-            return self.entry(&archive, &name, relative);
+            return self.packed(&archive, &[name], relative);
         }
-        let full = self.root.join(path);
+        if needed
+            && !full.exists()
+            && let Some((archive, names)) = self.stand_in(path)
+        {
+            if leads_out(&archive) {
+                return Err(outside("lies in an archive that is a link out of the data folder"));
+            }
+            return self.packed(&archive, &names, relative);
+        }
         match full.canonicalize() {
-            Ok(real) if !real.starts_with(&self.real) => {
+            Ok(real) if !real.starts_with(folder) => {
                 Err(outside("is a link that leads out of the data folder"))
             }
             Ok(real) if needed && !real.is_file() => {
@@ -100,37 +182,81 @@ impl Place {
         None
     }
 
-    /// The picture called `name` in an archive.
-    fn entry(
+    /// The archive beside which a folder is not needed, `NAME.zip` for the folder `NAME` in which a path
+    /// begins, and what the path can be called in it: with that folder or without.
+    fn stand_in(&self, path: &Path) -> Option<(PathBuf, [String; 2])> {
+        let whole = name_within(path)?;
+        let (top, rest) = whole.split_once('/').unwrap_or((&whole, ""));
+        let mut archives = ENDINGS.iter().map(|ending| self.root.join(format!("{top}.{ending}")));
+        let archive = archives.find(|archive| archive.is_file())?;
+        let rest = rest.to_owned();
+        Some((archive, [whole, rest]))
+    }
+
+    /// The picture called by one of these names in an archive of the folder.
+    fn packed(
         &self,
         archive: &Path,
-        name: &str,
+        names: &[String],
         relative: &str,
     ) -> Result<ImageSource, (Kind, String)> {
+        match self.opened(archive) {
+            Ok(archive) => entry(&archive, names, relative),
+            Err(problem) => Err((
+                Kind::UnreadablePicture,
+                format!("the picture `{relative}` lies in an archive: {problem}"),
+            )),
+        }
+    }
+
+    /// An archive of the folder, opened once.
+    fn opened(&self, archive: &Path) -> Result<Arc<Archive>, String> {
         // The map is whole whatever panicked elsewhere: each change is one insertion.
         let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let opened = archives.entry(archive.to_owned()).or_insert_with(|| {
             Archive::open(archive).map(Arc::new).map_err(|error| error.to_string())
         });
-        match opened {
-            Err(problem) => Err((
-                Kind::UnreadablePicture,
-                format!("the picture `{relative}` lies in an archive: {problem}"),
-            )),
-            Ok(archive) => match archive.find(name) {
-                Some(entry) => Ok(ImageSource::Packed(Packed::entry(archive, name, entry))),
-                None => Err((
-                    Kind::MissingPicture,
-                    format!(
-                        "the picture `{relative}` is missing: {} has no file `{name}`; pack it \
-                         anew, or leave such rows out with `--on-bad-item skip`",
-                        archive.path().display()
-                    ),
-                )),
-            },
-        }
+        opened.clone()
     }
 }
+
+/// The picture called by one of these names.
+fn entry(
+    archive: &Arc<Archive>,
+    names: &[String],
+    relative: &str,
+) -> Result<ImageSource, (Kind, String)> {
+    let found = names.iter().find_map(|name| Some((name, archive.find(name)?)));
+    if let Some((name, entry)) = found {
+        return Ok(ImageSource::Packed(Packed::entry(archive, name, entry)));
+    }
+    let name = names.first().map_or("", String::as_str);
+    let problem = format!(
+        "the picture `{relative}` is missing: {} has no file `{name}`; pack it anew, or leave such \
+         rows out with `--on-bad-item skip`",
+        archive.path().display()
+    );
+    Err((Kind::MissingPicture, problem))
+}
+
+/// The folders that hold all of an archive, each in the one before: what a download is often packed in.
+/// Hidden files and what macOS adds do not count.
+fn common_folder(archive: &Archive) -> String {
+    let is_hidden = |part: &str| part.starts_with('.') || part == "__MACOSX";
+    let mut names = archive.names().filter(|name| !name.split('/').any(is_hidden));
+    let folder_of = |name: &str| name.rfind('/').map_or(0, |at| at + 1);
+    let Some(first) = names.next() else { return String::new() };
+    let mut common = &first[..folder_of(first)];
+    for name in names {
+        while !name.starts_with(common) {
+            common = &common[..folder_of(&common[..common.len() - 1])];
+        }
+    }
+    common.to_owned()
+}
+
+#[cfg(test)]
+mod archives;
 
 #[cfg(test)]
 mod tests {

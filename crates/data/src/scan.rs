@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::dataset::Request;
 use crate::error::{listed, nearest};
 use crate::groups::group_shared_content;
-use crate::place::Place;
 use crate::rows::{RawRow, Value};
 use crate::{
     DataError, ImageSource, OnBadItem, Packed, ReadOptions, Sample, Split, SplitName, Target,
@@ -147,7 +146,6 @@ pub(crate) struct Labels {
 pub(crate) struct Collector<'a> {
     request: &'a Request<'a>,
     path: PathBuf,
-    place: Place,
     labels: Labels,
     /// Each code's place.
     classes: HashMap<String, usize>,
@@ -161,16 +159,11 @@ pub(crate) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub(crate) fn new(
-        request: &'a Request<'a>,
-        path: &Path,
-        labels: Labels,
-    ) -> Result<Self, DataError> {
+    pub(crate) fn new(request: &'a Request<'a>, path: &Path, labels: Labels) -> Self {
         let classes = labels.codes.iter().cloned().zip(0..).collect();
-        Ok(Self {
+        Self {
             request,
             path: path.to_owned(),
-            place: Place::new(request.root)?,
             labels,
             classes,
             pictures: HashMap::new(),
@@ -179,7 +172,7 @@ impl<'a> Collector<'a> {
             rows: Vec::new(),
             problems: Vec::new(),
             notes: Vec::new(),
-        })
+        }
     }
 
     /// Takes in the next row of the file.
@@ -263,12 +256,12 @@ impl<'a> Collector<'a> {
         };
         let needed = self.request.options.arm.uses_image();
         if !shared {
-            return self.place.picture(&relative, needed);
+            return self.request.place.picture(&relative, needed);
         }
         if let Some(found) = self.pictures.get(&relative) {
             return found.clone();
         }
-        let found = self.place.picture(&relative, needed);
+        let found = self.request.place.picture(&relative, needed);
         self.pictures.insert(relative, found.clone());
         found
     }

@@ -5,12 +5,12 @@
 //! label away. Rows without a majority among the annotators (`-`) and rows on pictures of Visual
 //! Genome (`vg_…`) are no part of the set: they are left out and counted.
 
-use std::path::{Path, PathBuf};
-
 use crate::dataset::Request;
 use crate::error::listed;
+use crate::place::Place;
 use crate::rows::{RawRow, Value, open_rows};
 use crate::scan::{Collector, FieldError, Fields, Labels, Scan, name_of, text_of};
+use crate::source::Source;
 use crate::{DataError, demo};
 
 /// The picture's name has two spellings; where it is absent, the ids begin with it.
@@ -22,28 +22,29 @@ const PICTURE_FOLDERS: [&str; 3] =
     ["flickr30k_images", "flickr30k-images", "flickr30k_images/flickr30k_images"];
 
 /// The file of a split.
-pub(crate) fn locate(root: &Path, split: &str) -> Result<PathBuf, DataError> {
-    let path = root.join(format!("snli_ve_{split}.jsonl"));
-    if path.is_file() {
-        return Ok(path);
-    }
-    let problem = format!(
-        "the split `{split}` has no file; put it there as the authors' generator writes it"
-    );
-    Err(DataError::file(&path, problem))
+pub(crate) fn locate(place: &Place, split: &str) -> Result<Source, DataError> {
+    let name = format!("snli_ve_{split}.jsonl");
+    let absent = || {
+        let problem = format!(
+            "the split `{split}` has no file; put it there as the authors' generator writes it"
+        );
+        DataError::file(&place.root().join(&name), problem)
+    };
+    place.file(&name, None)?.ok_or_else(absent)
 }
 
 /// Reads one split.
 pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
-    let path = locate(request.root, request.split)?;
+    let source = locate(request.place, request.split)?;
+    let path = source.path();
     let names: Vec<String> =
         request.dataset.classes.unwrap_or_default().iter().map(|&name| name.to_owned()).collect();
     let labels = Labels { codes: names.clone(), names, remedy: "fix the row or drop it" };
-    let folder = picture_folder(request.root);
-    let mut collector = Collector::new(request, &path, labels)?;
-    collector.notes.extend(demo::note(request.root)?);
+    let folder = picture_folder(request.place);
+    let mut collector = Collector::new(request, path, labels);
+    collector.notes.extend(demo::note(request.place)?);
     let (mut rows, mut no_majority, mut other_pictures) = (0_usize, 0_usize, 0_usize);
-    for row in open_rows(&path, &COLUMNS)?.rows {
+    for row in open_rows(&source, &COLUMNS)?.rows {
         rows += 1;
         match row.as_ref().ok().and_then(outside) {
             Some(Outside::NoMajority) => no_majority += 1,
@@ -68,9 +69,9 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
 }
 
 /// The folder that is there; the usual one where none is.
-fn picture_folder(root: &Path) -> &'static str {
+fn picture_folder(place: &Place) -> &'static str {
     // The nested one first: an archive that was unpacked into a folder of its own name.
-    let found = PICTURE_FOLDERS.iter().rev().find(|folder| root.join(folder).is_dir());
+    let found = PICTURE_FOLDERS.iter().rev().find(|folder| place.has_folder(folder));
     found.copied().unwrap_or(PICTURE_FOLDERS[0])
 }
 

@@ -2,45 +2,50 @@
 //! `image` and `label`.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::columns::Columns;
 use crate::dataset::Request;
 use crate::error::listed;
+use crate::place::Place;
 use crate::rows::RawTable;
 use crate::scan::{Collector, Labels, Scan};
+use crate::source::Source;
 use crate::{DataError, demo};
 
 const EXTENSIONS: [&str; 3] = ["csv", "jsonl", "parquet"];
 
 /// The one file of a split.
-pub(crate) fn locate(root: &Path, split: &str) -> Result<PathBuf, DataError> {
-    let files: Vec<PathBuf> = EXTENSIONS
-        .iter()
-        .map(|extension| root.join(format!("{split}.{extension}")))
-        .filter(|path| path.is_file())
-        .collect();
+pub(crate) fn locate(place: &Place, split: &str) -> Result<Source, DataError> {
+    let mut files: Vec<Source> = Vec::new();
+    for extension in EXTENSIONS {
+        files.extend(place.file(&format!("{split}.{extension}"), None)?);
+    }
     match files.as_slice() {
         [file] => Ok(file.clone()),
         [] => Err(DataError::file(
-            root,
+            place.root(),
             format!(
                 "the split `{split}` has no file; expected `{split}.csv`, `{split}.jsonl` or `{split}.parquet`"
             ),
         )),
         [first, second, ..] => Err(DataError::file(
-            second,
-            format!("the split `{split}` is also in {}; remove one of them", first.display()),
+            second.path(),
+            format!(
+                "the split `{split}` is also in {}; remove one of them",
+                first.path().display()
+            ),
         )),
     }
 }
 
 /// Reads one split; the classes are those of the training file unless they were given.
 pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
-    let path = locate(request.root, request.split)?;
+    let source = locate(request.place, request.split)?;
+    let path = source.path();
     let columns = Columns::new(request.options)?;
-    let table = columns.read(&path)?;
-    let names = class_names(request, &path, &columns, &table)?;
+    let table = columns.read(&source)?;
+    let names = class_names(request, path, &columns, &table)?;
     let remedy = if request.options.labels.is_some() {
         "the classes are those of the checkpoint or of `mmc train --labels`: fix the row or drop it"
     } else {
@@ -48,8 +53,8 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
          classes with `mmc train --labels`"
     };
     let labels = Labels { codes: names.clone(), names, remedy };
-    let mut collector = Collector::new(request, &path, labels)?;
-    collector.notes.extend(demo::note(request.root)?);
+    let mut collector = Collector::new(request, path, labels);
+    collector.notes.extend(demo::note(request.place)?);
     for row in table.rows {
         collector.add(row, |row| columns.fields(row));
     }
@@ -77,19 +82,15 @@ fn class_names(
     if request.split == train {
         return Ok(ordered_labels(columns, table));
     }
-    match locate(request.root, train) {
+    match locate(request.place, train) {
         Ok(file) => Ok(ordered_labels(columns, &columns.read_labels(&file)?)),
         Err(error) if ordered_labels(columns, table).is_empty() => {
             // Without labels there is nothing to name; but two training files stay an error.
-            if request.dataset.split_file(request.root, request.split).is_ok()
-                && EXTENSIONS
-                    .iter()
-                    .all(|end| !request.root.join(format!("{train}.{end}")).exists())
-            {
-                Ok(Vec::new())
-            } else {
-                Err(error)
-            }
+            let is_absent = |end: &&str| {
+                let file = request.place.file(&format!("{train}.{end}"), None);
+                matches!(file, Ok(None))
+            };
+            if EXTENSIONS.iter().all(is_absent) { Ok(Vec::new()) } else { Err(error) }
         }
         Err(_) => Err(DataError::file(
             path,

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -15,39 +15,44 @@ use sha2::{Digest, Sha256};
 use crate::answers::{Answers, Counts, Coverage, Lookup};
 use crate::dataset::{AnswerSource, Request};
 use crate::json_list::{Element, JsonList};
+use crate::place::Place;
 use crate::scan::{Collector, Fields, Kind, Labels, Scan, without_nul};
+use crate::source::Source;
 use crate::{DataError, Target, demo};
 
-/// Where the parts of a split lie.
+/// Where the parts of a split lie: names of files, and of the archives that they are published in.
 struct Files {
-    questions: &'static str,
+    questions: Published,
     /// `None`: nobody but the server knows them.
-    annotations: Option<&'static str>,
+    annotations: Option<Published>,
     pictures: &'static str,
     /// Questions in the published file.
     published: usize,
 }
 
+/// A file, and the archive that it is published in.
+type Published = [&'static str; 2];
+
 const TRAIN: Files = Files {
-    questions: "v2_OpenEnded_mscoco_train2014_questions.json",
-    annotations: Some("v2_mscoco_train2014_annotations.json"),
+    questions: ["v2_OpenEnded_mscoco_train2014_questions.json", "v2_Questions_Train_mscoco.zip"],
+    annotations: Some(["v2_mscoco_train2014_annotations.json", "v2_Annotations_Train_mscoco.zip"]),
     pictures: "train2014",
     published: 443_757,
 };
 const VAL: Files = Files {
-    questions: "v2_OpenEnded_mscoco_val2014_questions.json",
-    annotations: Some("v2_mscoco_val2014_annotations.json"),
+    questions: ["v2_OpenEnded_mscoco_val2014_questions.json", "v2_Questions_Val_mscoco.zip"],
+    annotations: Some(["v2_mscoco_val2014_annotations.json", "v2_Annotations_Val_mscoco.zip"]),
     pictures: "val2014",
     published: 214_354,
 };
 const TEST: Files = Files {
-    questions: "v2_OpenEnded_mscoco_test2015_questions.json",
+    questions: ["v2_OpenEnded_mscoco_test2015_questions.json", "v2_Questions_Test_mscoco.zip"],
     annotations: None,
     pictures: "test2015",
     published: 447_793,
 };
 const TEST_DEV: Files = Files {
-    questions: "v2_OpenEnded_mscoco_test-dev2015_questions.json",
+    questions: ["v2_OpenEnded_mscoco_test-dev2015_questions.json", "v2_Questions_Test_mscoco.zip"],
     published: 107_394,
     ..TEST
 };
@@ -72,13 +77,31 @@ pub(crate) fn is_held_out(image_id: u64) -> bool {
 }
 
 /// The file of a split: that of its questions.
-pub(crate) fn locate(root: &Path, split: &str) -> Result<PathBuf, DataError> {
-    let path = root.join(files_of(split).questions);
-    if path.is_file() {
-        return Ok(path);
+pub(crate) fn locate(place: &Place, split: &str) -> Result<Source, DataError> {
+    let [name, archive] = files_of(split).questions;
+    let absent = || {
+        let problem = format!(
+            "the split `{split}` has no file; put it, or `{archive}`, there as it was published"
+        );
+        DataError::file(&place.root().join(name), problem)
+    };
+    place.file(name, Some(archive))?.ok_or_else(absent)
+}
+
+/// The file of annotations, where there is one.
+fn annotations_of(place: &Place, files: &Files) -> Result<Option<Source>, DataError> {
+    match files.annotations {
+        Some([name, archive]) => place.file(name, Some(archive)),
+        None => Ok(None),
     }
-    let problem = format!("the split `{split}` has no file; put it there as it was published");
-    Err(DataError::file(&path, problem))
+}
+
+fn no_annotations(place: &Place, files: &Files) -> DataError {
+    let [name, archive] = files.annotations.unwrap_or_default();
+    let problem = format!(
+        "not there, and the answer vocabulary is made from it; put it, or `{archive}`, there as it was published"
+    );
+    DataError::file(&place.root().join(name), problem)
 }
 
 #[derive(Deserialize)]
@@ -111,23 +134,28 @@ struct Given<'a> {
 
 /// Reads one split.
 pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
-    let path = locate(request.root, request.split)?;
-    let files = files_of(request.split);
-    let annotations = files.annotations.map(|name| request.root.join(name));
-    let annotations = annotations.filter(|path| request.split == "train" || path.is_file());
+    let (place, files) = (request.place, files_of(request.split));
+    let source = locate(place, request.split)?;
+    let path = source.path();
+    let annotations = annotations_of(place, files)?;
+    if request.split == "train" && annotations.is_none() {
+        return Err(no_annotations(place, files));
+    }
     let vocabulary = vocabulary(request, annotations.is_some())?;
     let labels = Labels { names: vocabulary, codes: Vec::new(), remedy: "" };
     let mut lookup = Lookup::new(&labels.names);
     let known = labels.names.len();
-    let mut collector = Collector::new(request, &path, labels)?;
-    collector.notes.extend(demo::note(request.root)?);
+    let mut collector = Collector::new(request, path, labels);
+    let generated = demo::note(place)?;
+    let is_generated = generated.is_some();
+    collector.notes.extend(generated);
     let mut answers = match &annotations {
-        Some(path) => Some(read_answers(path, request.split, &mut lookup)?),
+        Some(source) => Some(read_answers(source, request.split, &mut lookup)?),
         None => None,
     };
-    let pictures = Pictures::of(request.root, files);
+    let pictures = Pictures::of(place, files);
     collector.notes.extend(pictures.note());
-    let list = JsonList::read(&path, "questions")?;
+    let list = JsonList::read(&source, "questions")?;
     let (mut questions, mut left_out) = (0_usize, 0_usize);
     list.for_each(|question: Element<Asked<'_>>| {
         questions += 1;
@@ -169,13 +197,8 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
         };
         collector.add_item(line, fields, target);
     })?;
-    if questions != files.published && demo::manifest(request.root)?.is_none() {
-        collector.notes.push(format!(
-            "{}: {questions} questions where the published file has {}: scores do not compare with \
-             published ones",
-            path.display(),
-            files.published
-        ));
+    if !is_generated {
+        collector.notes.extend(size_note(path, questions, files));
     }
     if request.split == "train" && left_out > 0 {
         collector.notes.push(format!(
@@ -188,6 +211,18 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     let coverage = Coverage::of(targets).filter(|found| found.ceiling < 1.0);
     scan.notes.extend(coverage.map(|found| found.note(request.split, known)));
     Ok(scan)
+}
+
+/// Where this is not the published file.
+fn size_note(path: &Path, questions: usize, files: &Files) -> Option<String> {
+    (questions != files.published).then(|| {
+        format!(
+            "{}: {questions} questions where the published file has {}: scores do not compare with \
+             published ones",
+            path.display(),
+            files.published
+        )
+    })
 }
 
 /// Whether a picture of a split's file belongs to the split.
@@ -215,16 +250,12 @@ fn vocabulary(request: &Request<'_>, annotated: bool) -> Result<Vec<String>, Dat
     }
     let mut counts = Counts::default();
     for files in [&TRAIN, &VAL].into_iter().take(if both { 2 } else { 1 }) {
-        let path = request.root.join(files.annotations.unwrap_or_default());
-        if !path.is_file() {
-            if !annotated {
-                return Ok(Vec::new());
-            }
-            let problem = "not there, and the answer vocabulary is made from it; put it there as it \
-                           was published";
-            return Err(DataError::file(&path, problem));
-        }
-        let list = JsonList::read(&path, "annotations")?;
+        let source = match annotations_of(request.place, files)? {
+            Some(source) => source,
+            None if !annotated => return Ok(Vec::new()),
+            None => return Err(no_annotations(request.place, files)),
+        };
+        let list = JsonList::read(&source, "annotations")?;
         let mut fault = None;
         list.for_each(|annotation: Element<Annotation<'_>>| match annotation {
             Ok((_, annotation)) => {
@@ -246,11 +277,11 @@ fn vocabulary(request: &Request<'_>, annotated: bool) -> Result<Vec<String>, Dat
 type AnswersByQuestion = HashMap<u64, (u64, Answers)>;
 
 fn read_answers(
-    path: &Path,
+    source: &Source,
     split: &str,
     lookup: &mut Lookup,
 ) -> Result<AnswersByQuestion, DataError> {
-    let list = JsonList::read(path, "annotations")?;
+    let (path, list) = (source.path(), JsonList::read(source, "annotations")?);
     let mut answers = AnswersByQuestion::new();
     let mut fault = None;
     list.for_each(|annotation: Element<Annotation<'_>>| {
@@ -295,7 +326,7 @@ fn read_answers(
 /// How pictures are called: as COCO 2014 and 2015 name them, or, where only the folders of COCO 2017
 /// are there, by their numbers alone in either of them.
 struct Pictures<'a> {
-    root: &'a Path,
+    place: &'a Place,
     folder: &'static str,
     newer: bool,
 }
@@ -303,11 +334,12 @@ struct Pictures<'a> {
 const NEWER: [&str; 2] = ["train2017", "val2017"];
 
 impl<'a> Pictures<'a> {
-    fn of(root: &'a Path, files: &Files) -> Self {
-        let there = |folder: &str| root.join(folder).is_dir();
+    fn of(place: &'a Place, files: &Files) -> Self {
         let folder = files.pictures;
-        let newer = folder != TEST.pictures && !there(folder) && NEWER.iter().any(|it| there(it));
-        Self { root, folder, newer }
+        let newer = folder != TEST.pictures
+            && !place.has_folder(folder)
+            && NEWER.iter().any(|folder| place.has_folder(folder));
+        Self { place, folder, newer }
     }
 
     fn note(&self) -> Option<String> {
@@ -315,7 +347,7 @@ impl<'a> Pictures<'a> {
             format!(
                 "{}: there is no `{}`; the pictures are looked for by number in `{}` and `{}`, where \
                  COCO 2017 has the same ones",
-                self.root.display(),
+                self.place.root().display(),
                 self.folder,
                 NEWER[0],
                 NEWER[1]
@@ -331,7 +363,7 @@ impl<'a> Pictures<'a> {
         }
         let paths = NEWER.map(|folder| format!("{folder}/{image_id:012}.jpg"));
         let [first, second] = paths;
-        if self.root.join(&first).is_file() { first } else { second }
+        if self.place.picture(&first, true).is_ok() { first } else { second }
     }
 }
 

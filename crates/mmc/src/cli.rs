@@ -123,7 +123,7 @@ pub(crate) struct EvaluateArgs {
     /// The data set; `mmc data info` says what they are
     #[arg(long, value_name = "NAME", requires = "checkpoint", value_parser = data_set_name())]
     pub(crate) dataset: Option<String>,
-    /// Where the data set lies [default: $MMC_DATA/NAME, else data/NAME]
+    /// The data set's folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", requires = "dataset")]
     pub(crate) data_root: Option<PathBuf>,
     /// The split to score, by its published name

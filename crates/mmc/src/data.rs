@@ -1,6 +1,6 @@
 //! `mmc data`: make, check and describe data sets.
 
-use mmc_data::check::{check, info};
+use mmc_data::check::{check_for, info};
 use mmc_data::demo::{DemoSet, Format, Truth, write};
 use mmc_data::splitting::{SplitOptions, write_splits};
 use mmc_data::{DATASETS, ReadOptions, dataset};
@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::{DataCommand, DataSetArgs, DemoArgs, InfoArgs, SplitArgs};
 use crate::failure::Failure;
+use crate::lengths::counters;
 use crate::output::{check_folder, print, print_json, table};
 
 /// Does what was asked for.
@@ -43,7 +44,8 @@ fn demo(typed: &DemoArgs) -> Result<(), Failure> {
 fn check_set(typed: &DataSetArgs) -> Result<(), Failure> {
     let dataset = dataset(&typed.dataset)?;
     let root = dataset.root(typed.data_root.as_deref());
-    let report = check(dataset, &root, &typed.columns.read_options())?;
+    let counters = counters(typed.checkpoint.as_deref())?;
+    let report = check_for(dataset, &root, &typed.columns.read_options(), &counters)?;
     if let Some(file) = &typed.html {
         std::fs::write(file, data_page(&report)).map_err(|error| {
             Failure::work(format!("{}: {error}; name a file that can be written", file.display()))
@@ -129,7 +131,7 @@ fn list(as_json: bool) -> Result<(), Failure> {
     let mut rows = vec![["name", "what", "metric", "folder", ""].map(str::to_owned).to_vec()];
     for row in DATASETS {
         let root = row.root(None);
-        let there = if root.is_dir() { "in place" } else { "not in place" };
+        let there = if root.exists() { "in place" } else { "not in place" };
         rows.push(vec![
             row.name.to_owned(),
             row.title.to_owned(),

@@ -13,6 +13,7 @@ mod evaluate;
 mod failure;
 mod fetch;
 mod inputs;
+mod lengths;
 mod output;
 mod partial;
 mod plan;

@@ -235,7 +235,7 @@ fn measured(typed: &PowerArgs) -> Result<Source, Failure> {
 fn words(power: &Power) -> String {
     let percent = |chance: f64| format!("{:.0} %", 100.0 * chance);
     let mut rows: Vec<Vec<String>> = vec![
-        ["true gain", "multimodal", "text suffices", "undecided", "the right one at 80 %"]
+        ["true gain", "multimodal", "text suffices", "undecided", "for 80 %, alone"]
             .map(str::to_owned)
             .to_vec(),
     ];
@@ -267,8 +267,9 @@ fn words(power: &Power) -> String {
     let [low, high] = &power.range;
     let [least, most] = power.seed_sd_range;
     lines.push(format!(
-        "The deviation over seeds, {:.4}, is itself known only as {least:.4} to {most:.4}. At these \
-         ends a gain\nof {:.4} is judged rightly with a chance of {} and {}; for 80 %: {}, and {}.",
+        "The deviation over seeds, {:.4}, is itself known only as {least:.4} to {most:.4}. With the \
+         first a gain\nof {:.4} is judged rightly with a chance of {}, with the second of {}. For 80 %, \
+         with the first:\n{}; with the second: {}.",
         power.seed_sd,
         power.asked.gain,
         percent(right(low, power.margin)),
@@ -287,9 +288,9 @@ fn right(row: &Forecast, margin: f64) -> f64 {
 /// What would do, in words.
 fn enough(row: &Forecast) -> String {
     match (row.items_needed, row.seeds_needed) {
-        (Some(items), Some(seeds)) => format!("{items} items, or {seeds} seeds"),
-        (Some(items), None) => format!("{items} items; no number of seeds will do"),
-        (None, Some(seeds)) => format!("{seeds} seeds; no number of items will do"),
+        (Some(items), Some(seeds)) => format!("{items} items or {seeds} seeds"),
+        (Some(items), None) => format!("{items} items, and no number of seeds"),
+        (None, Some(seeds)) => format!("{seeds} seeds, and no number of items"),
         (None, None) => "neither more items nor more seeds alone".to_owned(),
     }
 }

@@ -60,6 +60,17 @@ pub fn outline(request: &OutlineRequest<'_>) -> Result<Box<dyn Classifier>, Mode
     (architecture.build)(&build, &mut parameters)
 }
 
+impl Preset {
+    /// The object of the `config.json` that this row stands for: of a published model what differs from
+    /// the architecture's defaults, of a tiny one all of it, for the vocabulary of no text.
+    ///
+    /// # Errors
+    /// A row of the catalogue whose configuration makes no sense.
+    pub fn published_config(&self) -> Result<Map<String, Value>, ModelError> {
+        Ok(published(self)?.object().clone())
+    }
+}
+
 /// The `config.json` that a preset stands for.
 fn published(preset: &Preset) -> Result<ConfigFile, ModelError> {
     let path = format!("{}/config.json", preset.name).into();

@@ -47,6 +47,11 @@ impl Config {
         }
     }
 
+    /// The same as if it had been read from `path`.
+    pub(crate) fn of(path: &Path, object: Map<String, Value>) -> Self {
+        Self { path: path.to_owned(), prefix: String::new(), object }
+    }
+
     pub(crate) fn into_object(self) -> Map<String, Value> {
         self.object
     }

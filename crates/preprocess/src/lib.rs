@@ -58,3 +58,4 @@ pub use order::Order;
 pub use processor::Processor;
 pub use resize::{Filter, resize};
 pub use store::PictureStore;
+pub use text::bounds::TokenBounds;

@@ -24,6 +24,11 @@ impl ModelKind {
             purpose: "to know the model",
             remedy: "give the folder of a checkpoint in Hugging Face layout",
         })?;
+        Self::of(&config)
+    }
+
+    /// The same of what a `config.json` says.
+    pub(crate) fn of(config: &Config) -> Result<(Self, usize), PreprocessError> {
         let expected = "`bert`, `roberta`, `clip`, `flava` or `vilt`";
         let Some(name) = config.typed::<String>("model_type", expected)? else {
             return Err(config.missing("model_type", expected));
@@ -37,7 +42,7 @@ impl ModelKind {
             "vilt" => Self::Vilt,
             _ => return Err(config.unsupported("model_type", expected)),
         };
-        Ok((kind, kind.positions(&config)?))
+        Ok((kind, kind.positions(config)?))
     }
 
     /// `model_type`, as `config.json` writes it.

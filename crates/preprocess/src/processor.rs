@@ -146,6 +146,13 @@ impl Processor {
             .map_or(0, |tokens| tokens.ids.len())
     }
 
+    /// Tokens that a text has before it is cut, special tokens included; `None` without texts, or if
+    /// the text cannot be tokenized.
+    #[must_use]
+    pub fn full_length(&self, text: &str) -> Option<usize> {
+        self.text.as_ref()?.full_length(text).ok()
+    }
+
     /// Tokenizes the text and reads, resizes and normalises the picture of a sample.
     ///
     /// # Errors

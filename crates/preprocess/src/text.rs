@@ -1,5 +1,6 @@
 //! From a text to its tokens, by the checkpoint's own tokenizer files.
 
+pub(crate) mod bounds;
 mod byte_pairs;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,6 +73,11 @@ impl Tokenization {
     /// Cuts texts at `tokens`, within what the model takes and its special tokens need.
     pub(crate) fn set_max_length(&mut self, tokens: usize) {
         self.max_length = tokens.clamp(self.specials, self.limit);
+    }
+
+    /// How many tokens a text has before it is cut, special tokens included.
+    pub(crate) fn full_length(&self, text: &str) -> tokenizers::Result<usize> {
+        caught(|| Ok(self.tokenizer.encode_fast(text, false)?.len() + self.specials))
     }
 
     /// The tokens of a text, special tokens included, cut on the right but for the closing one.
@@ -168,8 +174,8 @@ impl Files {
         if !self.kind.has_word_pieces()
             && let Some(words) = Config::read_up_to(&vocabulary, MOST_VOCABULARY_BYTES)?
         {
-            let merges = folder.join("merges.txt");
-            let definition = self.byte_pairs(&vocabulary, &words.into_object(), &merges)?;
+            let pairs = byte_pairs::read_merges(&folder.join("merges.txt"))?;
+            let definition = self.byte_pairs(&vocabulary, &words.into_object(), &pairs)?;
             return Ok((vocabulary, definition));
         }
         Err(PreprocessError::Missing {

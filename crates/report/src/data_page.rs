@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mmc_data::check::{CheckReport, NearDuplicates, Overlap, SplitSummary};
+use mmc_data::check::{CheckReport, NearDuplicates, Overlap, SplitSummary, TextLengths};
 use mmc_data::{ImageSource, thumbnail};
 
 use crate::document::{Block, Card, Picture, Table, plain};
@@ -48,6 +48,7 @@ pub fn data_page(report: &CheckReport) -> String {
     page.push(Block::Table(splits(report)));
     page.push(Block::Table(classes(report)));
     page.push(Block::Table(overlaps(report)));
+    page.extend((!report.text_lengths.is_empty()).then(|| Block::Table(lengths(report))));
     near(&report.near_duplicates, &mut page);
     page.push(Block::Heading(2, "Some rows".to_owned()));
     let cards = report.examples.iter().map(|row| Card {
@@ -140,6 +141,53 @@ fn overlaps(report: &CheckReport) -> Table {
         caption: "What two splits have in common; pictures pixel by pixel".to_owned(),
         header: header(&["splits", "ids", "texts", "pictures", "texts with the same picture"]),
         rows: report.overlaps.iter().map(row).collect(),
+        folded: false,
+    }
+}
+
+fn lengths(report: &CheckReport) -> Table {
+    let rows = |found: &TextLengths| {
+        let (model, limit) = (plain(&found.model), found.limit.to_string());
+        let usual = found.max_length.map_or_else(String::new, |usual| usual.to_string());
+        let counted = match &found.tokenizer {
+            Some(folder) => format!("`{}`", plain(&folder.display().to_string())),
+            None => "bounds".to_owned(),
+        };
+        let row = move |split: &mmc_data::check::SplitLengths| {
+            let beyond = split.beyond_max_length;
+            vec![
+                model.clone(),
+                plain(&split.split),
+                split.texts.to_string(),
+                limit.clone(),
+                split.beyond_limit.to_string(),
+                usual.clone(),
+                beyond.map_or_else(String::new, |count| count.to_string()),
+                split.longest.to_string(),
+                split.uncounted.to_string(),
+                counted.clone(),
+            ]
+        };
+        found.splits.iter().map(row).collect::<Vec<_>>()
+    };
+    Table {
+        caption: "Texts with more tokens than a model is shown: all that it takes, and `--max-length` \
+                  unless given. Bounds hold for every tokenizer of the model's kind, whose files are \
+                  not in place"
+            .to_owned(),
+        header: header(&[
+            "model",
+            "split",
+            "texts",
+            "takes",
+            "longer",
+            "max-length",
+            "longer than that",
+            "tokens of the longest",
+            "not counted",
+            "tokenizer",
+        ]),
+        rows: report.text_lengths.iter().flat_map(rows).collect(),
         folded: false,
     }
 }

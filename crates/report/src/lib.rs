@@ -15,6 +15,8 @@
 //! # ResultsFolder::new(&path).write_record(&ExperimentRecord {
 //! #     name: "memes".to_owned(),
 //! #     command: "cargo xtask experiment memes".to_owned(),
+//! #     file: None,
+//! #     out: None,
 //! #     dataset: "hateful_memes".to_owned(),
 //! #     primary_metric: "auroc".to_owned(),
 //! #     metrics: vec![],

@@ -18,7 +18,7 @@ use crate::plot::{Figure, Plot};
 use crate::{Results, Verdict};
 use mmc_data::Arm;
 
-/// The whole report, in its order; the advice comes last.
+/// The whole report, in its order: first what was asked for, then what it rests on.
 pub(crate) fn page(results: &Results, verdict: &Verdict) -> Vec<Block> {
     let of_test = of_scored(test_split(verdict), scored(results));
     let page = Page { results, verdict, of_test, arms: ArmRuns::all(results) };
@@ -30,6 +30,7 @@ pub(crate) fn page(results: &Results, verdict: &Verdict) -> Vec<Block> {
     blocks.extend(page.gallery());
     blocks.extend(page.costs());
     blocks.extend(page.benefits());
+    blocks.extend(page.advice());
     blocks.extend(page.published());
     blocks.extend(page.claims());
     blocks.extend(page.changes());
@@ -42,7 +43,6 @@ pub(crate) fn page(results: &Results, verdict: &Verdict) -> Vec<Block> {
     blocks.extend(page.data());
     blocks.extend(page.methods());
     blocks.extend(page.reproduce());
-    blocks.extend(page.advice());
     blocks
 }
 

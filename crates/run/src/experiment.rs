@@ -209,8 +209,14 @@ impl Experiment {
 pub struct ExperimentRecord {
     /// Name of the experiment.
     pub name: String,
-    /// The command that makes these results again.
+    /// The command that makes these results again, as a shell takes it.
     pub command: String,
+    /// The file of the experiment: below the project's folder relative to it, else its whole path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The folder of these results, where another than the usual one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out: Option<String>,
     /// The data set.
     pub dataset: String,
     /// The metric that decides.

@@ -41,6 +41,7 @@ mod read_options;
 mod records;
 mod search;
 mod settings;
+mod shell;
 mod toml_file;
 
 pub use atomic::write_atomically;
@@ -70,3 +71,4 @@ pub use published::{Claim, ClaimKind, Published, PublishedFigure, Sureness};
 pub use records::{Cost, EvalRecord, StepRecord};
 pub use search::{ArmSearch, Search, SearchRecord, Trial};
 pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};
+pub use shell::shell_word;

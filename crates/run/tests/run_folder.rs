@@ -336,6 +336,8 @@ fn what_was_run_reads_back() {
     let record = ExperimentRecord {
         name: "x".to_owned(),
         command: "cargo xtask experiment x".to_owned(),
+        file: Some("configs/x.toml".to_owned()),
+        out: Some("a b".to_owned()),
         dataset: experiment.dataset,
         primary_metric: experiment.primary_metric,
         metrics: experiment.metrics,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, Search};
+use mmc_run::{DemoRecord, Experiment, ExperimentRecord, Grid, ResultsFolder, Search, shell_word};
 
 use super::{Mode, Options};
 use crate::failure::{Failure, workspace};
@@ -18,7 +18,7 @@ pub(super) fn record(
     mode: &Mode,
     (grid, search): (Grid, Option<Search>),
 ) -> ExperimentRecord {
-    let mut words = vec![format!("{COMMAND}{}", options.name)];
+    let mut words = vec![format!("{COMMAND}{}", shell_word(&options.name))];
     let (missing, demo) = match mode {
         Mode::Study { .. } => (Vec::new(), None),
         Mode::Demo { truth, missing } => {
@@ -32,13 +32,15 @@ pub(super) fn record(
     if !options.features.is_empty() {
         words.push(format!("--features {}", options.features.join(",")));
     }
-    // The report finds its own folder behind this one, so it comes last.
-    if let Some(out) = &options.out {
-        words.push(format!("--out {}", out.display()));
+    let out = options.out.as_ref().map(|out| out.display().to_string());
+    if let Some(out) = &out {
+        words.push(format!("--out {}", shell_word(out)));
     }
     ExperimentRecord {
         name: options.results_name(),
         command: words.join(" "),
+        file: file(&options.name),
+        out,
         dataset: experiment.dataset.clone(),
         primary_metric: experiment.primary_metric.clone(),
         metrics: experiment.metrics.clone(),
@@ -64,19 +66,17 @@ pub(super) fn check_out(
     let there = results.record()?;
     let kind = |is_demo| if is_demo { "a demo" } else { "a study on real data" };
     let (is_demo, was_demo) = (matches!(mode, Mode::Demo { .. }), there.is_demo());
-    let name = there.command.strip_prefix(COMMAND).and_then(|rest| rest.split(" --").next());
     let probes = |name: &str| name.ends_with(PROBES);
     let kind_of_run = |is_probe| if is_probe { "probes" } else { "models trained whole" };
     let (is_probe, was_probe) = (options.probe, probes(&there.name));
-    let (holds, this) = match name {
-        _ if is_probe != was_probe => {
-            (kind_of_run(was_probe).to_owned(), kind_of_run(is_probe).to_owned())
-        }
-        Some(name) if !is_same(name, &options.name) => {
-            (format!("`{name}`"), format!("`{}`", options.name))
-        }
-        _ if is_demo != was_demo => (kind(was_demo).to_owned(), kind(is_demo).to_owned()),
-        _ => return Ok(()),
+    let (holds, this) = if is_probe != was_probe {
+        (kind_of_run(was_probe).to_owned(), kind_of_run(is_probe).to_owned())
+    } else if let Some(other) = other_experiment(&there, &options.name) {
+        (format!("`{other}`"), format!("`{}`", options.name))
+    } else if is_demo != was_demo {
+        (kind(was_demo).to_owned(), kind(is_demo).to_owned())
+    } else {
+        return Ok(());
     };
     Err(Failure::usage(format!(
         "{} holds the results of {holds}, and this is {this}: give another folder with `--out \
@@ -85,8 +85,21 @@ pub(super) fn check_out(
     )))
 }
 
-/// Whether two names are of one file; so are those of a file that is no longer found.
-fn is_same(one: &str, other: &str) -> bool {
-    let file = |name| config_path(&workspace(), name).ok().and_then(|at| fs::canonicalize(at).ok());
-    one == other || file(one).zip(file(other)).is_none_or(|(one, other)| one == other)
+/// What a folder's results are of, where that is another file than `name`'s.
+fn other_experiment(there: &ExperimentRecord, name: &str) -> Option<String> {
+    if let Some(recorded) = &there.file {
+        return (file(name).as_ref() != Some(recorded)).then(|| recorded.clone());
+    }
+    // Results of before the file was recorded: the command names it as it was typed.
+    let typed = there.command.strip_prefix(COMMAND)?.split(" --").next()?;
+    let is_same = typed == name || (file(typed).is_some() && file(typed) == file(name));
+    (!is_same).then(|| typed.to_owned())
+}
+
+/// The file of an experiment as it is recorded: relative to the workspace, which may move, where it is in
+/// it; `None` where it is not found.
+fn file(name: &str) -> Option<String> {
+    let root = fs::canonicalize(workspace()).ok()?;
+    let path = fs::canonicalize(config_path(&root, name).ok()?).ok()?;
+    Some(path.strip_prefix(&root).unwrap_or(&path).display().to_string())
 }

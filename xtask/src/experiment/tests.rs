@@ -97,7 +97,71 @@ fn two_experiments_of_one_name_do_not_share_a_folder() {
     let error = check_out(&results, &probe, &study).unwrap_err().to_string();
     assert!(error.contains("models trained whole"), "{error}");
     let error = check_out(&results, &own, &study).unwrap_err().to_string();
-    assert!(error.contains("holds the results of `hateful_memes`"), "{error}");
+    assert!(error.contains("holds the results of `configs/hateful_memes.toml`"), "{error}");
+}
+
+/// By the file's own place and not by how it was typed, whether it is still there or not.
+#[test]
+fn files_of_one_name_in_two_folders_are_two_experiments() {
+    let place = tempfile::tempdir().unwrap();
+    let published = workspace().join("configs/hateful_memes.toml");
+    let own: Vec<String> = ["a", "b"]
+        .map(|folder| {
+            let file = place.path().join(folder).join("own exp.toml");
+            fs::create_dir(file.parent().unwrap()).unwrap();
+            fs::copy(&published, &file).unwrap();
+            file.display().to_string()
+        })
+        .into();
+    let experiment = Experiment::read(&published).unwrap();
+    let out = place.path().join("my results");
+    let options = |name: &str| {
+        let words = ["experiment", name, "--out", out.to_str().unwrap()];
+        Typed::try_parse_from(words).unwrap().options
+    };
+    let (first, second) = (options(&own[0]), options(&own[1]));
+    let study = Mode::Study { tiny: false };
+    let made = record(&first, &experiment, &study, (experiment.grid.clone(), None));
+    // What can be pasted.
+    assert!(made.command.starts_with("cargo xtask experiment '"), "{}", made.command);
+    assert!(made.command.ends_with("my results'"), "{}", made.command);
+    assert_eq!(made.out.as_deref(), out.to_str());
+    let results = ResultsFolder::new(&out);
+    // As if it had been typed without its folder.
+    let made = mmc_run::ExperimentRecord {
+        command: "cargo xtask experiment 'own exp.toml'".to_owned(),
+        ..made
+    };
+    results.write_record(&made).unwrap();
+    check_out(&results, &first, &study).unwrap();
+    for _ in 0..2 {
+        let error = check_out(&results, &second, &study).unwrap_err().to_string();
+        assert!(
+            error.contains("holds the results of `") && error.contains("own exp.toml"),
+            "{error}"
+        );
+        // A file that is gone is no other file either.
+        drop(fs::remove_file(&own[0]));
+    }
+    // A file of the project is known by its place in it, which may move.
+    let options = Typed::try_parse_from(["experiment", "hateful_memes"]).unwrap().options;
+    let made = record(&options, &experiment, &study, (experiment.grid.clone(), None));
+    assert_eq!(made.file.as_deref(), Some("configs/hateful_memes.toml"));
+}
+
+#[test]
+fn settings_that_contradict_each_other_end_it_before_the_first_run() {
+    let mut experiment = Experiment::read(&workspace().join("configs/hateful_memes.toml")).unwrap();
+    experiment.settings.lora_rank = Some(8);
+    let results = ResultsFolder::new(Path::new("results/x"));
+    let study = |words: &[&str]| {
+        let words = [&["experiment", "hateful_memes"], words].concat();
+        let options = Typed::try_parse_from(words).unwrap().options;
+        Study::of(&experiment, false, &results).unwrap().with(options.settings())
+    };
+    study(&[]).check(&results).unwrap();
+    let error = study(&["--probe"]).check(&results).unwrap_err().to_string();
+    assert!(error.contains("`lora_rank` is `8`, expected no value with `freeze`"), "{error}");
 }
 
 #[test]

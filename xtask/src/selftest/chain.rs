@@ -116,6 +116,8 @@ impl Chain<'_> {
         ExperimentRecord {
             name: "selftest".to_owned(),
             command: self.command.to_owned(),
+            file: None,
+            out: None,
             dataset: self.experiment.dataset.clone(),
             primary_metric: self.experiment.primary_metric.clone(),
             metrics: self.experiment.metrics.clone(),

@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 /// A reader of a file; clones share the file and nothing else.
 #[derive(Clone, Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     file: Arc<File>,
     at: u64,
     length: u64,
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         Ok(Self { file: Arc::new(file), at: 0, length })
     }
 
     /// Bytes of the file when it was opened.
-    pub(super) fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         self.length
     }
 }

@@ -8,20 +8,21 @@ use crate::place::Place;
 use crate::{ImageSource, decode, picture::bytes_of};
 
 /// An entry of a zip archive as it is written: name, contents, method (0 or 8), what it claims.
-struct Zipped<'a> {
-    name: &'a str,
-    bytes: &'a [u8],
-    method: u16,
-    length: Option<u32>,
-    flags: u16,
+#[derive(Clone, Copy)]
+pub(crate) struct Zipped<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) method: u16,
+    pub(crate) length: Option<u32>,
+    pub(crate) flags: u16,
 }
 
-fn plain<'a>(name: &'a str, bytes: &'a [u8], method: u16) -> Zipped<'a> {
+pub(crate) fn plain<'a>(name: &'a str, bytes: &'a [u8], method: u16) -> Zipped<'a> {
     Zipped { name, bytes, method, length: None, flags: 0 }
 }
 
 /// A zip archive by its specification (PKWARE's APPNOTE, 4.3): the crate here cannot deflate.
-fn zip(entries: &[Zipped<'_>]) -> Vec<u8> {
+pub(crate) fn zip(entries: &[Zipped<'_>]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {
         let mut crc = flate2::Crc::new();
@@ -66,7 +67,7 @@ fn zip(entries: &[Zipped<'_>]) -> Vec<u8> {
     file
 }
 
-fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in entries {
         let mut header = tar::Header::new_gnu();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CheckReport, Info, Kind, NearDuplicates, Overlap, SplitSummary};
+use super::{Between, CheckReport, Info, Kind, NearDuplicates, Overlap, SplitSummary, TextLengths};
 
 /// How many findings of one kind are written out.
 const SHOWN: usize = 5;
@@ -28,6 +28,7 @@ impl fmt::Display for CheckReport {
         }
         self.write_overlaps(out)?;
         self.write_near(out)?;
+        self.write_lengths(out)?;
         self.write_problems(out)?;
         if !self.warnings.is_empty() {
             writeln!(out)?;
@@ -86,6 +87,31 @@ impl CheckReport {
         Ok(())
     }
 
+    fn write_lengths(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(widest) = self.text_lengths.iter().map(|found| found.model.len()).max() else {
+            return Ok(());
+        };
+        writeln!(out, "\ntexts with more tokens than a model is shown, over all splits")?;
+        for found in &self.text_lengths {
+            let TextLengths { model, limit, max_length, .. } = found;
+            let longer = |limit: usize| format!("{} over {limit}", found.longer_than(limit));
+            write!(out, "  {model:widest$}  {}", longer(*limit))?;
+            if let Some(usual) = max_length.filter(|usual| usual < limit) {
+                write!(out, ", {} (`--max-length`, unless given)", longer(usual))?;
+            }
+            writeln!(out, ", the longest has {}{}", found.longest(), found.how())?;
+        }
+        if self.text_lengths.iter().any(|found| found.tokenizer.is_none()) {
+            writeln!(
+                out,
+                "  bounds, for want of a tokenizer: a word or mark is one token at least, a letter (of \
+                 RoBERTa and CLIP a byte) one at most; `mmc fetch MODEL` or `--checkpoint DIR` makes \
+                 them counts"
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_problems(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for kind in [
             Kind::UnreadableSplit,
@@ -112,6 +138,17 @@ impl CheckReport {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Between {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.at_least, self.at_most) {
+            (0, 0) => out.pad("none"),
+            (least, most) if least == most => write!(out, "{least}"),
+            (0, most) => write!(out, "at most {most}"),
+            (least, most) => write!(out, "at least {least} and at most {most}"),
+        }
     }
 }
 
@@ -195,7 +232,9 @@ impl fmt::Display for Info {
         }
         if self.splits.iter().all(|split| split.summary.is_none()) {
             if let Some(why) = self.splits.iter().find_map(|split| split.missing.as_ref()) {
-                writeln!(out, "\n{why}")?;
+                // What is said of an absent folder ends in how to get the data.
+                let why = why.strip_suffix(self.obtain.as_str()).unwrap_or(why);
+                writeln!(out, "\n{}", why.trim_end_matches("; "))?;
             }
             write!(out, "\nhow to get it: {}", self.obtain)
         } else {

@@ -54,10 +54,12 @@ pub struct SplitState {
 ///
 /// Options that make no sense, or a `demo.json` that is none of ours.
 pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Info, DataError> {
-    let roles = dataset.resolve_splits(root).ok();
+    let place = dataset.place(root);
+    let roles = place.as_ref().ok().map(|place| dataset.resolve_in(place));
     let mut notes = roles.as_ref().map(|roles| roles.notes.clone()).unwrap_or_default();
-    let generated = demo::manifest(root)?.is_some();
-    notes.extend(demo::note(root)?);
+    let note = place.as_ref().map_or(Ok(None), demo::note)?;
+    let generated = note.is_some();
+    notes.extend(note);
     let role = |name: &str| {
         let roles = roles.as_ref()?;
         let named =
@@ -69,8 +71,24 @@ pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Inf
     for split in dataset.splits {
         let name = split.name.to_owned();
         let role = role(split.name);
-        let present = dataset.split_file(root, split.name).is_ok();
-        splits.push(match dataset.scan(root, split.name, &options) {
+        let place = place.as_ref();
+        let present = place.is_ok_and(|place| (dataset.locate)(place, split.name).is_ok());
+        let scan = match place {
+            Ok(place) => dataset.scan(place, split.name, &options),
+            Err(error) => {
+                let missing = Some(error.to_string());
+                splits.push(SplitState {
+                    name,
+                    role,
+                    present,
+                    summary: None,
+                    problems: 0,
+                    missing,
+                });
+                continue;
+            }
+        };
+        splits.push(match scan {
             Ok(scan) => {
                 options.keep_answers(dataset, &scan.labels);
                 let summary = Some(SplitSummary::of(&scan, split.rows.filter(|_| !generated)));

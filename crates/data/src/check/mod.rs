@@ -8,6 +8,7 @@ mod contents;
 mod display;
 mod example;
 mod info;
+mod lengths;
 mod near;
 mod summary;
 
@@ -20,6 +21,7 @@ pub use self::contents::{Conflict, Overlap, Repeats};
 pub use self::example::ExampleRow;
 use self::example::examples;
 pub use self::info::{Info, info};
+pub use self::lengths::{Between, CountTokens, SplitLengths, TextCounter, TextLengths, TextModel};
 pub use self::near::{NearDuplicates, NearGroup, NearRow};
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
 pub use crate::scan::Kind;
@@ -39,6 +41,8 @@ pub struct CheckReport {
     pub overlaps: Vec<Overlap>,
     /// Pictures that look alike without being the same, those of several splits first.
     pub near_duplicates: NearDuplicates,
+    /// Texts that have more tokens than a model takes, by model.
+    pub text_lengths: Vec<TextLengths>,
     /// What stops a run, in the order of splits and lines.
     pub problems: Vec<Finding>,
     /// What does not stop a run and may spoil its result, in words.
@@ -95,23 +99,38 @@ pub fn check(
     root: &Path,
     options: &ReadOptions,
 ) -> Result<CheckReport, DataError> {
-    let study = dataset.resolve_splits(root)?;
+    check_for(dataset, root, options, &[])
+}
+
+/// [`check()`], and how many texts have more tokens than the models of these counters take.
+///
+/// # Errors
+///
+/// As [`check()`].
+pub fn check_for(
+    dataset: &Dataset,
+    root: &Path,
+    options: &ReadOptions,
+    counters: &[TextCounter<'_>],
+) -> Result<CheckReport, DataError> {
+    let place = dataset.place(root)?;
+    let study = dataset.resolve_in(&place);
     let needed = [&study.train, &study.selection, &study.test];
     let mut notes = study.notes.clone();
-    let generated = demo::manifest(root)?.is_some();
-    notes.extend(demo::note(root)?);
+    let generated = demo::manifest_in(&place)?.is_some();
+    notes.extend(demo::note(&place)?);
     let mut problems = Vec::new();
     let mut scans: Vec<Scan> = Vec::new();
     let mut published: Vec<Option<usize>> = Vec::new();
     let mut options = options.clone();
     for split in dataset.splits {
-        if let Err(error) = dataset.split_file(root, split.name) {
+        if let Err(error) = (dataset.locate)(&place, split.name) {
             if needed.iter().any(|name| *name == split.name) {
                 problems.push(Finding::new(Kind::UnreadableSplit, &error));
             }
             continue;
         }
-        match dataset.scan(root, split.name, &options) {
+        match dataset.scan(&place, split.name, &options) {
             Ok(scan) => {
                 options.keep_answers(dataset, &scan.labels);
                 let findings =
@@ -154,6 +173,7 @@ pub fn check(
         splits,
         overlaps,
         near_duplicates,
+        text_lengths: lengths::measured(&scans, counters),
         problems,
         warnings,
         notes,
@@ -368,6 +388,8 @@ mod tests {
         let found = info(table, folder.path(), &ReadOptions::default()).unwrap();
         assert!(found.to_string().contains("cannot be read: "), "{found}");
         let nowhere = info(table, Path::new("nowhere"), &ReadOptions::default()).unwrap();
-        assert!(nowhere.to_string().contains("how to get it: write `train.csv`"), "{nowhere}");
+        let text = nowhere.to_string();
+        assert!(text.contains("how to get it: write `train.csv`"), "{text}");
+        assert_eq!(text.matches("write `train.csv`").count(), 1, "{text}");
     }
 }

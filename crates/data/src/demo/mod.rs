@@ -36,6 +36,7 @@ use self::folder::Folder;
 pub use self::format::Format;
 use self::format::FormatRow;
 use crate::DataError;
+use crate::place::Place;
 
 /// What decides the label of a generated set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,25 +164,27 @@ pub struct Manifest {
     pub test: usize,
 }
 
-/// The manifest of a generated folder; `None` for any other folder.
+/// The manifest of a generated folder or of an archive of it; `None` for any other.
 ///
 /// # Errors
 ///
 /// A `demo.json` that is none of ours.
 pub fn manifest(root: &Path) -> Result<Option<Manifest>, DataError> {
-    let path = root.join(MANIFEST);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let text = fs::read_to_string(&path).map_err(DataError::io(&path, "check the permissions"))?;
-    serde_json::from_str(&text).map(Some).map_err(|error| {
-        DataError::file(&path, format!("not a manifest of generated data ({error}); remove it"))
+    if root.exists() { manifest_in(&Place::new(root)?) } else { Ok(None) }
+}
+
+/// The same of a root that was opened.
+pub(crate) fn manifest_in(place: &Place) -> Result<Option<Manifest>, DataError> {
+    let Some(source) = place.file(MANIFEST, None)? else { return Ok(None) };
+    serde_json::from_slice(&source.read()?).map(Some).map_err(|error| {
+        let problem = format!("not a manifest of generated data ({error}); remove it");
+        DataError::file(source.path(), problem)
     })
 }
 
 /// What readers say of a generated folder.
-pub(crate) fn note(root: &Path) -> Result<Option<String>, DataError> {
-    Ok(manifest(root)?.map(|manifest| {
+pub(crate) fn note(place: &Place) -> Result<Option<String>, DataError> {
+    Ok(manifest_in(place)?.map(|manifest| {
         format!("generated demo data (truth {}): not the real data set", manifest.truth)
     }))
 }

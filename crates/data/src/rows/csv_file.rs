@@ -334,11 +334,20 @@ mod tests {
     #[test]
     fn the_bytes_before_the_header_may_say_what_they_are() {
         let folder = crate::fixture::Folder::with(&[("t.csv", "\u{feff}text\nx\n")]);
-        let table = super::super::read_rows(&folder.path().join("t.csv"), &["text"], None).unwrap();
+        let table = super::super::read_rows(
+            &crate::source::Source::file(&folder.path().join("t.csv")),
+            &["text"],
+            None,
+        )
+        .unwrap();
         assert_eq!(table.rows[0].as_ref().unwrap().values, [text("x")]);
         folder.file("t.csv", b"\xFF\xFEt\0e\0x\0t\0");
-        let error =
-            super::super::read_rows(&folder.path().join("t.csv"), &["text"], None).unwrap_err();
+        let error = super::super::read_rows(
+            &crate::source::Source::file(&folder.path().join("t.csv")),
+            &["text"],
+            None,
+        )
+        .unwrap_err();
         assert!(error.to_string().ends_with("the file is UTF-16; save it as UTF-8"));
     }
 }

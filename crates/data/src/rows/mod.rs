@@ -8,12 +8,12 @@ mod parquet_file;
 
 pub(crate) use cells::{Cell, cell};
 use std::collections::HashSet;
-use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor};
 use std::path::Path;
 use std::str::Utf8Error;
 
 use crate::error::{listed, nearest};
+use crate::source::{Source, UNREADABLE};
 use crate::{DataError, Packed};
 
 /// One value of a row.
@@ -68,15 +68,15 @@ type Body = Box<dyn BufRead + Send>;
 /// Reads a file whole and keeps the `wanted` columns; one that is `unread` is left unread where the
 /// format allows it.
 pub(crate) fn read_rows(
-    path: &Path,
+    source: &Source,
     wanted: &[&str],
     unread: Option<&str>,
 ) -> Result<RawTable, DataError> {
+    let path = source.path();
     let rows = match format_of(path)? {
-        Format::Parquet => parquet_file::open(path, wanted, unread)?,
+        Format::Parquet => parquet_file::open(source, wanted, unread)?,
         Format::Lines(open) => {
-            let bytes = fs::read(path)
-                .map_err(DataError::io(path, "check the path and its permissions"))?;
+            let bytes = source.read()?;
             open(path, without_mark(path, Box::new(Cursor::new(bytes)))?, wanted)?
         }
     };
@@ -84,14 +84,13 @@ pub(crate) fn read_rows(
 }
 
 /// Opens a file for its `wanted` columns, to be read a row at a time.
-pub(crate) fn open_rows(path: &Path, wanted: &[&str]) -> Result<OpenTable, DataError> {
+pub(crate) fn open_rows(source: &Source, wanted: &[&str]) -> Result<OpenTable, DataError> {
+    let path = source.path();
     let open = match format_of(path)? {
-        Format::Parquet => return parquet_file::open(path, wanted, None),
+        Format::Parquet => return parquet_file::open(source, wanted, None),
         Format::Lines(open) => open,
     };
-    let file =
-        File::open(path).map_err(DataError::io(path, "check the path and its permissions"))?;
-    open(path, without_mark(path, Box::new(BufReader::new(file)))?, wanted)
+    open(path, without_mark(path, Box::new(BufReader::new(source.open()?)))?, wanted)
 }
 
 /// How a file is read.
@@ -129,8 +128,7 @@ const OTHER_FORMATS: &[(&[u8], &str)] = &[
 
 /// The body behind the mark that says it is UTF-8, where there is one.
 fn without_mark(path: &Path, mut body: Body) -> Result<Body, DataError> {
-    let start =
-        body.fill_buf().map_err(DataError::io(path, "check the path and its permissions"))?;
+    let start = body.fill_buf().map_err(DataError::io(path, UNREADABLE))?;
     let mark = b"\xEF\xBB\xBF";
     let length = if start.starts_with(mark) { mark.len() } else { 0 };
     let rest = &start[length..];

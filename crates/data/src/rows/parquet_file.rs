@@ -1,6 +1,5 @@
 //! Parquet: a row at a time, with pictures left in the file.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -11,23 +10,24 @@ use rayon::prelude::*;
 use super::cells::{Cell, cell};
 use super::{OpenTable, RawRow, Value, repeated};
 use crate::columnar::{Columnar, guarded};
+use crate::source::Source;
 use crate::{DataError, Packed};
 
 /// Rows that are read at once: few, for they may hold pictures.
 const ROWS: usize = 64;
 
-/// Opens the file at `path`; the column `unread` counts as present and is absent in every row.
+/// Opens a file; the column `unread` counts as present and is absent in every row.
 pub(super) fn open(
-    path: &Path,
+    source: &Source,
     wanted: &[&str],
     unread: Option<&str>,
 ) -> Result<OpenTable, DataError> {
-    let table = Arc::new(Columnar::open(path)?);
+    let table = Arc::new(Columnar::open(source)?);
     let names: Vec<String> =
         table.schema().fields().iter().map(|field| field.name().clone()).collect();
     if let Some(name) = repeated(names.iter().map(String::as_str)) {
         let problem = format!("the column `{name}` occurs twice; rename one");
-        return Err(DataError::file(path, problem));
+        return Err(DataError::file(source.path(), problem));
     }
     let place = |name: &str| names.iter().position(|other| other == name);
     let present = wanted.iter().map(|name| place(name).is_some()).collect();

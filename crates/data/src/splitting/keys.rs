@@ -13,6 +13,7 @@ use crate::picture::{bytes_of, length_of};
 use crate::place::Place;
 use crate::rows::{OpenTable, RawRow, Value, absent_column, open_rows};
 use crate::scan::name_of;
+use crate::source::Source;
 use crate::{DataError, ImageSource};
 
 /// The rows of a table, as far as splitting it goes.
@@ -46,7 +47,7 @@ impl Keys {
     pub(super) fn read(input: &Path, options: &SplitOptions) -> Result<Self, DataError> {
         let columns = Columns::of(options);
         let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
-        let table = open_rows(input, &names)?;
+        let table = open_rows(&Source::file(input), &names)?;
         let place = Place::new(folder_of(input))?;
         let mut seen = table.present.clone();
         if input.extension().is_some_and(|end| end == "jsonl") {

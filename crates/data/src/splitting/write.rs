@@ -14,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 use super::NAMES;
 use crate::DataError;
 use crate::columnar::{Columnar, guarded};
+use crate::source::Source;
 
 /// Encoded bytes of a row group: what is not written yet is held in memory.
 const GROUP_BYTES: usize = 64 << 20;
@@ -163,7 +164,7 @@ fn parquet_rows(input: &Path, open: Vec<BufWriter<File>>, splits: &[u8]) -> Resu
             format!("its rows cannot be written again ({error}); make room and try again");
         DataError::file(input, problem)
     };
-    let table = Columnar::open(input)?;
+    let table = Columnar::open(&Source::file(input))?;
     let columns: Vec<usize> = (0..table.schema().fields().len()).collect();
     let mut reader = table.read(&columns, 64)?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();

@@ -56,11 +56,11 @@ fn folder() -> (Folder, [u64; 3]) {
     ];
     let val = ["2", "2", "red", "never", "never", "x", "y", "z", "v", "w"];
     let folder = Folder::with(&[
-        (TRAIN.questions, &file("questions", &questions)),
-        (TRAIN.annotations.unwrap(), &file("annotations", &annotations)),
-        (VAL.questions, &file("questions", &[question(first, 0, "How many?")])),
-        (VAL.annotations.unwrap(), &file("annotations", &[annotation(first, 0, val)])),
-        (TEST.questions, &file("questions", &[question(first, 0, "How?")])),
+        (TRAIN.questions[0], &file("questions", &questions)),
+        (TRAIN.annotations.unwrap()[0], &file("annotations", &annotations)),
+        (VAL.questions[0], &file("questions", &[question(first, 0, "How many?")])),
+        (VAL.annotations.unwrap()[0], &file("annotations", &[annotation(first, 0, val)])),
+        (TEST.questions[0], &file("questions", &[question(first, 0, "How?")])),
     ]);
     for image in [first, second, held] {
         folder.picture(&format!("train2014/COCO_train2014_{image:012}.jpg"), 9);
@@ -125,12 +125,12 @@ fn what_the_server_alone_knows_is_read_without_labels() {
     let (folder, _) = folder();
     let test = read(&folder, "test");
     assert!(!test.is_labelled() && test.len() == 1);
-    std::fs::remove_file(folder.path().join(TRAIN.annotations.unwrap())).unwrap();
+    std::fs::remove_file(folder.path().join(TRAIN.annotations.unwrap()[0])).unwrap();
     assert!(read(&folder, "test").labels.is_empty());
     let message = folder.message("vqa_v2", "train", &ReadOptions::default());
     assert!(message.contains("the answer vocabulary is made from it"), "{message}");
     let vqa = dataset("vqa_v2").unwrap();
-    std::fs::remove_file(folder.path().join(VAL.questions)).unwrap();
+    std::fs::remove_file(folder.path().join(VAL.questions[0])).unwrap();
     let splits = vqa.resolve_splits(folder.path()).unwrap();
     assert_eq!((splits.selection.as_str(), splits.test.as_str()), ("held_out", "val"));
 }
@@ -138,7 +138,7 @@ fn what_the_server_alone_knows_is_read_without_labels() {
 #[test]
 fn files_that_do_not_belong_together_are_named() {
     let (folder, [first, ..]) = folder();
-    let questions = folder.path().join(TRAIN.questions);
+    let questions = folder.path().join(TRAIN.questions[0]);
     let good = std::fs::read_to_string(&questions).unwrap();
     for (from, to, expected) in [
         (
@@ -162,7 +162,7 @@ fn files_that_do_not_belong_together_are_named() {
             "questions.json:1: no list `questions`",
         ),
     ] {
-        folder.file(TRAIN.questions, good.replace(&from, &to));
+        folder.file(TRAIN.questions[0], good.replace(&from, &to));
         let message = folder.message("vqa_v2", "train", &ReadOptions::default());
         assert!(message.contains(expected), "{message}");
     }

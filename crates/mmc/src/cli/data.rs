@@ -94,12 +94,16 @@ pub(crate) struct DataSetArgs {
     /// The data set; `mmc data info` says what they are
     #[arg(long, value_name = "NAME", value_parser = data_set_name())]
     pub(crate) dataset: String,
-    /// Where it lies [default: $MMC_DATA/NAME, else data/NAME]
+    /// Its folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_root: Option<PathBuf>,
     /// The columns of a table that has others.
     #[command(flatten)]
     pub(crate) columns: ColumnFlags,
+    /// Count tokens for this checkpoint alone: a folder, a hub id that was fetched, or a model's name
+    /// [default: all published models; exact for those in place, else bounds]
+    #[arg(long, value_name = "DIR|NAME")]
+    pub(crate) checkpoint: Option<String>,
     /// Also write a page to look at, with some rows and their pictures, into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
@@ -114,7 +118,7 @@ pub(crate) struct InfoArgs {
     /// The data set; all of them where absent
     #[arg(long, value_name = "NAME", value_parser = data_set_name())]
     pub(crate) dataset: Option<String>,
-    /// Where it lies [default: $MMC_DATA/NAME, else data/NAME]
+    /// Its folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", requires = "dataset")]
     pub(crate) data_root: Option<PathBuf>,
     /// Print one JSON object and nothing else

@@ -23,7 +23,7 @@ pub(crate) struct DiagnoseArgs {
     /// The data set; `mmc data info` says what they are
     #[arg(long, value_name = "NAME", value_parser = data_set_name())]
     pub(crate) dataset: Option<String>,
-    /// Where the data set lies [default: that of the run, or $MMC_DATA/NAME, else data/NAME]
+    /// The data set's folder, or a .zip or .tar of it [default: that of the run, or $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_root: Option<PathBuf>,
     /// The split to look at, by its published name

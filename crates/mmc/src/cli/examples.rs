@@ -28,7 +28,8 @@ Examples:
 
 A setting is taken from its flag, else from --config, else from the model's preset: 10 epochs of
 batches of 16 at 2e-5; a tiny model 3 epochs of 32 at 2e-3 with a tenth of warm-up. RUN_DIR holds
-config.toml, train.jsonl, eval.jsonl, predictions/, scores.json, cost.json and checkpoint/.";
+config.toml, train.jsonl, eval.jsonl, predictions/, scores.json, cost.json and checkpoint/, and also
+state/ (what --resume goes on from) and tensorboard/.";
 
 pub(super) const AFTER_EVALUATE: &str = "\
 Examples:
@@ -124,6 +125,7 @@ Examples:
   mmc data check --dataset hateful_memes
   mmc data check --dataset table --data-root data/emoji
   mmc data check --dataset table --data-root mine --text-column caption --json
+  mmc data check --dataset table --data-root mine --checkpoint runs/text/checkpoint
 
 Exit code 1 where the set cannot be used as it is.";
 

@@ -69,7 +69,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "NAME", help_heading = "How long it takes")]
     #[arg(value_parser = PossibleValuesParser::new(DATASETS.iter().map(|row| row.name)))]
     pub(crate) dataset: Option<String>,
-    /// Where the data set lies [default: $MMC_DATA/NAME, else data/NAME]
+    /// The data set's folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", help_heading = "How long it takes", requires = "dataset")]
     pub(crate) data_root: Option<PathBuf>,
     /// How often the training rows are seen [default: the preset's]

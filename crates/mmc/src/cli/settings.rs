@@ -19,7 +19,7 @@ pub(crate) struct SettingFlags {
     #[arg(value_parser = PossibleValuesParser::new(CATALOG.iter().map(|row| row.name)))]
     pub(crate) model: Option<String>,
     /// Where its weights are: a folder in Hugging Face layout, or `none` to start from scratch
-    /// [default: $MMC_MODELS/NAME, else models/NAME; `none` for a tiny model]
+    /// [default: $MMC_MODELS/NAME, else models/NAME, else the Hugging Face cache; `none` for a tiny model]
     #[arg(long, value_name = "DIR|HUB_ID|none", help_heading = "What is trained")]
     pub(crate) checkpoint: Option<String>,
     /// What the model sees [default: all it can]
@@ -49,7 +49,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "NAME", help_heading = "On what")]
     #[arg(value_parser = PossibleValuesParser::new(DATASETS.iter().map(|row| row.name)))]
     pub(crate) dataset: Option<String>,
-    /// Where the data set lies [default: $MMC_DATA/NAME, else data/NAME]
+    /// The data set's folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR", help_heading = "On what")]
     pub(crate) data_root: Option<String>,
     /// The answers that can be given: the frequent ones of train, or of train and val

@@ -5,7 +5,7 @@ use mmc_run::{PartialSettings, Settings};
 use mmc_train::{Amount, Estimate, Memory, settings_without_data, trained};
 use serde::Serialize;
 
-use super::size::shown;
+use super::size::{duration, scaled, shown};
 use crate::failure::Failure;
 
 /// What is known beside the model and its settings.
@@ -84,6 +84,10 @@ impl From<Memory> for Parts {
 const PART: &str = "only a part of the model trains (`freeze`, `lora_rank`), which is not modelled: it \
                     takes less of all than training the whole";
 
+/// What the figures of a tiny model lack.
+const TINY: &str = "a tiny model's vocabulary is made when it is trained, from its training texts; here it \
+                    has none, so a little is missing from parameters and memory";
+
 /// The model as `request` outlines it, trained as `asked`.
 pub(super) fn figures(
     (preset, folder, classes): (&Preset, Option<&std::path::Path>, usize),
@@ -106,9 +110,7 @@ fn of_outline(
 ) -> Result<Figures, Failure> {
     let estimate = Estimate::new(model, settings, known.aspect);
     let mut notes = Vec::new();
-    if preset.tiny {
-        notes.push("a tiny model's vocabulary is that of its training texts, here of none".into());
-    }
+    notes.extend(preset.tiny.then(|| TINY.to_owned()));
     let (tokens, asked) = (estimate.text_tokens(), estimate.settings().max_length);
     if tokens < asked {
         notes.push(format!(
@@ -240,9 +242,9 @@ pub(super) fn words(figures: &Figures) -> String {
     line(
         "parameters",
         format!(
-            "{:.1} M, of which {:.1} M train",
-            figures.parameters as f64 / 1e6,
-            figures.trainable_parameters as f64 / 1e6
+            "{}, of which {} train",
+            scaled(figures.parameters as f64).trim_end(),
+            scaled(figures.trainable_parameters as f64).trim_end()
         ),
     );
     if let (Some(batch), Some(accumulation), Some(shard)) =
@@ -255,11 +257,11 @@ pub(super) fn words(figures: &Figures) -> String {
         "operations",
         match figures.flops_per_step {
             Some(step) => format!(
-                "{:.1} GFLOP a sample forward, {:.2} TFLOP a step",
-                figures.flops_per_sample / 1e9,
-                step / 1e12
+                "{}FLOP a sample forward, {}FLOP a step",
+                scaled(figures.flops_per_sample),
+                scaled(step)
             ),
-            None => format!("{:.1} GFLOP a sample forward", figures.flops_per_sample / 1e9),
+            None => format!("{}FLOP a sample forward", scaled(figures.flops_per_sample)),
         },
     );
     if let (Some(peak), Some(parts)) = (figures.peak_memory_bytes, &figures.memory) {
@@ -279,11 +281,13 @@ pub(super) fn words(figures: &Figures) -> String {
         line("measured", format!("{} in three steps, without data", shown(measured)));
     }
     if let Some(speed) = figures.flops_per_second {
-        line("speed", format!("{:.0} GFLOP/s of training", speed / 1e9));
+        line("speed", format!("{}FLOP/s of training", scaled(speed)));
     }
     match (figures.hours, figures.steps, &figures.hours_missing) {
-        (Some(hours), Some(steps), _) => line("hours", format!("{hours:.2} for {steps} steps")),
-        (_, _, Some(why)) => line("hours", why.clone()),
+        (Some(hours), Some(steps), _) => {
+            line("time", format!("{} for {steps} steps", duration(hours)));
+        }
+        (_, _, Some(why)) => line("time", why.clone()),
         _ => {}
     }
     for note in &figures.notes {
@@ -295,7 +299,7 @@ pub(super) fn words(figures: &Figures) -> String {
 impl Figures {
     /// Heads of a table of several.
     pub(super) fn heads() -> Vec<String> {
-        ["model", "arm", "seeds", "parameters", "TFLOP a step", "memory", "step", "hours a run"]
+        ["model", "arm", "seeds", "parameters", "FLOP a step", "memory", "step", "time a run"]
             .map(str::to_owned)
             .to_vec()
     }
@@ -308,11 +312,11 @@ impl Figures {
             self.model.clone(),
             self.arm.to_string(),
             seeds.to_string(),
-            format!("{:.1} M", self.parameters as f64 / 1e6),
-            or(self.flops_per_step.map(|step| format!("{:.2}", step / 1e12))),
+            scaled(self.parameters as f64).trim_end().to_owned(),
+            or(self.flops_per_step.map(|step| scaled(step).trim_end().to_owned())),
             or(self.peak_memory_bytes.map(shown)),
             or(step.map(|(batch, accumulation)| format!("{batch} × {accumulation}"))),
-            or(self.hours.map(|hours| format!("{hours:.2}"))),
+            or(self.hours.map(duration)),
         ]
     }
 }

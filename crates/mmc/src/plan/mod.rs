@@ -141,8 +141,8 @@ fn words(planned: &Planned) -> String {
     let mut rows = vec![Figures::heads()];
     rows.extend(planned.runs.iter().map(|kind| kind.figures.row(kind.seeds)));
     let hours = match (planned.hours, &planned.hours_missing) {
-        (Some(hours), _) => format!("hours of all runs: {hours:.1}"),
-        (None, Some(why)) => format!("hours: {why}"),
+        (Some(hours), _) => format!("time of all runs: {}", size::duration(hours)),
+        (None, Some(why)) => format!("time: {why}"),
         (None, None) => String::new(),
     };
     format!("{}\n\n{}{hours}", found::words(&planned.found), table(&rows))

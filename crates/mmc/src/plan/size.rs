@@ -34,12 +34,44 @@ pub(super) fn bytes(word: &str) -> Result<u64, Failure> {
 
 /// Bytes for people.
 pub(super) fn shown(bytes: u64) -> String {
-    const GIB: f64 = 1_073_741_824.0;
-    let bytes = bytes as f64;
-    if bytes >= GIB {
-        format!("{:.2} GiB", bytes / GIB)
+    const MIB: f64 = 1_048_576.0;
+    let number = bytes as f64;
+    if number >= 1024.0 * MIB {
+        format!("{:.2} GiB", number / (1024.0 * MIB))
+    } else if number >= 10.0 * MIB {
+        format!("{:.0} MiB", number / MIB)
+    } else if number >= MIB {
+        format!("{:.1} MiB", number / MIB)
     } else {
-        format!("{:.0} MiB", bytes / 1_048_576.0)
+        format!("{} KiB", bytes.div_ceil(1024))
+    }
+}
+
+/// A number for people, in thousands, millions and so on: three digits or one behind the point.
+pub(super) fn scaled(number: f64) -> String {
+    const STEPS: &[(&str, f64)] =
+        &[("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)];
+    // So that nothing is shown as 1000.0 of a smaller step.
+    let step = STEPS.iter().find(|(_, step)| number >= 0.9995 * step);
+    let (name, step) = step.copied().unwrap_or(("", 1.0));
+    let number = number / step;
+    if name.is_empty() {
+        return format!("{number:.0} ");
+    }
+    if number < 9.995 { format!("{number:.2} {name}") } else { format!("{number:.1} {name}") }
+}
+
+/// A time for people.
+pub(super) fn duration(hours: f64) -> String {
+    let seconds = hours * 3600.0;
+    if hours >= 1.0 {
+        format!("{hours:.1} h")
+    } else if seconds >= 60.0 {
+        format!("{:.0} min", seconds / 60.0)
+    } else if seconds >= 1.0 {
+        format!("{seconds:.0} s")
+    } else {
+        format!("{seconds:.1} s")
     }
 }
 
@@ -61,7 +93,26 @@ mod tests {
             let error = bytes(word).unwrap_err().to_string();
             assert!(error.contains("such as `16GiB`"), "{word}: {error}");
         }
-        assert_eq!(shown(1 << 20), "1 MiB");
+        assert_eq!(shown(1 << 20), "1.0 MiB");
+        assert_eq!(shown(300_001), "293 KiB");
+        assert_eq!(shown(700 << 20), "700 MiB");
         assert_eq!(shown(3 << 29), "1.50 GiB");
+    }
+
+    #[test]
+    fn small_and_large_can_be_read() {
+        for (number, expected) in [
+            (109_483_778.0, "109.5 M"),
+            (34_018.0, "34.0 k"),
+            (1_000.0, "1.00 k"),
+            (999_999.0, "1.00 M"),
+            (912.0, "912 "),
+            (0.0, "0 "),
+            (2.5e12, "2.50 T"),
+        ] {
+            assert_eq!(scaled(number), expected);
+        }
+        let shown = [30.0, 1.0, 0.5, 0.01, 0.0001].map(duration);
+        assert_eq!(shown, ["30.0 h", "1.0 h", "30 min", "36 s", "0.4 s"]);
     }
 }

@@ -19,14 +19,13 @@ type Special = (String, Option<Value>);
 
 impl Files {
     /// The tokenizer over the ids of `vocabulary`, which the file at `path` holds, and the merges
-    /// of the file at `merges`, the first first.
+    /// of these pairs of pieces, the first first.
     pub(super) fn byte_pairs(
         &self,
         path: &Path,
         vocabulary: &Map<String, Value>,
-        merges: &Path,
+        pairs: &[[String; 2]],
     ) -> Result<Map<String, Value>, PreprocessError> {
-        let pairs = read_merges(merges)?;
         let mut added = Vec::new();
         let mut special = |key: &str, default: &str| -> Result<Special, PreprocessError> {
             let token = self.special(key)?.unwrap_or_else(|| default.to_owned());
@@ -128,7 +127,7 @@ fn clip_split() -> Value {
 }
 
 /// Two pieces a line, behind a line that begins with `#version`.
-fn read_merges(path: &Path) -> Result<Vec<[String; 2]>, PreprocessError> {
+pub(super) fn read_merges(path: &Path) -> Result<Vec<[String; 2]>, PreprocessError> {
     let bytes = read_file(path, MOST_VOCABULARY_BYTES)?.ok_or(PreprocessError::Missing {
         path: path.to_owned(),
         purpose: "to tokenize texts, since `vocab.json` has the pieces and not how they are made",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::{fixture, json, numbers, sample};
 use mmc_data::Arm;
-use mmc_preprocess::{Padding, Processor, collate};
+use mmc_preprocess::{Padding, Processor, TokenBounds, collate};
 use serde_json::Value;
 
 fn processor(case: &Value) -> Processor {
@@ -26,6 +26,7 @@ fn ids_are_those_of_transformers() {
         let expected = numbers(&case["ids"]);
         let tokens = whole.prepare(&sample("a", text, None)).unwrap().text.unwrap();
         assert_eq!(tokens.full_length, expected.len(), "{name}");
+        assert_eq!(whole.full_length(text), Some(expected.len()), "{name}");
         assert_eq!(whole.text_length(text), tokens.ids.len(), "{name}");
         let limit = whole.max_length().unwrap();
         if expected.len() <= limit {
@@ -39,6 +40,36 @@ fn ids_are_those_of_transformers() {
         let cut = processor(case).with_max_length(8).prepare(&sample("a", text, None)).unwrap();
         assert_eq!(cut.text.unwrap().ids, numbers(&case["cut_at_8"]), "{name}, cut at 8");
     }
+}
+
+/// What is said of a text without a vocabulary holds for the tokens that transformers makes with one.
+#[test]
+fn bounds_hold_for_the_tokens_of_transformers() {
+    let file = json("tokens.json");
+    let (mut held, mut told) = (0, 0);
+    for case in file["cases"].as_array().unwrap() {
+        let (kind, keeps_case) = match case["folder"].as_str().unwrap() {
+            "bert-json" | "bert-vocab" => ("bert", false),
+            "beto-json" | "beto-vocab" => ("bert", true),
+            "clip-json" => ("clip", false),
+            "roberta-json" => ("roberta", false),
+            "vilt-json" => ("vilt", false),
+            _ => continue, // settings that no published model has
+        };
+        let config = serde_json::Map::from_iter([("model_type".to_owned(), kind.into())]);
+        let bounds = TokenBounds::of_config(config, keeps_case).unwrap();
+        let (text, tokens) = (case["text"].as_str().unwrap(), numbers(&case["ids"]).len());
+        let (least, most) = bounds.of(text).unwrap();
+        assert!(
+            least <= tokens && tokens <= most,
+            "{}, {}: {least} {tokens} {most}",
+            case["folder"],
+            case["case"]
+        );
+        held += 1;
+        told += usize::from(least > 2);
+    }
+    assert!(held >= 60 && told >= 50, "{held} texts, {told} of them not empty");
 }
 
 /// A copy of a fixture, with its tokenizer in two files as it was before `tokenizer.json`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mmc_run::ExperimentRecord;
+use mmc_run::{ExperimentRecord, shell_word};
 
 use super::{Page, heading};
 use crate::caption::of_split;
@@ -138,10 +138,12 @@ impl Page<'_> {
         } else {
             versions.join(", ")
         };
-        let ExperimentRecord { name, command, .. } = &verdict.experiment;
-        let folder = match command.split_once(" --out ") {
-            Some((_, folder)) => folder.to_owned(),
-            None => format!("results/{name}"),
+        let ExperimentRecord { name, command, out, .. } = &verdict.experiment;
+        let folder = match (out, command.split_once(" --out ")) {
+            (Some(folder), _) => shell_word(folder),
+            // Results of before the folder was recorded.
+            (None, Some((_, folder))) => folder.to_owned(),
+            (None, None) => shell_word(&format!("results/{name}")),
         };
         vec![
             heading("How to reproduce"),

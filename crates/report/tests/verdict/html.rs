@@ -35,6 +35,20 @@ fn both_forms_hold_the_same_tables_and_the_page_its_figures() {
     assert!(html.find(">Warnings</h2>").unwrap() < html.find(">Scores</h2>").unwrap());
 }
 
+/// Whatever the folder is called; and the advice comes before what few read.
+#[test]
+fn the_commands_of_a_report_can_be_pasted() {
+    let (_, markdown) = pages(&Synthetic::new(arms(0.5, 2.0)), |folder| {
+        let mut record = folder.record().unwrap();
+        record.out = Some("my results".to_owned());
+        record.command += " --out 'my results'";
+        folder.write_record(&record).unwrap();
+    });
+    let commands = "cargo xtask experiment memes --out 'my results'\nmmc report 'my results'\n";
+    assert!(markdown.contains(commands), "{markdown}");
+    assert!(markdown.find("## Advice").unwrap() < markdown.find("## Methods").unwrap());
+}
+
 #[test]
 fn nothing_is_asked_of_anybody() {
     let (html, _) = pages(&Synthetic::new(arms(0.5, 2.0)), |_| {});

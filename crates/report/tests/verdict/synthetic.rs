@@ -80,6 +80,8 @@ impl Synthetic {
         ExperimentRecord {
             name: "memes".to_owned(),
             command: "cargo xtask experiment memes".to_owned(),
+            file: None,
+            out: None,
             dataset: "hateful_memes".to_owned(),
             primary_metric: "auroc".to_owned(),
             metrics: vec!["accuracy".to_owned()],

@@ -72,6 +72,7 @@ impl Columns {
             probabilities,
             logits,
             answer: None,
+            is_bare_answer: false,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::row::{Each, Logits, Probabilities, RawRow};
+use super::row::{BARE_ANSWER, Each, Logits, Probabilities, RawRow};
 use super::write::Table;
 use super::{AnswerRow, Prediction};
 use crate::RunError;
@@ -46,6 +46,7 @@ fn raw(object: &Map<String, Value>, line: usize) -> Result<RawRow, String> {
             ..RawRow::default()
         });
     }
+    let is_bare_answer = matches!(object.get("answer"), Some(Value::String(_))) && !has("answers");
     let probabilities = match (object.get("probabilities"), object.get("probability")) {
         (Some(Value::Object(named)), _) => {
             let of = |(name, value)| Ok((String::clone(name), number(value, "probabilities")?));
@@ -55,6 +56,7 @@ fn raw(object: &Map<String, Value>, line: usize) -> Result<RawRow, String> {
             return Err(format!("`probabilities` is `{other}`, expected an object by class name"));
         }
         (None, Some(value)) => Probabilities::Positive(number(value, "probability")?),
+        (None, None) if is_bare_answer => return Err(BARE_ANSWER.to_owned()),
         (None, None) => return Err("no `probabilities`, an object by class name".to_owned()),
     };
     let logits = match object.get("logits") {
@@ -74,6 +76,7 @@ fn raw(object: &Map<String, Value>, line: usize) -> Result<RawRow, String> {
         probabilities,
         logits,
         answer: None,
+        is_bare_answer,
     })
 }
 

@@ -17,7 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::row::{Each, Logits, Probabilities, RawRow};
+use super::row::{BARE_ANSWER, Each, Logits, Probabilities, RawRow};
 use super::write::Table;
 use super::{Prediction, answers};
 use crate::RunError;
@@ -63,10 +63,13 @@ fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {
             ..RawRow::default()
         });
     }
+    let is_bare_answer =
+        has("answer") && !has("answers") && matches!(text(batch, "answer", row), Ok(Some(_)));
     let probabilities =
         match (batch.column_by_name("probabilities"), batch.column_by_name("probability")) {
             (Some(column), _) => Probabilities::Named(named(column, row)?),
             (None, Some(column)) => Probabilities::Positive(float(column, row, "probability")?),
+            (None, None) if is_bare_answer => return Err(BARE_ANSWER.to_owned()),
             (None, None) => {
                 return Err("no column `probabilities`, a struct by class name".to_owned());
             }
@@ -84,6 +87,7 @@ fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {
         probabilities,
         logits,
         answer: None,
+        is_bare_answer,
     })
 }
 

@@ -22,7 +22,13 @@ pub(super) struct RawRow {
     pub(super) logits: Option<Logits>,
     /// What there is in place of probabilities and logits.
     pub(super) answer: Option<AnswerRow>,
+    /// Whether there is an answer without what people said.
+    pub(super) is_bare_answer: bool,
 }
+
+/// What is said of such a row where it is nothing else either.
+pub(super) const BARE_ANSWER: &str = "an `answer` without `answers`, what people said to the question, by \
+    which it is scored; write that too, or of classes their `probabilities`";
 
 #[derive(Debug)]
 pub(super) enum Probabilities {
@@ -139,6 +145,9 @@ fn classes(rows: &[RawRow], path: &Path, positive: Option<&str>) -> Result<Vec<S
     names.dedup();
     if names.len() == 2 {
         return Ok(names.into_iter().map(str::to_owned).collect());
+    }
+    if first.is_bare_answer {
+        return Err(RunError::line(path, first.line, BARE_ANSWER));
     }
     let problem = format!(
         "one `probability` a row needs two classes, but the labels and predictions name {}; \

@@ -239,6 +239,22 @@ fn answered(id: &str, answers: &[&str], top: &[(&str, f64)]) -> Prediction {
 }
 
 #[test]
+fn answers_without_what_people_said_are_told_so() {
+    for row in [
+        r#"{"id": "1", "answer": "red", "label": "red"}"#,
+        r#"{"id": "1", "answer": "red", "probability": 0.5, "label": "red"}"#,
+    ] {
+        let message = complaint("x.jsonl", row);
+        assert!(message.starts_with("x.jsonl:1: an `answer` without `answers`"), "{message}");
+    }
+    // Of two classes a key of that name says nothing.
+    let rows = "{\"id\": 1, \"answer\": \"c\", \"probability\": 0.5, \"label\": \"a\"}\n\
+                {\"id\": 2, \"answer\": \"d\", \"probability\": 0.5, \"label\": \"b\"}\n";
+    let (_folder, path) = file("x.jsonl", rows);
+    assert_eq!(Predictions::read(&path).unwrap().classes, ["a", "b"]);
+}
+
+#[test]
 fn answers_to_questions_are_read_back_and_scored_from_the_file_alone() {
     let folder = tempfile::tempdir().unwrap();
     let people = ["two", "two", "2", "2", "three", "two ", "a", "b", "c", "d"];

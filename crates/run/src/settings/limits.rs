@@ -1,7 +1,7 @@
 //! Which values settings can have.
 
-use super::Settings;
-use crate::choice::{Freeze, LossScale};
+use super::{PartialSettings, Settings};
+use crate::choice::{Augment, Freeze, LossScale};
 
 /// Tokens of the shortest text that has a token of its own between the two special ones.
 const SHORTEST_TEXT: usize = 3;
@@ -120,15 +120,37 @@ impl Settings {
             let has_rank = self.lora_rank.is_some();
             check(has_rank, "lora_alpha", value, "no value without `lora_rank`; set that too");
         }
-        if let (Freeze::Backbone, Some(rank)) = (self.freeze, self.lora_rank) {
-            let expected = "no value with `freeze` `backbone`: LoRA trains changes inside the \
-                            backbone, which is then computed once; leave one of the two out";
-            check(false, "lora_rank", rank.to_string(), expected);
+        if self.freeze == Freeze::Backbone {
+            check_frozen(self.lora_rank, self.augment, check);
         }
-        if let (Freeze::Backbone, Some(augment)) = (self.freeze, self.augment) {
-            let expected = "no value with `freeze` `backbone`: augmentation changes a picture in every \
-                            epoch, and the backbone is computed once; leave one of the two out";
-            check(false, "augment", augment.to_string(), expected);
+    }
+}
+
+impl PartialSettings {
+    /// What cannot be set together, in words, whatever the settings that are still open.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.freeze == Some(Freeze::Backbone) {
+            let augment = self.augment.filter(|&augment| augment != Augment::None);
+            check_frozen(self.lora_rank, augment, &mut |_, name, value, expected| {
+                problems.push(format!("`{name}` is `{value}`, expected {expected}"));
+            });
         }
+        problems
+    }
+}
+
+/// What a frozen backbone excludes.
+fn check_frozen(lora_rank: Option<usize>, augment: Option<Augment>, check: Check<'_>) {
+    if let Some(rank) = lora_rank {
+        let expected = "no value with `freeze` `backbone`: LoRA trains changes inside the backbone, \
+                        which is then computed once; leave one of the two out";
+        check(false, "lora_rank", rank.to_string(), expected);
+    }
+    if let Some(augment) = augment {
+        let expected = "no value with `freeze` `backbone`: augmentation changes a picture in every \
+                        epoch, and the backbone is computed once; leave one of the two out";
+        check(false, "augment", augment.to_string(), expected);
     }
 }
