@@ -15,6 +15,7 @@ thread_local! {
 }
 
 /// Bytes, empty at first, whose memory the thread keeps.
+#[derive(Debug)]
 pub(crate) struct Scratch(Vec<u8>);
 
 impl Scratch {

@@ -100,18 +100,11 @@ impl Coefficients {
         if Pair(pair).bits() == 0 && length > 0 {
             bits.skip(length);
         } else {
-            (*bits, symbol) = self.search(*bits);
+            symbol = self.symbols.next(bits).into();
         }
         let size = symbol & 15;
         let value = extended(bits.take(size), size) as i16;
         (if ends(symbol) { END } else { (symbol >> 4) as usize }, value)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn search<'a>(&self, mut bits: Bits<'a>) -> (Bits<'a>, u32) {
-        let symbol = self.symbols.next(&mut bits);
-        (bits, symbol.into())
     }
 }
 

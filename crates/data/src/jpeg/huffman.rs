@@ -10,60 +10,51 @@ pub(super) const ENTRIES: usize = 1 << LOOKED_UP;
 pub(super) struct Symbols {
     /// By the next bits: `length << 8 | symbol` of the code, 0 where it is longer.
     pub(super) short: Box<[u16; ENTRIES]>,
-    /// By the length of a code: one above its largest code, aligned to 16 bits.
-    ends: [u32; 17],
-    /// By the length of a code: what to add to it for the place of its symbol in `listed`.
-    offsets: [i32; 17],
-    listed: Vec<u8>,
+    /// The same of the longer codes, by the next 16 bits, from `first` on.
+    long: Vec<u16>,
+    first: u32,
 }
 
 impl Symbols {
     /// From the number of codes of each length and their symbols in order; `None` where they are more
     /// than there can be.
     pub(super) fn new(counts: &[u8; 16], listed: &[u8]) -> Option<Self> {
-        let mut table = Self {
-            short: Box::new([0; ENTRIES]),
-            ends: [0; 17],
-            offsets: [0; 17],
-            listed: listed.to_vec(),
-        };
+        let mut table = Self { short: Box::new([0; ENTRIES]), long: Vec::new(), first: 0 };
         let (mut code, mut place) = (0_u32, 0_usize);
         for (length, &count) in (1..=16_u32).zip(counts) {
             let symbols = listed.get(place..place + usize::from(count))?;
             if code + symbols.len() as u32 > 1 << length {
                 return None;
             }
-            table.offsets[length as usize] = place as i32 - code as i32;
             for &symbol in symbols {
+                let entry = ((length as u16) << 8) | u16::from(symbol);
                 if length <= LOOKED_UP {
                     let first = (code << (LOOKED_UP - length)) as usize;
-                    let covered = &mut table.short[first..first + (1 << (LOOKED_UP - length))];
-                    covered.fill(((length as u16) << 8) | u16::from(symbol));
+                    table.short[first..first + (1 << (LOOKED_UP - length))].fill(entry);
+                } else {
+                    table.long.extend(std::iter::repeat_n(entry, 1 << (16 - length)));
                 }
                 code += 1;
             }
             place += symbols.len();
-            table.ends[length as usize] = code << (16 - length);
+            if length == LOOKED_UP {
+                table.first = code << (16 - length);
+            }
             code <<= 1;
         }
         Some(table)
     }
 
     /// The next symbol, up to 16 bits; 0 where no code begins like this.
+    #[inline(always)]
     pub(super) fn next(&self, bits: &mut Bits<'_>) -> u8 {
-        let entry = self.short[bits.next(LOOKED_UP) as usize % ENTRIES];
-        if entry != 0 {
-            bits.skip(u32::from(entry >> 8));
-            return entry as u8;
+        let mut entry = self.short[bits.next(LOOKED_UP) as usize % ENTRIES];
+        if entry == 0 {
+            let at = bits.next(16).wrapping_sub(self.first) as usize;
+            entry = self.long.get(at).copied().unwrap_or(16 << 8);
         }
-        let next = bits.next(16);
-        // Without guessing how long it is.
-        let shorter = self.ends[LOOKED_UP as usize + 1..].iter().filter(|&&end| end <= next);
-        let length = LOOKED_UP + 1 + shorter.count() as u32;
-        bits.skip(length.min(16));
-        let Some(offset) = self.offsets.get(length as usize) else { return 0 };
-        let place = (next >> (16 - length)) as i32 + offset;
-        self.listed.get(place as usize).copied().unwrap_or(0)
+        bits.skip(u32::from(entry >> 8));
+        entry as u8
     }
 }
 
@@ -118,10 +109,8 @@ impl Differences {
 /// The number that `size` bits mean (F.2.2.1).
 #[inline(always)]
 pub(super) fn extended(bits: u32, size: u32) -> i32 {
-    if size == 0 {
-        return 0;
-    }
-    let low = bits < 1 << (size - 1);
+    // No number has no lower half, so nothing has to be asked.
+    let low = bits < (1 << size) >> 1;
     bits as i32 + if low { 1 - (1 << size) } else { 0 }
 }
 
