@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use image::RgbImage;
-use mmc_data::{Rows, Shape};
+use mmc_data::Rows as _;
 use serde_json::Value;
 
 use crate::folder::Config;
-use crate::resize::{Filter, Resize, Source, Window};
-use crate::size::{SizeRule, centre};
+use crate::resize::{Filter, Source};
+use crate::resizing::Resizing;
+use crate::size::SizeRule;
 use crate::{Pixels, PreprocessError};
 
 const CLIP_MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
@@ -94,8 +95,8 @@ impl PictureSteps {
     }
 
     /// [`PictureSteps::resize`] of a picture whose rows come one after the other.
-    pub(crate) fn resizing(&self) -> Resizing<'_> {
-        Resizing { steps: self, begun: None }
+    pub(crate) fn resizing(&self) -> Resizing {
+        Resizing::new(self.size, self.filter, self.crop)
     }
 
     /// Rescales and normalises an 8-bit picture.
@@ -107,47 +108,6 @@ impl PictureSteps {
             values.extend(pixels.iter().map(|pixel| levels[usize::from(pixel[channel])]));
         }
         Pixels { values, height, width }
-    }
-}
-
-/// A picture that is resized while it is decoded.
-pub(crate) struct Resizing<'a> {
-    steps: &'a PictureSteps,
-    /// And where in what is cut out it lies, from the left and from the top.
-    begun: Option<(Resize, (usize, usize))>,
-}
-
-impl Rows for Resizing<'_> {
-    fn begin(&mut self, shape: &Shape) {
-        let PictureSteps { size, filter, crop, .. } = self.steps;
-        let size = size.of(shape.full);
-        let (height, width) = crop.unwrap_or((size.1, size.0));
-        let (left, kept_width, gap_left) = centre(size.0, width);
-        let (top, kept_height, gap_top) = centre(size.1, height);
-        let window = Window { left, top, width: kept_width, height: kept_height };
-        self.begun = Some((Resize::new(shape, size, window, *filter), (gap_left, gap_top)));
-    }
-
-    fn take(&mut self, rows: &[u8]) {
-        if let Some((resize, _)) = &mut self.begun {
-            resize.take(rows);
-        }
-    }
-}
-
-impl Resizing<'_> {
-    /// The picture; nothing where none came.
-    pub(crate) fn finish(self) -> RgbImage {
-        let Some((resize, (left, top))) = self.begun else { return RgbImage::default() };
-        let middle = resize.finish();
-        let Some((height, width)) = self.steps.crop else { return middle };
-        if middle.dimensions() == (width as u32, height as u32) {
-            return middle;
-        }
-        // The picture is smaller than what is cut out: black around it, as transformers does.
-        let mut canvas = RgbImage::new(width as u32, height as u32);
-        image::imageops::replace(&mut canvas, &middle, left as i64, top as i64);
-        canvas
     }
 }
 
