@@ -10,8 +10,9 @@ of size, cut into blocks of 8 x 8 and transformed; the coefficients are taken ba
 quantisation table that they were before Pillow rounded, the lowest N x N of them are transformed back,
 orthonormal, times N/8. A subsampled component is not decoded so by Pillow: of those pictures the size is
 halved, and the mean of 2 x 2 pixels of the whole is what `half` holds. Tolerance there: half a level and
-rounding for grey; 2 levels for colours, whose conversion is rounded twice; for `half` a mean of 1.5 levels,
-since a mean of pixels is another low pass than waves left out.
+rounding; for up to 4 % of the values of colours 2.3 levels, since a component that lies between two levels
+may be rounded to either; for `half` a mean of 1.5 levels, since a mean of pixels is another low pass than
+waves left out.
 """
 
 import json
@@ -68,7 +69,8 @@ def levels(path, eighths):
     image.draft("YCbCr", image.size)
     planes = np.moveaxis(np.asarray(image, dtype=float), -1, 0)
     assert image.mode == "YCbCr"
-    y, cb, cr = (np.round(reduced(plane, tables[min(at, 1)], eighths)) for at, plane in enumerate(planes))
+    exact = [reduced(plane, tables[min(at, 1)], eighths) for at, plane in enumerate(planes)]
+    y, cb, cr = (np.floor(plane + 0.5) for plane in exact)  # halves up, as libjpeg rounds them
     cb, cr = cb - 128, cr - 128
     rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
     return np.clip(rgb, 0, 255)

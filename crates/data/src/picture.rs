@@ -1,7 +1,7 @@
 //! From the file of a picture to its pixels.
 
-use std::fs;
-use std::io::Cursor;
+use std::fs::{self, File};
+use std::io::{Cursor, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
-use crate::jpeg::{self, Reduced};
+use crate::jpeg;
+use crate::scratch::Scratch;
 use crate::{DataError, ImageSource};
 
 /// The longest side that is accepted, in pixels.
@@ -52,6 +53,9 @@ impl From<RgbImage> for Decoded {
     }
 }
 
+/// What width and height a picture has to have at least, by those of the whole.
+pub type Least<'a> = &'a dyn Fn((usize, usize)) -> (usize, usize);
+
 /// [`decode`], but a JPEG file is decoded to the fewest eighths of its size, four at most, in which it
 /// is as large as `least` says for the width and height of the whole: its blocks are made of their
 /// lowest frequencies alone. What needs more than half of its size, progressive files and other formats
@@ -60,20 +64,98 @@ impl From<RgbImage> for Decoded {
 /// # Errors
 ///
 /// As [`decode`].
-pub fn decode_at_least(
-    source: &ImageSource,
-    least: &dyn Fn((usize, usize)) -> (usize, usize),
+pub fn decode_at_least(source: &ImageSource, least: Least<'_>) -> Result<Decoded, DataError> {
+    caught(source, |place, bytes| decode_at_least_bytes(place, bytes, least))
+}
+
+fn decode_at_least_bytes(
+    place: &Path,
+    bytes: &[u8],
+    least: Least<'_>,
 ) -> Result<Decoded, DataError> {
-    caught(source, |place, bytes| match jpeg::decode_reduced(bytes, least) {
-        Some(Reduced { picture, orientation, full: (width, height), eighths }) => {
-            let is_turned = jpeg::is_turned(orientation);
-            let mut picture = DynamicImage::from(picture);
-            picture.apply_orientation(orientation);
-            let full = if is_turned { (height, width) } else { (width, height) };
-            Ok(Decoded { picture: picture.into_rgb8(), full, eighths })
+    let Some((Decoded { picture, full: (width, height), eighths }, orientation)) =
+        jpeg::decode_reduced(bytes, least)
+    else {
+        return decode_bytes(place, bytes).map(Decoded::from);
+    };
+    let mut picture = DynamicImage::from(picture);
+    picture.apply_orientation(orientation);
+    let full = if jpeg::is_turned(orientation) { (height, width) } else { (width, height) };
+    Ok(Decoded { picture: picture.into_rgb8(), full, eighths })
+}
+
+/// The size of a picture whose rows come, and that of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Pixels of a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Width and height of the whole picture.
+    pub full: (usize, usize),
+    /// The rows have so many eighths of them; see [`Decoded`].
+    pub eighths: usize,
+}
+
+/// What takes the rows of a picture while it is decoded: so nobody has to keep all of them.
+pub trait Rows {
+    /// A picture begins. Again, if the first reader gave up: what came before is to be forgotten.
+    fn begin(&mut self, shape: &Shape);
+
+    /// The next rows from the top, as many as there are: 8-bit RGB.
+    fn take(&mut self, rows: &[u8]);
+}
+
+/// [`decode_at_least`], or [`decode`] without `least`, handing on rows as they are made.
+///
+/// # Errors
+///
+/// As [`decode`], possibly after some rows.
+pub fn decode_rows(
+    source: &ImageSource,
+    least: Option<Least<'_>>,
+    rows: &mut dyn Rows,
+) -> Result<(), DataError> {
+    caught(source, |place, bytes| {
+        if jpeg::decode_rows(bytes, least, rows).is_some() {
+            return Ok(());
         }
-        None => decode_bytes(place, bytes).map(Decoded::from),
+        let Decoded { picture, full, eighths } = match least {
+            Some(least) => decode_at_least_bytes(place, bytes, least)?,
+            None => Decoded::from(decode_bytes(place, bytes)?),
+        };
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        rows.begin(&Shape { width, height, full, eighths });
+        rows.take(&picture);
+        Ok(())
     })
+}
+
+/// All rows of a picture.
+#[derive(Default)]
+pub(crate) struct Collected {
+    shape: Option<Shape>,
+    values: Vec<u8>,
+}
+
+impl Rows for Collected {
+    fn begin(&mut self, shape: &Shape) {
+        self.values = Vec::with_capacity(shape.width * shape.height * 3);
+        self.shape = Some(*shape);
+    }
+
+    fn take(&mut self, rows: &[u8]) {
+        self.values.extend_from_slice(rows);
+    }
+}
+
+impl Collected {
+    /// `None` where rows are missing.
+    pub(crate) fn finish(self) -> Option<Decoded> {
+        let Shape { width, height, full, eighths } = self.shape?;
+        let picture = RgbImage::from_raw(width as u32, height as u32, self.values)?;
+        Some(Decoded { picture, full, eighths })
+    }
 }
 
 /// What `decode` makes of a picture's file; a panic in it is an error.
@@ -91,17 +173,22 @@ fn caught<T>(
 }
 
 /// The file of a picture as it is, wherever it lies.
-pub(crate) fn bytes_of(source: &ImageSource) -> Result<Vec<u8>, DataError> {
+pub(crate) fn bytes_of(source: &ImageSource) -> Result<Scratch, DataError> {
     let path = match source {
         ImageSource::File(path) => path,
-        ImageSource::Packed(packed) => return packed.read(),
+        ImageSource::Packed(packed) => return packed.read().map(Scratch::from),
     };
     let problem = |error: std::io::Error| {
         DataError::picture(path, format!("{error}; put the picture there or drop its row"))
     };
-    let bytes = fs::metadata(path).map_err(problem)?.len();
-    check_length(path, bytes)?;
-    fs::read(path).map_err(problem)
+    let mut file = File::open(path).map_err(problem)?;
+    let length = file.metadata().map_err(problem)?.len();
+    check_length(path, length)?;
+    let mut bytes = Scratch::new();
+    // And a byte that shows where the file ends.
+    bytes.reserve(length as usize + 1);
+    file.read_to_end(&mut bytes).map_err(problem)?;
+    Ok(bytes)
 }
 
 /// How many bytes that is; `None` where the picture is not there.

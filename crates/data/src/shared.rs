@@ -108,7 +108,9 @@ impl<'a> Pictures<'a> {
             sizes.iter().filter(|(_, size)| both.contains(size)).map(|(&key, _)| key).collect();
         let hashes: BTreeMap<&Path, [u8; 32]> = compared
             .par_iter()
-            .filter_map(|&key| Some((key, Sha256::digest(bytes_of(all.get(key)?).ok()?).into())))
+            .filter_map(|&key| {
+                Some((key, Sha256::digest(bytes_of(all.get(key)?).ok()?.as_slice()).into()))
+            })
             .collect();
         let unread = all.len() - sizes.len() + compared.len() - hashes.len();
         Self { hashes, unread }

@@ -46,6 +46,7 @@ mod order;
 mod picture;
 mod processor;
 mod resize;
+mod resizing;
 mod size;
 mod store;
 mod text;

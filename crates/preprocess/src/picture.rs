@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use image::RgbImage;
+use mmc_data::Rows as _;
 use serde_json::Value;
 
 use crate::folder::Config;
-use crate::resize::{Filter, Source, Window, resize_window};
-use crate::size::{SizeRule, centre};
+use crate::resize::{Filter, Source};
+use crate::resizing::Resizing;
+use crate::size::SizeRule;
 use crate::{Pixels, PreprocessError};
 
 const CLIP_MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
@@ -86,36 +88,24 @@ impl PictureSteps {
     /// Resizes and crops; still 8-bit. The sizes are those of the whole picture, however many of its
     /// pixels were decoded.
     pub(crate) fn resize(&self, picture: &Source<'_>) -> RgbImage {
-        let size = self.size.of(picture.full);
-        let Some((height, width)) = self.crop else {
-            let window = Window { left: 0, top: 0, width: size.0, height: size.1 };
-            return resize_window(picture, size, window, self.filter);
-        };
-        let (left, kept_width, gap_left) = centre(size.0, width);
-        let (top, kept_height, gap_top) = centre(size.1, height);
-        let window = Window { left, top, width: kept_width, height: kept_height };
-        let middle = resize_window(picture, size, window, self.filter);
-        if (kept_width, kept_height) == (width, height) {
-            return middle;
-        }
-        // The picture is smaller than what is cut out: black around it, as transformers does.
-        let mut canvas = RgbImage::new(width as u32, height as u32);
-        image::imageops::replace(&mut canvas, &middle, gap_left as i64, gap_top as i64);
-        canvas
+        let mut resizing = self.resizing();
+        resizing.begin(&picture.shape);
+        resizing.take(picture.rows());
+        resizing.finish()
+    }
+
+    /// [`PictureSteps::resize`] of a picture whose rows come one after the other.
+    pub(crate) fn resizing(&self) -> Resizing {
+        Resizing::new(self.size, self.filter, self.crop)
     }
 
     /// Rescales and normalises an 8-bit picture.
     pub(crate) fn normalise(&self, picture: &RgbImage) -> Pixels {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let mut values = vec![0.0; 3 * width * height];
-        let (red, rest) = values.split_at_mut(width * height);
-        let (green, blue) = rest.split_at_mut(width * height);
-        let [of_red, of_green, of_blue] = &*self.levels;
-        let pixels = picture.as_raw().chunks_exact(3);
-        for (((pixel, red), green), blue) in pixels.zip(red).zip(green).zip(blue) {
-            *red = of_red[usize::from(pixel[0])];
-            *green = of_green[usize::from(pixel[1])];
-            *blue = of_blue[usize::from(pixel[2])];
+        let pixels = picture.as_raw().as_chunks::<3>().0;
+        let mut values = Vec::with_capacity(3 * pixels.len());
+        for (channel, levels) in self.levels.iter().enumerate() {
+            values.extend(pixels.iter().map(|pixel| levels[usize::from(pixel[channel])]));
         }
         Pixels { values, height, width }
     }

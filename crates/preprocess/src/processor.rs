@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
-use mmc_data::{Arm, DataError, Decoded, ImageSource, Sample, decode, decode_at_least};
+use mmc_data::{
+    Arm, DataError, Decoded, ImageSource, Sample, decode, decode_at_least, decode_rows,
+};
 
 use crate::augment::Draw;
 use crate::cache::PictureCache;
@@ -22,7 +24,7 @@ const CACHE_BYTES: usize = 512 << 20;
 
 /// Counts changes of how pictures are decoded and resized: what an earlier version has stored is not
 /// taken for what this one makes.
-const ARITHMETIC: u32 = 1;
+const ARITHMETIC: u32 = 2;
 
 /// Tokenizes texts and resizes and normalises pictures as a checkpoint's files say.
 ///
@@ -238,8 +240,10 @@ impl Processor {
         }
         let way = format!("resized {}", steps.way());
         let resized = self.stored(source, &way, || {
-            let decoded = self.decoded(steps, source, 1.0)?;
-            Ok(Decoded::from(steps.resize(&Source::from(&decoded))))
+            let mut resizing = steps.resizing();
+            let least = |full| steps.size(full);
+            decode_rows(source, self.jpeg_scaling.then_some(&least), &mut resizing)?;
+            Ok(Decoded::from(resizing.finish()))
         })?;
         let picture = Arc::new(resized.picture);
         self.cache.keep(source.key(), &picture);

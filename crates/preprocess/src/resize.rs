@@ -7,13 +7,18 @@
 
 mod passes;
 mod taps;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
+
+use std::ops::Range;
 
 use image::RgbImage;
-use mmc_data::Decoded;
+use mmc_data::{Decoded, Shape};
+use pulp::Arch;
 
-use self::passes::{across_rows, down_columns};
-use self::taps::Axis;
+use self::passes::{Across, ROWS, down};
 pub use self::taps::Filter;
+use self::taps::{Axis, Taps};
 
 /// A rectangle of the resized picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,48 +50,160 @@ pub fn resize(picture: &RgbImage, width: u32, height: u32, filter: Filter) -> Rg
 /// What is resized.
 pub(crate) struct Source<'a> {
     picture: &'a RgbImage,
-    /// Width and height of the whole picture.
-    pub(crate) full: (usize, usize),
-    /// Of which the pixels are so many eighths. The last of them may lie partly beyond it.
-    eighths: usize,
+    pub(crate) shape: Shape,
 }
 
 impl<'a> From<&'a RgbImage> for Source<'a> {
     fn from(picture: &'a RgbImage) -> Self {
-        Self { picture, full: (picture.width() as usize, picture.height() as usize), eighths: 8 }
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        Self { picture, shape: Shape { width, height, full: (width, height), eighths: 8 } }
     }
 }
 
 impl<'a> From<&'a Decoded> for Source<'a> {
     fn from(decoded: &'a Decoded) -> Self {
-        Self { picture: &decoded.picture, full: decoded.full, eighths: decoded.eighths }
+        let shape = Source::from(&decoded.picture).shape;
+        let Decoded { picture, full, eighths } = decoded;
+        Self { picture, shape: Shape { full: *full, eighths: *eighths, ..shape } }
+    }
+}
+
+impl Source<'_> {
+    /// All rows.
+    pub(crate) fn rows(&self) -> &[u8] {
+        self.picture
     }
 }
 
 /// The part `window` of the picture resized to `size` (width, height): the same pixels as resizing
 /// the whole and cutting it out, without making the rest. `window` must lie inside `size`.
 pub(crate) fn resize_window(
-    &Source { picture, full, eighths }: &Source<'_>,
+    source: &Source<'_>,
     size: (usize, usize),
     window: Window,
     filter: Filter,
 ) -> RgbImage {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let output = (window.width as u32, window.height as u32);
-    if window.width == 0 || window.height == 0 || width == 0 || height == 0 {
-        return RgbImage::new(output.0, output.1);
+    let mut resize = Resize::new(&source.shape, size, window, filter);
+    resize.take(source.rows());
+    resize.finish()
+}
+
+/// [`resize_window`] of a picture whose rows come one after the other. Of what both passes make, only
+/// what the next rows need is kept.
+pub(crate) struct Resize {
+    arch: Arch,
+    window: Window,
+    /// Values of a row of the picture.
+    stride: usize,
+    across: Across,
+    rows: Vec<Taps>,
+    unchanged: bool,
+    /// Rows that are looked at.
+    range: Range<usize>,
+    /// Rows that came, and the last of them as long as they are fewer than [`ROWS`].
+    came: usize,
+    waiting: Vec<u8>,
+    /// Rows behind the first pass, the first of which is `first` in the picture.
+    between: Vec<u8>,
+    first: usize,
+    /// Rows behind the second.
+    output: Vec<u8>,
+}
+
+impl Resize {
+    /// For a picture of this shape; the rest as [`resize_window`].
+    pub(crate) fn new(shape: &Shape, size: (usize, usize), window: Window, filter: Filter) -> Self {
+        let is_empty = [window.width, window.height, shape.width, shape.height].contains(&0);
+        let extent = |side: usize| (side * shape.eighths) as f64 / 8.0;
+        let across = Axis { pixels: shape.width, extent: extent(shape.full.0), output: size.0 };
+        let vertical = Axis { pixels: shape.height, extent: extent(shape.full.1), output: size.1 };
+        let (mut columns, mut rows) = (Vec::new(), Vec::new());
+        if !is_empty {
+            columns = across.taps(window.left..window.left + window.width, filter);
+            rows = vertical.taps(window.top..window.top + window.height, filter);
+        }
+        let first = rows.iter().map(|taps| taps.first).min().unwrap_or(0);
+        let end = rows.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(0);
+        let arch = Arch::new();
+        Self {
+            arch,
+            window,
+            stride: shape.width * 3,
+            across: Across::new(arch, columns, across.stays()),
+            rows,
+            unchanged: vertical.stays(),
+            range: first..end,
+            came: 0,
+            waiting: Vec::new(),
+            between: Vec::new(),
+            first: first / ROWS * ROWS,
+            output: Vec::with_capacity(window.width * window.height * 3),
+        }
     }
-    let extent = |side: usize| (side * eighths) as f64 / 8.0;
-    let across = Axis { pixels: width, extent: extent(full.0), output: size.0 };
-    let down = Axis { pixels: height, extent: extent(full.1), output: size.1 };
-    let columns = across.taps(window.left..window.left + window.width, filter);
-    let rows = down.taps(window.top..window.top + window.height, filter);
-    let first = rows.iter().map(|taps| taps.first).min().unwrap_or(0);
-    let end = rows.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(0);
-    let between = across_rows(picture, first..end, &columns, across.stays());
-    let values = down_columns(between, first, &rows, (window.width * 3, down.stays()));
-    RgbImage::from_raw(output.0, output.1, values)
-        .unwrap_or_else(|| RgbImage::new(output.0, output.1))
+
+    /// The next rows from the top, as many as there are.
+    pub(crate) fn take(&mut self, mut rows: &[u8]) {
+        let strip = ROWS * self.stride;
+        if self.range.is_empty() {
+            return;
+        }
+        if !self.waiting.is_empty() {
+            let (now, later) = rows.split_at(rows.len().min(strip - self.waiting.len()));
+            self.waiting.extend_from_slice(now);
+            rows = later;
+            if self.waiting.len() == strip {
+                let waiting = std::mem::take(&mut self.waiting);
+                self.pass(&waiting);
+                self.waiting = waiting;
+                self.waiting.clear();
+            }
+        }
+        let (strips, rest) = rows.split_at(rows.len() / strip * strip);
+        for strip in strips.chunks_exact(strip) {
+            self.pass(strip);
+        }
+        self.waiting.extend_from_slice(rest);
+    }
+
+    /// Up to [`ROWS`] rows go through both passes, as far as they go.
+    fn pass(&mut self, strip: &[u8]) {
+        let begin = self.came;
+        self.came += strip.len() / self.stride;
+        if self.came <= self.range.start || begin >= self.range.end {
+            return;
+        }
+        self.across.resize(strip, self.stride, &mut self.between);
+        let width = self.window.width * 3;
+        let mut made = self.output.len() / width;
+        while let Some(taps) = self.rows.get(made)
+            && taps.first + taps.weights.len() <= self.came
+        {
+            let input = &self.between[(taps.first - self.first) * width..];
+            let start = self.output.len();
+            if self.unchanged {
+                self.output.extend_from_slice(&input[..width]);
+            } else {
+                self.output.resize(start + width, 0);
+                down(self.arch, input, &taps.weights, &mut self.output[start..]);
+            }
+            made += 1;
+        }
+        let needed = self.rows.get(made).map_or(self.came, |taps| taps.first.min(self.came));
+        self.between.drain(..(needed - self.first) * width);
+        self.first = needed;
+    }
+
+    /// The resized picture; black where rows did not come.
+    pub(crate) fn finish(mut self) -> RgbImage {
+        let waiting = std::mem::take(&mut self.waiting);
+        if !waiting.is_empty() {
+            self.pass(&waiting);
+        }
+        let Window { width, height, .. } = self.window;
+        self.output.resize(width * height * 3, 0);
+        RgbImage::from_raw(width as u32, height as u32, self.output)
+            .unwrap_or_else(|| RgbImage::new(width as u32, height as u32))
+    }
 }
 
 #[cfg(test)]

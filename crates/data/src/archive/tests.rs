@@ -120,7 +120,7 @@ fn many_threads_read_one_archive() {
             scope.spawn(move || {
                 for (name, bytes) in contents {
                     let source = place.picture(&format!("{archive}/{name}"), true).unwrap();
-                    assert_eq!(&bytes_of(&source).unwrap(), bytes, "{archive}/{name}");
+                    assert_eq!(&*bytes_of(&source).unwrap(), bytes, "{archive}/{name}");
                 }
             });
         }

@@ -1,15 +1,19 @@
 //! The bits of entropy-coded data.
 
+use crate::scratch::Scratch;
+
 /// Bytes that have to lie behind the data.
 pub(super) const MARGIN: usize = 8;
 
-/// Reads bits from the left; behind the end they are whatever lies there, else 0.
+/// Reads bits from the left; behind the end they are whatever lies there, else 0. Small enough to be
+/// handed on by value, which keeps it in registers.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
     /// The next bits, aligned to the left.
     buffer: u64,
-    /// How many of them are in it.
+    /// How many of them are in it, in the lowest six bits.
     held: u32,
 }
 
@@ -24,9 +28,10 @@ impl<'a> Bits<'a> {
     pub(super) fn fill(&mut self) {
         let next = self.data.get(self.at..self.at + 8).and_then(<[u8]>::first_chunk);
         let next = next.map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        self.buffer |= next >> self.held;
-        self.at += ((63 - self.held) >> 3) as usize;
-        self.held |= 0x38; // 56
+        let held = self.held & 63;
+        self.buffer |= next >> held;
+        self.at += ((63 - held) >> 3) as usize;
+        self.held = held | 0x38; // 56
     }
 
     /// The next `count` bits, 1 to 16.
@@ -35,10 +40,11 @@ impl<'a> Bits<'a> {
         (self.buffer >> (64 - count)) as u32
     }
 
+    /// Takes as many bits as the lowest six bits of `count` say.
     #[inline(always)]
     pub(super) fn skip(&mut self, count: u32) {
-        self.buffer <<= count;
-        self.held -= count;
+        self.buffer <<= u64::from(count) & 63;
+        self.held = self.held.wrapping_sub(count);
     }
 
     /// Takes up to 15 bits.
@@ -51,14 +57,14 @@ impl<'a> Bits<'a> {
 
     /// Whether more bits were taken than these bytes have.
     pub(super) fn is_beyond(&self, bytes: usize) -> bool {
-        self.at * 8 > bytes * 8 + self.held as usize
+        self.at * 8 > bytes * 8 + (self.held & 63) as usize
     }
 }
 
 /// Entropy-coded data as bits are read from it.
 pub(super) struct Unstuffed {
     /// Without stuffed zeros and markers, a margin behind each piece.
-    data: Vec<u8>,
+    data: Scratch,
     /// Where the pieces between restart markers begin and end.
     pieces: Vec<(usize, usize)>,
 }
@@ -67,7 +73,8 @@ impl Unstuffed {
     /// From what follows a scan's header up to the end of the file's picture; `None` where something
     /// else than restart markers comes before that, or nothing comes.
     pub(super) fn new(bytes: &[u8]) -> Option<Self> {
-        let mut data = Vec::with_capacity(bytes.len() + MARGIN);
+        let mut data = Scratch::new();
+        data.reserve(bytes.len() + MARGIN);
         let (mut pieces, mut at, mut start) = (Vec::new(), 0, 0);
         loop {
             let rest = bytes.get(at..)?;

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::huffman::Table;
+use super::coefficients::Coefficients;
+use super::huffman::Differences;
 
 /// Places of coefficients in the order of the file: row × 8 + column (figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [
@@ -38,17 +39,17 @@ pub(super) struct Component {
     /// And from top to bottom.
     pub(super) down: usize,
     /// What the coefficients are multiplied by, at row × 8 + column.
-    pub(super) steps: [f32; 64],
-    pub(super) dc: Rc<Table>,
-    pub(super) ac: Rc<Table>,
+    pub(super) steps: [u16; 64],
+    pub(super) dc: Rc<Differences>,
+    pub(super) ac: Rc<Coefficients>,
 }
 
 /// Tables as they are met.
 #[derive(Default)]
 struct Tables {
-    steps: [Option<[f32; 64]>; 4],
-    dc: [Option<Rc<Table>>; 4],
-    ac: [Option<Rc<Table>>; 4],
+    steps: [Option<[u16; 64]>; 4],
+    dc: [Option<Rc<Differences>>; 4],
+    ac: [Option<Rc<Coefficients>>; 4],
 }
 
 /// A component of the frame: its name, its blocks across and down, its steps.
@@ -141,12 +142,12 @@ impl Tables {
             let wide = head >> 4 != 0;
             let bytes = if wide { 128 } else { 64 };
             let listed = rest.get(..bytes)?;
-            let mut steps = [0.0; 64];
+            let mut steps = [0; 64];
             for (at, &place) in ZIGZAG.iter().enumerate() {
                 steps[usize::from(place)] = if wide {
-                    f32::from(u16::from_be_bytes([listed[2 * at], listed[2 * at + 1]]))
+                    u16::from_be_bytes([listed[2 * at], listed[2 * at + 1]])
                 } else {
-                    f32::from(listed[at])
+                    u16::from(listed[at])
                 };
             }
             *self.steps.get_mut(usize::from(head & 15))? = Some(steps);
@@ -160,9 +161,12 @@ impl Tables {
             let counts: &[u8; 16] = rest.first_chunk()?;
             let symbols: usize = counts.iter().map(|&count| usize::from(count)).sum();
             let listed = rest.get(16..16 + symbols)?;
-            let table = Some(Rc::new(Table::new(counts, listed)?));
-            let kind = if head >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            *kind.get_mut(usize::from(head & 15))? = table;
+            let at = usize::from(head & 15);
+            if head >> 4 == 0 {
+                *self.dc.get_mut(at)? = Some(Rc::new(Differences::new(counts, listed)?));
+            } else {
+                *self.ac.get_mut(at)? = Some(Rc::new(Coefficients::new(counts, listed)?));
+            }
             segment = &rest[16 + symbols..];
         }
         Some(())
@@ -176,13 +180,12 @@ impl Tables {
             return None;
         }
         let of = |(&(name, across, down, steps), listed): (&Framed, &[u8])| {
-            let table = |kind: &[Option<Rc<Table>>; 4], at: u8| kind.get(usize::from(at))?.clone();
             Some(Component {
                 across: (listed[0] == name).then_some(across)?,
                 down,
                 steps: self.steps[steps]?,
-                dc: table(&self.dc, listed[1] >> 4)?,
-                ac: table(&self.ac, listed[1] & 15)?,
+                dc: self.dc.get(usize::from(listed[1] >> 4))?.clone()?,
+                ac: self.ac.get(usize::from(listed[1] & 15))?.clone()?,
             })
         };
         frame.components.iter().zip(listed.chunks_exact(2)).map(of).collect()

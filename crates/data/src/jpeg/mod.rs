@@ -9,63 +9,78 @@
 #![allow(clippy::inline_always, reason = "what vector instructions are to serve has to be inlined")]
 
 mod bits;
+mod coefficients;
 mod colour;
 mod header;
 mod huffman;
 mod inverse;
 mod scan;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 mod whole;
 
 use image::RgbImage;
 use image::metadata::Orientation;
-use pulp::{Arch, NullaryFnOnce};
+use pulp::Arch;
 
 use self::bits::Unstuffed;
 use self::colour::colour;
 use self::header::{Component, Header};
 use self::inverse::Inverse;
 use self::scan::{Blocks, LANES, Scan};
-use crate::picture::{LONGEST_SIDE, MOST_BYTES};
+use crate::picture::{Collected, Decoded, LONGEST_SIDE, Least, MOST_BYTES, Rows, Shape};
 
 /// The eighths of its size to which a picture may be decoded.
 const FEWER: [usize; 4] = [1, 2, 3, 4];
 
-/// A picture decoded to some eighths of its size.
-pub(crate) struct Reduced {
-    /// Each side is that many eighths of the file's, rounded up. Not turned yet.
-    pub(crate) picture: RgbImage,
-    /// How the file says it is to be turned.
-    pub(crate) orientation: Orientation,
-    /// Width and height in the file.
-    pub(crate) full: (usize, usize),
-    pub(crate) eighths: usize,
+/// Hands on the rows of a JPEG file that is upright as it is, all of its pixels or, with `least`, as many
+/// as [`decode_reduced`] decodes. `None`, possibly after some rows, for the files that only `image` reads,
+/// and for turned ones.
+pub(crate) fn decode_rows(
+    bytes: &[u8],
+    least: Option<Least<'_>>,
+    rows: &mut dyn Rows,
+) -> Option<()> {
+    let header = readable(bytes)?;
+    if orientation(bytes, &header) != Orientation::NoTransforms {
+        return None;
+    }
+    let full = (header.width, header.height);
+    match least.and_then(|least| eighths(full, least(full))) {
+        Some(eighths) => decode(bytes, &header, eighths, rows),
+        None => whole::decode(bytes, &header, rows),
+    }
 }
 
 /// Decodes a JPEG file to the fewest eighths of its size, four at most, in which it is as large as
-/// `least` says for its width and height once it is upright. `None` where it needs more, and for all
-/// files that only `image` reads: others than JPEG, progressive ones, other colours than grey, RGB and
-/// YCbCr, damaged ones, and those that it refuses for their size.
-pub(crate) fn decode_reduced(
-    bytes: &[u8],
-    least: &dyn Fn((usize, usize)) -> (usize, usize),
-) -> Option<Reduced> {
+/// `least` says for its width and height once it is upright; also says how it is to be turned. `None`
+/// where it needs more, and for all files that only `image` reads: others than JPEG, progressive ones,
+/// other colours than grey, RGB and YCbCr, damaged ones, and those that it refuses for their size.
+pub(crate) fn decode_reduced(bytes: &[u8], least: Least<'_>) -> Option<(Decoded, Orientation)> {
     let header = readable(bytes)?;
     let full = (header.width, header.height);
     let orientation = orientation(bytes, &header);
     let turned =
         |(width, height)| if is_turned(orientation) { (height, width) } else { (width, height) };
-    let (width, height) = turned(least(turned(full)));
-    let eighths = FEWER.into_iter().find(|eighths| {
+    let eighths = eighths(full, turned(least(turned(full))))?;
+    let mut collected = Collected::default();
+    decode(bytes, &header, eighths, &mut collected)?;
+    Some((collected.finish()?, orientation))
+}
+
+/// The fewest eighths of `full` that are as large as this; `None` for more than four.
+fn eighths(full: (usize, usize), (width, height): (usize, usize)) -> Option<usize> {
+    FEWER.into_iter().find(|eighths| {
         (full.0 * eighths).div_ceil(8) >= width && (full.1 * eighths).div_ceil(8) >= height
-    })?;
-    let picture = decode(bytes, &header, eighths)?;
-    Some(Reduced { picture, orientation, full, eighths })
+    })
 }
 
 /// Decodes a JPEG file, with how it says it is to be turned. `None` for files that only `image` reads.
 pub(crate) fn decode_whole(bytes: &[u8]) -> Option<(RgbImage, Orientation)> {
     let header = readable(bytes)?;
-    Some((whole::decode(bytes, &header)?, orientation(bytes, &header)))
+    let mut collected = Collected::default();
+    whole::decode(bytes, &header, &mut collected)?;
+    Some((collected.finish()?.picture, orientation(bytes, &header)))
 }
 
 /// The header of a file that is not too large.
@@ -118,37 +133,20 @@ impl<'a> Channel<'a> {
         let levels = vec![0; component.down * down * stride];
         Some(Self { blocks, inverse, levels, stride })
     }
-}
 
-/// Makes the levels of a row of MCUs, with the widest vectors that there are.
-struct MakeLevels<'a, 'b>(&'a mut Channel<'b>);
-
-impl NullaryFnOnce for MakeLevels<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Channel { blocks, inverse, levels, stride } = self.0;
-        let (across, down) = (inverse.across, inverse.down);
-        let mut made = [[0; LANES]; 64];
-        for (at, numbers) in blocks.all().enumerate() {
-            inverse.transform(numbers, &mut made);
-            let (row, column) = (at / blocks.batches, at % blocks.batches);
-            let first = row * down * *stride + column * LANES * across;
-            for row in 0..down {
-                let start = first + row * *stride;
-                let line = &mut levels[start..start + LANES * across];
-                for (column, pixels) in made[row * across..(row + 1) * across].iter().enumerate() {
-                    for (lane, &pixel) in pixels.iter().enumerate() {
-                        line[lane * across + column] = pixel;
-                    }
-                }
-            }
+    /// Makes the levels of a row of MCUs.
+    fn make_levels(&mut self, arch: Arch) {
+        let (across, down) = (self.inverse.across, self.inverse.down);
+        for (at, numbers) in self.blocks.all().enumerate() {
+            let (row, column) = (at / self.blocks.batches, at % self.blocks.batches);
+            let first = row * down * self.stride + column * LANES * across;
+            self.inverse.transform(arch, numbers, &mut self.levels[first..], self.stride);
         }
     }
 }
 
-fn decode(bytes: &[u8], header: &Header, eighths: usize) -> Option<RgbImage> {
+/// Hands on the rows of a picture of fewer pixels.
+fn decode(bytes: &[u8], header: &Header, eighths: usize, rows: &mut dyn Rows) -> Option<()> {
     let data = Unstuffed::new(bytes.get(header.data..)?)?;
     let mut scan = Scan::new(&data, header.restart)?;
     let (unit_across, unit_down) = header.unit();
@@ -158,25 +156,32 @@ fn decode(bytes: &[u8], header: &Header, eighths: usize) -> Option<RgbImage> {
         .iter()
         .map(|component| Channel::new(header, component, eighths, units))
         .collect::<Option<_>>()?;
+    let full = (header.width, header.height);
     let size = |side: usize| (side * eighths).div_ceil(8);
-    let (width, height) = (size(header.width), size(header.height));
-    let mut picture = RgbImage::new(width as u32, height as u32);
-    let rows = eighths * unit_down;
+    let (width, height) = (size(full.0), size(full.1));
+    let unit = eighths * unit_down;
+    let mut strip = vec![0; unit * width * 3];
     let arch = Arch::new();
-    for strip in picture.as_flat_samples_mut().samples.chunks_mut(rows * width * 3) {
+    rows.begin(&Shape { width, height, full, eighths });
+    for first in (0..height).step_by(unit) {
         let mut blocks: Vec<&mut Blocks<'_>> =
             channels.iter_mut().map(|it| &mut it.blocks).collect();
         scan.read_row(&mut blocks, units)?;
         for channel in &mut channels {
-            arch.dispatch(MakeLevels(channel));
+            channel.make_levels(arch);
         }
-        for (row, line) in strip.chunks_exact_mut(width * 3).enumerate() {
-            let lines: Vec<&[u8]> =
-                channels.iter().map(|it| &it.levels[row * it.stride..][..width]).collect();
-            colour(arch, &lines, header.is_luminance, line);
+        let strip = &mut strip[..unit.min(height - first) * width * 3];
+        for (row, pixels) in strip.chunks_exact_mut(width * 3).enumerate() {
+            let line = |at: usize| {
+                let levels = channels.get(at).map(|it| &it.levels[row * it.stride..][..width]);
+                levels.unwrap_or_default()
+            };
+            let lines = [line(0), line(1), line(2)];
+            colour(arch, &lines[..channels.len()], header.is_luminance, pixels);
         }
+        rows.take(strip);
     }
-    scan.is_done().then_some(picture)
+    scan.is_done().then_some(())
 }
 
 #[cfg(test)]

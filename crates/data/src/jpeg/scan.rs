@@ -1,11 +1,11 @@
 //! The blocks of a JPEG file's scan, read in their order.
 
 use super::bits::{Bits, Unstuffed};
+use super::coefficients::{Codes, PLACES};
 use super::header::{Component, ZIGZAG};
-use super::huffman::{Codes, PLACES};
 
 /// Blocks that are computed side by side.
-pub(super) const LANES: usize = 8;
+pub(super) const LANES: usize = 16;
 
 /// The MCUs of a scan, one after the other.
 pub(super) struct Scan<'a> {
@@ -33,15 +33,16 @@ impl<'a> Scan<'a> {
         units: usize,
     ) -> Option<()> {
         for blocks in &mut *components {
-            blocks.numbers.fill([0; LANES]);
+            blocks.numbers.fill(0);
         }
+        let mut bits = self.bits;
         for unit in 0..units {
             if self.restart > 0 && self.left == 0 {
-                if self.bits.is_beyond(self.length) {
+                if bits.is_beyond(self.length) {
                     return None;
                 }
                 self.piece += 1;
-                (self.bits, self.length) = self.data.piece(self.piece)?;
+                (bits, self.length) = self.data.piece(self.piece)?;
                 for blocks in &mut *components {
                     blocks.before = 0;
                 }
@@ -49,9 +50,10 @@ impl<'a> Scan<'a> {
             }
             self.left = self.left.wrapping_sub(1);
             for blocks in &mut *components {
-                blocks.read(&mut self.bits, unit);
+                bits = blocks.read(bits, unit);
             }
         }
+        self.bits = bits;
         (!self.bits.is_beyond(self.length)).then_some(())
     }
 
@@ -65,13 +67,15 @@ impl<'a> Scan<'a> {
 /// The numbers of a row of MCUs of a component.
 pub(super) struct Blocks<'a> {
     component: &'a Component,
-    /// Where each number is kept, by its place in the file.
-    places: [u8; PLACES],
-    /// Numbers of a block that are kept, and a place for all others.
-    kept: usize,
-    /// `[row of blocks][eight blocks][place][block]`.
-    numbers: Vec<[i16; LANES]>,
-    /// Eight blocks in a row of blocks.
+    /// Where each number is kept, by its place in the file, times [`LANES`].
+    places: [u16; PLACES],
+    /// Numbers of all blocks side by side, and a place for those that are not kept.
+    size: usize,
+    /// The last place that is kept.
+    last: usize,
+    /// `[row of blocks][blocks side by side][place][block]`.
+    numbers: Vec<i16>,
+    /// Blocks side by side in a row of blocks.
     pub(super) batches: usize,
     /// What the mean of the next block is the difference to.
     before: i16,
@@ -86,34 +90,40 @@ impl<'a> Blocks<'a> {
         kept: usize,
         place: impl Fn(u8) -> Option<usize>,
     ) -> Self {
-        let mut places = [kept as u8; PLACES];
+        let mut places = [(kept * LANES) as u16; PLACES];
         for (at, &coefficient) in places.iter_mut().zip(&ZIGZAG) {
-            *at = place(coefficient).unwrap_or(kept) as u8;
+            *at = (place(coefficient).unwrap_or(kept) * LANES) as u16;
         }
+        let is_kept = |&at: &u16| usize::from(at) < kept * LANES;
+        let last = places.iter().rposition(is_kept).unwrap_or(0);
         let batches = (units * component.across).div_ceil(LANES);
-        let numbers = vec![[0; LANES]; component.down * batches * (kept + 1)];
-        Self { component, places, kept, numbers, batches, before: 0 }
+        let size = (kept + 1) * LANES;
+        let numbers = vec![0; component.down * batches * size];
+        Self { component, places, size, last, numbers, batches, before: 0 }
     }
 
-    /// The numbers of eight blocks side by side, `[place][block]`, row after row.
+    /// The numbers of blocks side by side, `[place][block]`, row after row.
     pub(super) fn all(&self) -> impl Iterator<Item = &[[i16; LANES]]> {
-        self.numbers.chunks_exact(self.kept + 1)
+        self.numbers.chunks_exact(self.size).map(|numbers| numbers.as_chunks().0)
     }
 
     /// Reads the blocks of an MCU.
     #[inline(always)]
-    fn read(&mut self, bits: &mut Bits<'_>, unit: usize) {
+    fn read<'b>(&mut self, mut bits: Bits<'b>, unit: usize) -> Bits<'b> {
         let codes = Codes { dc: &self.component.dc, ac: &self.component.ac };
+        let (places, mut before, last) = (&self.places, self.before, self.last);
         for down in 0..self.component.down {
             for across in 0..self.component.across {
                 let block = unit * self.component.across + across;
-                let first = (down * self.batches + block / LANES) * (self.kept + 1);
-                let batch = &mut self.numbers[first..=first + self.kept];
+                let first = (down * self.batches + block / LANES) * self.size;
                 let lane = block % LANES;
-                codes.read(bits, &mut self.before, |at, value| {
-                    batch[usize::from(self.places[at % PLACES])][lane] = value;
+                let batch = &mut self.numbers[first + lane..first + self.size];
+                codes.read(&mut bits, &mut before, last, |at, value| {
+                    batch[usize::from(places[at % PLACES])] = value;
                 });
             }
         }
+        self.before = before;
+        bits
     }
 }

@@ -19,7 +19,9 @@ fn bytes(name: &str) -> Vec<u8> {
 
 /// To so many eighths.
 fn reduced(bytes: &[u8], eighths: usize) -> Option<RgbImage> {
-    decode(bytes, &Header::read(bytes)?, eighths)
+    let mut collected = Collected::default();
+    decode(bytes, &Header::read(bytes)?, eighths, &mut collected)?;
+    Some(collected.finish()?.picture)
 }
 
 fn reference() -> Value {
@@ -33,7 +35,8 @@ fn numbers(value: &Value) -> Vec<f64> {
 #[test]
 fn blocks_are_those_of_the_cosine_transform() {
     let reference = reference();
-    for (name, channels, allowed) in [("grey.jpg", 1, 0.56), ("444.jpg", 3, 2.0)] {
+    // A colour is off by more than its rounding where a component lies between two levels.
+    for (name, channels, allowed) in [("grey.jpg", 1, 0.56), ("444.jpg", 3, 2.3)] {
         for eighths in FEWER {
             let picture = reduced(&bytes(name), eighths).unwrap();
             let size = (6 * eighths as u32, 5 * eighths as u32);
@@ -41,10 +44,13 @@ fn blocks_are_those_of_the_cosine_transform() {
             let expected = numbers(&reference["whole"][name][eighths.to_string()]);
             let levels = picture.as_raw().iter().step_by(if channels == 1 { 3 } else { 1 });
             assert_eq!(levels.len(), expected.len());
+            let mut between = 0;
             for (at, (&level, expected)) in levels.zip(&expected).enumerate() {
                 let off = (f64::from(level) - expected).abs();
                 assert!(off <= allowed, "{name}, {eighths} eighths, {at}: {level}, {expected}");
+                between += usize::from(off > 0.56);
             }
+            assert!(between * 25 <= expected.len(), "{name}, {eighths} eighths: {between}");
         }
     }
     assert_eq!(reduced(&bytes("optimised.jpg"), 3), reduced(&bytes("444.jpg"), 3));
@@ -100,7 +106,7 @@ fn no_more_is_left_out_than_may_be() {
             assert_eq!(full, (90, 75));
             (width, height)
         })
-        .map(|reduced| reduced.eighths)
+        .map(|(decoded, _)| decoded.eighths)
     };
     assert_eq!(eighths(1, 1), Some(1));
     assert_eq!(eighths(12, 10), Some(1));

@@ -199,7 +199,7 @@ fn hashes(rows: &[Row]) -> BTreeMap<&Path, [u8; 32]> {
         .par_iter()
         .filter(|(_, length)| uses.get(length).is_some_and(|uses| *uses > 1))
         .filter_map(|(&key, _)| {
-            Some((key, Sha256::digest(bytes_of(sources.get(key)?).ok()?).into()))
+            Some((key, Sha256::digest(bytes_of(sources.get(key)?).ok()?.as_slice()).into()))
         })
         .collect()
 }
