@@ -135,9 +135,13 @@ impl Gradients {
     }
 
     /// The sums of all parameters, zero where nothing was added, for whoever changes them where they lie.
+    ///
+    /// # Errors
+    /// Where there is no memory for one.
     #[cfg(feature = "nccl")]
-    pub(crate) fn all_sums(&mut self) -> candle_core::Result<Vec<Tensor>> {
-        self.entries.iter_mut().map(Entry::begun).collect()
+    pub fn all_sums(&mut self) -> Result<Vec<Tensor>> {
+        let sums = self.entries.iter_mut().map(Entry::begun);
+        Ok(sums.collect::<candle_core::Result<_>>()?)
     }
 
     /// The first parameter that the last pass did not reach.

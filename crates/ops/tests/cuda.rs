@@ -321,7 +321,7 @@ fn nccl_adds_the_sums_of_one_device() {
     let id = Collective::id().unwrap();
     let collective = Collective::join(&CUDA, (0, 1), id).unwrap();
     let (_weights, mut gradients) = half_reached();
-    collective.add(&mut gradients).unwrap();
+    collective.add(&gradients.all_sums().unwrap()).unwrap();
     let sum = |at: usize| gradients.sum(at).unwrap().flatten_all().unwrap().to_vec1::<f32>();
     assert_eq!(sum(0).unwrap(), [1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
     assert_eq!(sum(1).unwrap(), [0.0, 0.0], "what nothing was added to counts as zero");

@@ -4,9 +4,9 @@ use std::ffi::c_char;
 
 use candle_core::cuda_backend::CudaStorageSlice;
 use candle_core::cuda_backend::cudarc::nccl::{Comm, Id, ReduceOp, group_end, group_start};
-use candle_core::{CpuStorage, CudaStorage, Device, Error, InplaceOp1, Layout, Result, bail};
-
-use crate::gradients::Gradients;
+use candle_core::{
+    CpuStorage, CudaStorage, Device, Error, InplaceOp1, Layout, Result, Tensor, bail,
+};
 
 /// A device among those that add their gradients up.
 ///
@@ -43,13 +43,15 @@ impl Collective {
         Ok(Self { comm: comm.map_err(refused("does not connect the devices"))? })
     }
 
-    /// Replaces each sum of gradients by that of all devices, on the device's stream. Each has the
-    /// same parameters and calls this; a parameter that nothing was added to counts as zero.
+    /// Replaces each of these by the sum of all devices' in its place, on the device's stream. Each device
+    /// calls this with as many of the same shapes, such as [`Gradients::all_sums`] gives; one that does not
+    /// leaves the others waiting for ever.
     ///
     /// # Errors
     /// Where NCCL fails, or a sum is not in f32 on this device.
-    pub fn add(&self, gradients: &mut Gradients) -> Result<()> {
-        let sums = gradients.all_sums()?;
+    ///
+    /// [`Gradients::all_sums`]: crate::Gradients::all_sums
+    pub fn add(&self, sums: &[Tensor]) -> Result<()> {
         group_start().map_err(refused("begins no group"))?;
         let added = sums.iter().try_for_each(|sum| sum.inplace_op1(&Added(&self.comm)));
         let ended = group_end().map_err(refused("adds no gradients"));

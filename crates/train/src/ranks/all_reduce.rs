@@ -52,10 +52,11 @@ impl AllReduce {
             let shard = shard?;
             told.push(Told::of(shard.number, work.add_to(gradients, shard)?));
         }
+        let sums = gradients.all_sums()?;
         // A rank that failed has ended: the others learn of it here, and not in NCCL, which waits for ever.
         let told: Vec<Told> = self.ranks.gather(&told)?.into_iter().flatten().collect();
         if !told.is_empty() {
-            self.collective.add(gradients)?;
+            self.collective.add(&sums)?;
         }
         Ok(total(told))
     }
