@@ -30,7 +30,7 @@ Examples:
   cargo xtask experiment hateful_memes --truth redundant
   cargo xtask experiment hateful_memes --probe
   cargo xtask experiment hateful_memes --profile full --dry-run
-  cargo xtask experiment hateful_memes --launcher slurm --sbatch \"--time=4:00:00 --gres=gpu:1\"";
+  cargo xtask experiment hateful_memes --launcher slurm --features cuda --sbatch \"--gres=gpu:1\"";
 
 /// What `cargo xtask experiment` is asked for.
 #[derive(Args, Debug)]

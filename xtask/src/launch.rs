@@ -32,8 +32,8 @@ impl Launch<'_> {
     }
 }
 
-/// The CUDA devices of each of so many runs side by side: an equal share, or one of those that there are
-/// in turn.
+/// The CUDA devices of each of so many runs side by side: as many for each, so that their times compare, or
+/// one of those that there are in turn.
 ///
 /// # Errors
 /// Where nobody says which there are.
@@ -45,27 +45,44 @@ pub(crate) fn visible(jobs: usize) -> Result<Vec<String>, Failure> {
         return Ok(shares(&named.split(',').map(str::to_owned).collect::<Vec<_>>(), jobs));
     }
     let listed = Command::new("nvidia-smi").arg("--list-gpus").output();
-    let count = match &listed {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).lines().count()
-        }
-        _ => 0,
+    let devices = match &listed {
+        Ok(output) if output.status.success() => named(&String::from_utf8_lossy(&output.stdout)),
+        _ => Vec::new(),
     };
-    if count == 0 {
+    if devices.is_empty() {
         return Err(Failure::work(format!(
             "{jobs} runs side by side share the CUDA devices, and `nvidia-smi --list-gpus` names none; \
              name them in {VISIBLE}, or give `--jobs 1`"
         )));
     }
-    Ok(shares(&(0..count).map(|device| device.to_string()).collect::<Vec<_>>(), jobs))
+    Ok(shares(&devices, jobs))
+}
+
+/// The devices in a list of nvidia-smi's: parts of a card (MIG) stand indented below it, and are devices in
+/// its place.
+fn named(list: &str) -> Vec<String> {
+    let uuid = |line: &str| {
+        Some(line.split_once("(UUID: ")?.1.trim_end().trim_end_matches(')').to_owned())
+    };
+    let is_part = |line: &&str| line.starts_with(char::is_whitespace);
+    let mut devices = Vec::new();
+    let mut lines = list.lines().filter(|line| line.contains("(UUID: ")).peekable();
+    while let Some(line) = lines.next() {
+        let is_cut = !is_part(&line) && lines.peek().is_some_and(is_part);
+        if !is_cut {
+            devices.extend(uuid(line));
+        }
+    }
+    devices
 }
 
 fn shares(devices: &[String], jobs: usize) -> Vec<String> {
-    let share = |job: usize| -> Vec<String> {
-        let own = devices.iter().skip(job % devices.len().max(1)).step_by(jobs);
-        own.cloned().collect()
+    let each = (devices.len() / jobs).max(1);
+    let share = |job: usize| {
+        let own = devices.iter().cycle().skip(job * each).take(each.min(devices.len()));
+        own.cloned().collect::<Vec<_>>().join(",")
     };
-    (0..jobs).map(|job| share(job).join(",")).collect()
+    (0..jobs).map(share).collect()
 }
 
 #[cfg(test)]
@@ -78,10 +95,18 @@ mod tests {
             let devices: Vec<String> = (0..devices).map(|device| device.to_string()).collect();
             shares(&devices, jobs)
         };
-        assert_eq!(shares(4, 2), ["0,2", "1,3"]);
-        assert_eq!(shares(3, 2), ["0,2", "1"]);
+        assert_eq!(shares(4, 2), ["0,1", "2,3"]);
+        assert_eq!(shares(3, 2), ["0", "1"], "as many for each");
         assert_eq!(shares(1, 3), ["0", "0", "0"]);
         assert_eq!(shares(2, 3), ["0", "1", "0"]);
         assert!(visible(1).unwrap().is_empty(), "one run sees all");
+    }
+
+    #[test]
+    fn parts_of_a_card_are_devices_in_its_place() {
+        let list = "GPU 0: NVIDIA H100 (UUID: GPU-aa)\n  MIG 1g.10gb  Device  0: (UUID: MIG-bb)\n  \
+                    MIG 1g.10gb  Device  1: (UUID: MIG-cc)\nGPU 1: NVIDIA H100 (UUID: GPU-dd)\n";
+        assert_eq!(named(list), ["MIG-bb", "MIG-cc", "GPU-dd"]);
+        assert!(named("No devices were found\n").is_empty());
     }
 }

@@ -34,7 +34,7 @@ fn run_among(typed: TrainArgs, session: &Session) -> Result<(), Failure> {
     // All that can be wrong with what was typed or with the data is found before the folder is
     // touched.
     let devices = devices(typed.devices.devices()?, session)?;
-    let config = if typed.resume { with_shards_of(&typed.out, config) } else { config };
+    let config = if typed.resume { with_shards_of(&typed.out, config, session)? } else { config };
     let plan =
         resolve_on(&devices, config, typed.settings.into_settings())?.among(ranks.clone())?;
     let interrupt = interrupt()?;
@@ -125,15 +125,22 @@ fn announce(plan: &Plan, out: &Path, devices: &Devices, ranks: usize) {
 
 /// The shards of the run that is gone on with, where the configuration says nothing of them: what
 /// is usual differs between devices, and a run may go on on another.
-fn with_shards_of(out: &Path, config: PartialSettings) -> PartialSettings {
-    let run = RunFolder::open(out).and_then(|run| run.config());
-    let Ok(RunConfig { settings, .. }) = run else { return config };
-    let items = settings.items_per_step();
-    let share = |devices: usize| items.div_ceil(devices); // on so many CUDA devices
-    let usual =
-        settings.shard_rows == 8 || (1..=items).map(share).any(|it| it == settings.shard_rows);
-    let shard_rows = config.shard_rows.or(usual.then_some(settings.shard_rows));
-    PartialSettings { shard_rows, ..config }
+fn with_shards_of(
+    out: &Path,
+    config: PartialSettings,
+    session: &Session,
+) -> Result<PartialSettings, Failure> {
+    let recorded = || {
+        let RunConfig { settings, .. } = RunFolder::open(out).ok()?.config().ok()?;
+        let items = settings.items_per_step();
+        let share = |devices: usize| items.div_ceil(devices); // on so many CUDA devices
+        let rows = settings.shard_rows;
+        (rows == 8 || (1..=items).map(share).any(|it| it == rows)).then_some(rows)
+    };
+    // The folder is rank 0's alone.
+    let recorded = if session.ranks().is_first() { recorded() } else { None };
+    let recorded = session.of_first(recorded)?;
+    Ok(PartialSettings { shard_rows: config.shard_rows.or(recorded), ..config })
 }
 
 /// What the run found: the selection metric on each split, and where everything lies.

@@ -42,6 +42,18 @@ pub(crate) fn lend<R>(active: &mut Active, work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Runs `work` as on a thread that adds to nothing.
+pub(crate) fn adding_nowhere<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Active>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ACTIVE.set(self.0.take());
+        }
+    }
+    let _restore = Restore(ACTIVE.take());
+    work()
+}
+
 /// Lets `work` change what this thread adds to. Meanwhile it lies nowhere else: `work` may share its
 /// own work among threads, and a backward pass that this one takes from another while it waits finds
 /// nothing here rather than what is being changed.

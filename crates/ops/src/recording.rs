@@ -9,23 +9,27 @@ thread_local! {
     static COMPOSING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` with a flag of this thread set, and then puts back what it was, also where `work`
+/// Runs `work` with a flag of this thread at a value, and then puts back what it was, also where `work`
 /// panics.
-fn with_flag<R>(flag: &'static std::thread::LocalKey<Cell<bool>>, work: impl FnOnce() -> R) -> R {
+fn with_flag<R>(
+    flag: &'static std::thread::LocalKey<Cell<bool>>,
+    value: bool,
+    work: impl FnOnce() -> R,
+) -> R {
     struct Restore(&'static std::thread::LocalKey<Cell<bool>>, bool);
     impl Drop for Restore {
         fn drop(&mut self) {
             self.0.set(self.1);
         }
     }
-    let _restore = Restore(flag, flag.replace(true));
+    let _restore = Restore(flag, flag.replace(value));
     work()
 }
 
 /// Runs `work`, on this thread, with every operation of this crate made of candle's own: the
 /// reference that the hand-written forms are held equal to.
 pub fn with_composed_forms<R>(work: impl FnOnce() -> R) -> R {
-    with_flag(&COMPOSING, work)
+    with_flag(&COMPOSING, true, work)
 }
 
 /// Whether the composed forms are asked for.
@@ -44,7 +48,12 @@ pub(crate) fn is_composing() -> bool {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn without_gradient<R>(work: impl FnOnce() -> R) -> R {
-    with_flag(&PAUSED, work)
+    with_flag(&PAUSED, true, work)
+}
+
+/// Runs `work` as on a thread on which neither was asked for.
+pub(crate) fn with_usual_forms<R>(work: impl FnOnce() -> R) -> R {
+    with_flag(&PAUSED, false, || with_flag(&COMPOSING, false, work))
 }
 
 /// Whether a graph is kept.

@@ -5,7 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use crate::contribution::adding_nowhere;
 use crate::error::Result;
+use crate::precision::{Precision, with_products_in};
+use crate::recording::with_usual_forms;
 
 /// Rows of a block. Sums over rows are made block by block, then over the blocks in order.
 const BLOCK_ROWS: usize = 32;
@@ -38,6 +41,9 @@ where
 /// thousands. Always the same one, since what one thread's memory was is at hand for that thread alone: a
 /// step now here, now there holds up to a tenth more of it.
 ///
+/// The thread may be in the middle of other such work, whose tasks it waits for. So nothing that was
+/// set on it holds for this one: graphs are kept, products are in f32, no gradients are added.
+///
 /// # Errors
 /// A pool without threads.
 pub fn on_first_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
@@ -45,10 +51,15 @@ pub fn on_first_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
     let done = rayon::broadcast(|thread| {
         let is_first = thread.index() == 0;
         let taken = is_first.then(|| work.lock().unwrap_or_else(PoisonError::into_inner).take());
-        taken.flatten().map(|work| work())
+        taken.flatten().map(afresh)
     });
     let none = || candle_core::Error::Msg("a pool has no threads".to_owned()).into();
     done.into_iter().flatten().next().ok_or_else(none)
+}
+
+/// Runs `work` as on a thread on which nothing is set.
+fn afresh<R>(work: impl FnOnce() -> R) -> R {
+    adding_nowhere(|| with_usual_forms(|| with_products_in(Precision::F32, work)))
 }
 
 /// Calls `fill(first row, block)` for every block of rows of `output`, rows of `width` elements.
@@ -151,5 +162,33 @@ mod tests {
             pool.install(|| sum_over_rows(5000, 40, 0_f32, term))
         };
         assert_eq!(on(1), on(4));
+    }
+
+    #[test]
+    fn work_on_the_first_thread_finds_nothing_set() {
+        use candle_core::{DType, Device, Var};
+
+        use crate::precision::products;
+        use crate::{Gradients, linear, recompute, with_composed_forms, without_gradient};
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let inner = || {
+            let weight = Var::ones((2, 3), DType::F32, &Device::Cpu).unwrap();
+            let x = Var::ones((4, 3), DType::F32, &Device::Cpu).unwrap();
+            let held = weight.as_tensor().clone();
+            let y = recompute(&x, Some(&weight), move |x| linear(x, &held, None)).unwrap();
+            let mut gradients = Gradients::of([weight.as_tensor()]);
+            gradients.add(&y.sum_all().unwrap()).unwrap();
+            (gradients.unreached(), products(), rayon::current_thread_index())
+        };
+        // As a thread that waits within such work and takes up another.
+        let nested = || {
+            without_gradient(|| {
+                with_composed_forms(|| {
+                    with_products_in(Precision::Bf16, || on_first_thread(inner).unwrap())
+                })
+            })
+        };
+        let found = pool.install(|| on_first_thread(nested).unwrap());
+        assert_eq!(found, (None, Precision::F32, Some(0)));
     }
 }

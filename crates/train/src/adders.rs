@@ -7,7 +7,7 @@ use crate::ranks::AllReduce;
 use crate::ranks::OrderedSum;
 use crate::replicas::Replicas;
 use crate::step::{Shard, ShardWork, Summed};
-use crate::{Plan, TrainError};
+use crate::{Plan, Progress, TrainError};
 
 /// One of four. All but the last add in the order of the shards, and give the same bytes on the CPU.
 pub(crate) enum Adders {
@@ -39,21 +39,23 @@ impl Adders {
         Ok(Replicas::new(count)?.map_or(Self::One, Self::Devices))
     }
 
-    /// What a user should know of how gradients of several CUDA devices are added.
-    pub(crate) fn note(&self, plan: &Plan) -> Option<String> {
+    /// Says how gradients of several CUDA devices are added; that it is slow is a warning.
+    pub(crate) fn tell(&self, plan: &Plan, progress: &mut dyn FnMut(Progress<'_>)) {
         let devices = plan.ranks.count();
         if plan.device.is_cpu() || devices == 1 {
-            return None;
+            return;
         }
-        Some(match self {
+        match self {
             #[cfg(feature = "nccl")]
-            Self::AllReduce(_) => format!("gradients of {devices} devices are added by NCCL"),
-            _ => format!(
+            Self::AllReduce(_) => progress(Progress::Note(&format!(
+                "gradients of {devices} devices are added by NCCL"
+            ))),
+            _ => progress(Progress::Warning(&format!(
                 "gradients of {devices} devices are added in the order of the shards, through the \
-                 memory of the CPU: that is slow, and a build with the feature `nccl` adds those of \
-                 different devices faster (docs/cuda.md)"
-            ),
-        })
+                 memory of the CPU: that is slow; `--devices cuda:0` may be faster, and so is a build with \
+                 the feature `nccl`, where each device is another (docs/cuda.md)"
+            ))),
+        }
     }
 
     /// Adds the gradients of all shards to `gradients`, which are reset; what they sum up to beside.

@@ -161,9 +161,7 @@ impl<'a> Run<'a> {
         let (counters, optimizer) = share_state(plan, &parameters, restored)?;
         check_weights(&plan.ranks, &model.parameters().iter().collect::<Vec<_>>(), counters.step)?;
         let adders = Adders::of(plan)?;
-        if let Some(note) = adders.note(plan) {
-            progress(Progress::Note(&note));
-        }
+        adders.tell(plan, progress);
         let stepper = Stepper {
             model,
             gradients: Gradients::of(parameters.iter().map(|one| one.var.as_tensor())),

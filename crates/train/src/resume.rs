@@ -17,6 +17,8 @@ const MOMENTS: &str = "moments.safetensors";
 const COUNTERS: &str = "counters.json";
 const CHECKSUMS: &str = "checksums.json";
 const UNFINISHED: &str = ".writing-";
+/// What the name of a state begins with while another of its step takes its place.
+const REPLACED: &str = ".replaced-";
 
 /// Where a run is, beside its tensors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -97,9 +99,15 @@ pub(crate) fn save(
     // On a full disk half a state would be in the way of what comes next.
     write(&aside, parameters, moments, counters).inspect_err(|_| drop(remove(&aside)))?;
     let place = folder.join(format!("step-{}", counters.step));
-    remove(&place)?;
+    let replaced = folder.join(format!("{REPLACED}{}", counters.step));
+    if place.is_dir() {
+        // Of the same step, before an evaluation was made up: there is always one of the two.
+        remove(&replaced)?;
+        fs::rename(&place, &replaced).map_err(TrainError::io(&place))?;
+    }
     fs::rename(&aside, &place).map_err(TrainError::io(&place))?;
     sync(folder)?;
+    remove(&replaced)?;
     for (_, old) in states(folder)?.into_iter().skip(keep.max(1)) {
         remove(&old)?;
     }
@@ -256,14 +264,25 @@ fn states(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(TrainError::io(folder)(error)),
     };
-    let mut states = Vec::new();
+    let (mut states, mut left) = (Vec::new(), Vec::new());
     for entry in listing {
         let path = entry.map_err(TrainError::io(folder))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(step) = name.strip_prefix("step-").and_then(|step| step.parse().ok()) {
             states.push((step, path));
         } else if name.starts_with('.') {
-            remove(&path)?; // left by a process that was killed while it wrote
+            left.push((name.strip_prefix(REPLACED).and_then(|step| step.parse().ok()), path));
+        }
+    }
+    // By a process that was killed while it wrote.
+    for (replaced, path) in left {
+        match replaced {
+            Some(step) if states.iter().all(|(other, _)| *other != step) => {
+                let place = folder.join(format!("step-{step}"));
+                fs::rename(&path, &place).map_err(TrainError::io(&place))?;
+                states.push((step, place));
+            }
+            _ => remove(&path)?,
         }
     }
     states.sort_by_key(|(step, _)| std::cmp::Reverse(*step));

@@ -1,5 +1,8 @@
 //! What started this process: nobody in particular, or a launcher of ranks.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::Ranks;
 use super::mpi::Mpi;
 use crate::TrainError;
@@ -68,6 +71,14 @@ impl Session {
         let all = self.ranks.gather(&cores_of_this_process().0)?;
         let own = self.ranks.rank();
         Ok(all[..own].iter().filter(|machine| **machine == all[own]).count())
+    }
+
+    /// What rank 0 has, at every rank.
+    ///
+    /// # Errors
+    /// Where the other ranks cannot be reached.
+    pub fn of_first<T: Serialize + DeserializeOwned>(&self, own: T) -> Result<T, TrainError> {
+        self.ranks.broadcast_value(own)
     }
 
     /// Ends all ranks at once, where there are several, with this exit code; the one that is alone goes

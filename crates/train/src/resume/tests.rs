@@ -120,3 +120,23 @@ fn an_evaluation_is_due_only_where_the_state_says_so() {
     assert!(!usual.contains("evaluation_due"), "{usual}");
     assert!(!serde_json::from_str::<Counters>(&usual).unwrap().evaluation_due);
 }
+
+/// Whenever a kill comes while a state takes the place of one of its step, one of the two is there.
+#[test]
+fn a_state_that_is_replaced_is_there_until_the_other_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    save_at(folder.path(), 4, 2);
+    save_at(folder.path(), 4, 2);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left over");
+    assert_eq!(step_of(folder.path()), (Some(4), 0));
+
+    fs::rename(at("step-4"), at(".replaced-4")).unwrap(); // between the renames
+    fs::create_dir(at(".writing-4")).unwrap();
+    assert_eq!(step_of(folder.path()), (Some(4), 0));
+    assert!(!at(".writing-4").exists() && !at(".replaced-4").exists());
+
+    fs::create_dir(at(".replaced-4")).unwrap(); // behind both
+    assert_eq!(step_of(folder.path()), (Some(4), 0));
+    assert!(!at(".replaced-4").exists());
+}
