@@ -61,8 +61,10 @@ impl Plan {
         if ranks <= shards {
             return Ok(());
         }
+        let rows = self.settings.items_per_step().min(self.train.len());
         let problem = format!(
-            "there are {ranks} ranks, and a step has {shards} shards of `--shard-rows {}`; start {shards} ranks at most, lower `--shard-rows` (which changes rounding) or raise \
+            "there are {ranks} ranks, and a step of {rows} rows has {shards} shards of `--shard-rows {}`; \
+             start {shards} ranks at most, lower `--shard-rows` (which changes rounding) or raise \
              `--batch-size` (which changes the run)",
             self.settings.shard_rows
         );
