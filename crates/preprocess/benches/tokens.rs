@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("give CHECKPOINT TEXTS.txt, or run `cargo xtask bench --suite tokenizer`");
         return Ok(());
     };
-    let processor = Processor::from_folder(Path::new(folder), Arm::Text)?;
+    let processor = Processor::from_folder(Path::new(folder), Arm::Text)?.with_cache_bytes(0);
     let texts = std::fs::read_to_string(texts)?;
     let samples: Vec<Sample> = texts.lines().map(sample).collect();
     let threads: usize = std::env::var("RAYON_NUM_THREADS")?.parse()?;

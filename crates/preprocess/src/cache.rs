@@ -1,46 +1,58 @@
-//! Resized pictures kept in memory, so that later epochs need not decode them again.
+//! What was prepared kept in memory, so that later epochs need not prepare it again.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
 
-use image::RgbImage;
-
-/// Resized 8-bit pictures by file, up to a number of bytes.
+/// Values by key, up to a number of bytes.
 ///
-/// What has come in stays: an epoch visits every picture once, and with that order of visits a
-/// cache that drops the oldest would never hit. Files are taken not to change meanwhile.
+/// What has come in stays: an epoch visits everything once, and with that order of visits a
+/// cache that drops the oldest would never hit.
 #[derive(Debug)]
-pub(crate) struct PictureCache {
+pub(crate) struct Cache<K, V> {
     limit: usize,
-    kept: Mutex<Kept>,
+    kept: Mutex<Kept<K, V>>,
 }
 
-#[derive(Debug, Default)]
-struct Kept {
+#[derive(Debug)]
+struct Kept<K, V> {
     bytes: usize,
-    pictures: BTreeMap<PathBuf, Arc<RgbImage>>,
+    values: HashMap<K, V>,
 }
 
-impl PictureCache {
-    /// A cache of at most `limit` bytes of pixels.
+impl<K: Hash + Eq, V: Clone> Cache<K, V> {
+    /// A cache of values of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, kept: Mutex::default() }
+        Self { limit, kept: Mutex::new(Kept { bytes: 0, values: HashMap::new() }) }
     }
 
-    pub(crate) fn get(&self, path: &Path) -> Option<Arc<RgbImage>> {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (kept.bytes, kept.values) = (0, HashMap::new());
+    }
+
+    pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
         // The map is whole whatever panicked elsewhere: each change is one insertion.
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.pictures.get(path).cloned()
+        kept.values.get(key).cloned()
     }
 
-    /// Keeps a picture if there is room.
-    pub(crate) fn keep(&self, path: &Path, picture: &Arc<RgbImage>) {
+    /// Keeps a value of this many bytes if there is room.
+    pub(crate) fn keep<Q>(&self, key: &Q, value: &V, bytes: usize)
+    where
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        K: Borrow<Q>,
+    {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = kept.bytes + picture.as_raw().len();
-        if bytes <= self.limit && !kept.pictures.contains_key(path) {
+        let bytes = kept.bytes.saturating_add(bytes);
+        if bytes <= self.limit && !kept.values.contains_key(key) {
             kept.bytes = bytes;
-            kept.pictures.insert(path.to_owned(), Arc::clone(picture));
+            kept.values.insert(key.to_owned(), value.clone());
         }
     }
 }
@@ -51,12 +63,14 @@ mod tests {
 
     #[test]
     fn what_fits_is_kept_and_the_rest_is_not() {
-        let cache = PictureCache::new(20);
-        let picture = Arc::new(RgbImage::new(2, 2)); // 12 bytes
-        cache.keep(Path::new("a"), &picture);
-        cache.keep(Path::new("a"), &picture);
-        cache.keep(Path::new("b"), &picture);
-        assert!(cache.get(Path::new("a")).is_some());
-        assert!(cache.get(Path::new("b")).is_none());
+        let mut cache = Cache::<String, u8>::new(20);
+        cache.keep("a", &1, 12);
+        cache.keep("a", &1, 12);
+        cache.keep("b", &2, 12);
+        cache.keep("c", &3, 8);
+        assert_eq!(["a", "b", "c"].map(|key| cache.get(key)), [Some(1), None, Some(3)]);
+        cache.clear();
+        cache.keep("b", &2, 20);
+        assert_eq!(["a", "b"].map(|key| cache.get(key)), [None, Some(2)]);
     }
 }

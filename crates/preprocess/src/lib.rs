@@ -37,6 +37,7 @@
 mod augment;
 mod batch;
 mod cache;
+mod collate;
 mod definition;
 mod error;
 mod folder;
@@ -52,7 +53,8 @@ mod store;
 mod text;
 
 pub use augment::{Augmentation, Draw};
-pub use batch::{Batch, Example, ImageInput, Padding, Pixels, Targets, TextInput, Tokens, collate};
+pub use batch::{Batch, Example, ImageInput, Pixels, Targets, TextInput, Tokens};
+pub use collate::{Padding, collate};
 pub use error::PreprocessError;
 pub use loader::{Loader, LoaderOptions, Prepare};
 pub use order::Order;

@@ -1,16 +1,19 @@
 //! Batches prepared ahead of the training loop, in a fixed order.
 
+mod ahead;
+
 use std::any::Any;
 use std::iter::FusedIterator;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mmc_data::{OnBadItem, Split};
 
+use self::ahead::Ahead;
 use crate::{Batch, Example, Padding, PreprocessError, Processor, Tokens, collate};
 
 /// What makes the example with an index: [`Processor::prepare`] on a split's sample, or anything
@@ -22,8 +25,12 @@ pub type Prepare = Arc<dyn Fn(usize) -> Result<Example, PreprocessError> + Send 
 pub struct LoaderOptions {
     /// Threads that prepare shards; 0: each is prepared when asked for, by the caller's thread.
     pub workers: usize,
-    /// Shards held ahead of the caller at most, those being prepared included; 0 is as no workers.
+    /// Shards held ahead of the caller whatever they weigh, those being prepared included; 0 is as no
+    /// workers.
     pub prefetch: usize,
+    /// More shards than that are held as long as all of them together weigh no more bytes than this: a
+    /// reserve for tiny models, whose steps take as long as a thread may wait for its turn.
+    pub ahead_bytes: usize,
     /// How long texts become.
     pub padding: Padding,
     /// Whether an item that cannot be prepared ends the loading or is left out and recorded.
@@ -31,16 +38,22 @@ pub struct LoaderOptions {
 }
 
 impl Default for LoaderOptions {
-    /// Two workers, eight shards ahead, padding to the longest, errors on bad items.
+    /// Two workers, eight shards or eight MiB ahead, padding to the longest, errors on bad items.
     fn default() -> Self {
-        Self { workers: 2, prefetch: 8, padding: Padding::Longest, on_bad_item: OnBadItem::Error }
+        Self {
+            workers: 2,
+            prefetch: 8,
+            ahead_bytes: 8 << 20,
+            padding: Padding::Longest,
+            on_bad_item: OnBadItem::Error,
+        }
     }
 }
 
 /// Yields the batches of a plan in its order, prepared ahead by worker threads.
 ///
 /// Batches and their order do not depend on the number of workers. At most `prefetch` shards are
-/// held in memory. An error takes the place of its shard's batch and ends the iteration; so does
+/// held in memory, or `ahead_bytes` if these are more. An error takes the place of its shard's batch and ends the iteration; so does
 /// a panic beneath, as an error. Dropping the loader stops its threads, each after the item in
 /// hand.
 ///
@@ -65,6 +78,8 @@ struct Prepared {
     batch: Option<Batch>,
     skipped: Vec<String>,
     cut_texts: usize,
+    /// Of the batch in memory.
+    bytes: usize,
 }
 
 /// What all workers share.
@@ -73,6 +88,7 @@ struct Job {
     prepare: Prepare,
     pad_id: u32,
     options: LoaderOptions,
+    ahead: Ahead,
     stop: AtomicBool,
 }
 
@@ -114,9 +130,10 @@ impl Loader {
         if let Some(shard) = plan.iter().position(Vec::is_empty) {
             return Err(PreprocessError::Plan { shard, problem: "is empty".to_owned() });
         }
-        // Each worker holds one shard in hand and the rest of its share in its channel.
         let workers = options.workers.min(options.prefetch).min(plan.len());
-        let job = Arc::new(Job { plan, prepare, pad_id, options, stop: AtomicBool::new(false) });
+        let ahead = Ahead::new(options.prefetch, options.ahead_bytes);
+        let stop = AtomicBool::new(false);
+        let job = Arc::new(Job { plan, prepare, pad_id, options, ahead, stop });
         let mut loader = Self {
             job,
             lanes: Vec::with_capacity(workers),
@@ -128,8 +145,7 @@ impl Loader {
             cut_texts: 0,
         };
         for worker in 0..workers {
-            let share = (options.prefetch + workers - 1 - worker) / workers;
-            let (sender, receiver) = sync_channel(share - 1);
+            let (sender, receiver) = channel(); // `Ahead` bounds what is in it
             let job = Arc::clone(&loader.job);
             let thread = Builder::new()
                 .name(format!("mmc-loader-{worker}"))
@@ -169,10 +185,12 @@ impl Loader {
         if self.lanes.is_empty() {
             return self.job.prepare_shard(shard);
         }
-        self.lanes[shard % self.lanes.len()].recv().unwrap_or_else(|_| {
+        let prepared = self.lanes[shard % self.lanes.len()].recv().unwrap_or_else(|_| {
             let problem = "its thread has ended".to_owned();
             Err(PreprocessError::Worker { shard, problem })
-        })
+        });
+        self.job.ahead.taken(prepared.as_ref().map_or(0, |prepared| prepared.bytes));
+        prepared
     }
 }
 
@@ -210,7 +228,7 @@ impl FusedIterator for Loader {}
 impl Drop for Loader {
     fn drop(&mut self) {
         self.job.stop.store(true, Ordering::Relaxed);
-        self.lanes.clear(); // wakes those that wait to send
+        self.job.ahead.stop();
         for thread in self.threads.drain(..) {
             // Panics were caught inside; there is nobody left to tell.
             drop(thread.join());
@@ -224,10 +242,14 @@ impl Job {
         &self,
         worker: usize,
         workers: usize,
-        sender: &SyncSender<Result<Prepared, PreprocessError>>,
+        sender: &Sender<Result<Prepared, PreprocessError>>,
     ) {
         for shard in (worker..self.plan.len()).step_by(workers) {
+            if !self.ahead.begin(shard) {
+                return;
+            }
             let prepared = self.prepare_shard(shard);
+            self.ahead.prepared(prepared.as_ref().map_or(0, |prepared| prepared.bytes));
             let failed = prepared.is_err();
             if sender.send(prepared).is_err() || failed {
                 return;
@@ -265,7 +287,8 @@ impl Job {
         } else {
             Some(collate(&examples, self.options.padding, self.pad_id)?)
         };
-        Ok(Prepared { batch, skipped, cut_texts })
+        let bytes = batch.as_ref().map_or(0, Batch::bytes);
+        Ok(Prepared { batch, skipped, cut_texts, bytes })
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a sample to an example, as the checkpoint's own processor does it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use mmc_data::{
 };
 
 use crate::augment::Draw;
-use crate::cache::PictureCache;
+use crate::cache::Cache;
 use crate::model_kind::ModelKind;
 use crate::picture::PictureSteps;
 use crate::resize::Source;
@@ -21,6 +22,12 @@ use crate::{Example, PictureStore, Pixels, PreprocessError, Tokens};
 /// Bytes of resized pictures that are kept in memory unless [`Processor::with_cache_bytes`] says
 /// otherwise: 512 MiB, or 3,500 pictures of 224 by 224 pixels.
 const CACHE_BYTES: usize = 512 << 20;
+
+/// Bytes of texts with their tokens that are kept in memory: 32 MiB, or about 100,000 questions.
+const TEXT_CACHE_BYTES: usize = 32 << 20;
+
+/// What a text takes there beside its letters and tokens.
+const TEXT_ENTRY_BYTES: usize = 128;
 
 /// Counts changes of how pictures are decoded and resized: what an earlier version has stored is not
 /// taken for what this one makes.
@@ -36,7 +43,10 @@ pub struct Processor {
     text: Option<Tokenization>,
     picture: Option<PictureSteps>,
     jpeg_scaling: bool,
-    cache: PictureCache,
+    /// Resized 8-bit pictures. Files are taken not to change meanwhile.
+    pictures: Cache<OsString, Arc<RgbImage>>,
+    /// Tokens by text: a tiny model's step takes less time than its tokenizer.
+    texts: Cache<String, Tokens>,
     store: Option<PictureStore>,
 }
 
@@ -68,8 +78,8 @@ impl Processor {
         } else {
             None
         };
-        let cache = PictureCache::new(CACHE_BYTES);
-        Ok(Self { arm, text, picture, jpeg_scaling: false, cache, store: None })
+        let (pictures, texts) = (Cache::new(CACHE_BYTES), Cache::new(TEXT_CACHE_BYTES));
+        Ok(Self { arm, text, picture, jpeg_scaling: false, pictures, texts, store: None })
     }
 
     /// Cuts texts at this many tokens, special tokens included; at most what the model takes, and
@@ -79,15 +89,18 @@ impl Processor {
     pub fn with_max_length(mut self, tokens: usize) -> Self {
         if let Some(text) = &mut self.text {
             text.set_max_length(tokens);
+            self.texts.clear();
         }
         self
     }
 
-    /// Keeps at most this many bytes of resized 8-bit pictures in memory, 0 for none. The results
-    /// are the same; files are taken not to change while the processor lives.
+    /// Keeps at most this many bytes of resized 8-bit pictures in memory, and of tokenized texts as many
+    /// but no more than 32 MiB; 0 for none. The results are the same; files are taken not to change while
+    /// the processor lives.
     #[must_use]
     pub fn with_cache_bytes(mut self, bytes: usize) -> Self {
-        self.cache = PictureCache::new(bytes);
+        self.pictures = Cache::new(bytes);
+        self.texts = Cache::new(bytes.min(TEXT_CACHE_BYTES));
         self
     }
 
@@ -209,10 +222,16 @@ impl Processor {
     fn tokens(&self, sample: &Sample) -> Result<Option<Tokens>, PreprocessError> {
         let Some(tokenization) = &self.text else { return Ok(None) };
         let shown = if self.arm.uses_text() { sample.text.as_str() } else { "" };
-        tokenization.encode(shown).map(Some).map_err(|error| PreprocessError::Text {
+        if let Some(kept) = self.texts.get(shown) {
+            return Ok(Some(kept));
+        }
+        let tokens = tokenization.encode(shown).map_err(|error| PreprocessError::Text {
             id: sample.id.clone(),
             problem: error.to_string(),
-        })
+        })?;
+        let numbers = size_of_val(&*tokens.ids) + size_of_val(&*tokens.type_ids);
+        self.texts.keep(shown, &tokens, shown.len() + numbers + TEXT_ENTRY_BYTES);
+        Ok(Some(tokens))
     }
 
     /// The picture of the sample, after `resized` has made of it what the model sees.
@@ -235,7 +254,8 @@ impl Processor {
         steps: &PictureSteps,
         source: &ImageSource,
     ) -> Result<Arc<RgbImage>, DataError> {
-        if let Some(kept) = self.cache.get(source.key()) {
+        let key = source.key().as_os_str();
+        if let Some(kept) = self.pictures.get(key) {
             return Ok(kept);
         }
         let way = format!("resized {}", steps.way());
@@ -246,7 +266,7 @@ impl Processor {
             Ok(Decoded::from(resizing.finish()))
         })?;
         let picture = Arc::new(resized.picture);
-        self.cache.keep(source.key(), &picture);
+        self.pictures.keep(key, &picture, picture.as_raw().len());
         Ok(picture)
     }
 

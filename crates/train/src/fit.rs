@@ -128,9 +128,18 @@ struct Run<'a> {
     saved: u64,
     started: Instant,
     pace: Pace,
+    /// What comes after the epoch that has ended.
+    next_epoch: Option<Epoch>,
     /// `tensorboard/`.
     events: EventLog,
     progress: &'a mut dyn FnMut(Progress<'_>),
+}
+
+/// An epoch, or what is left of it.
+struct Epoch {
+    /// The shards of each step, of all ranks.
+    steps: Vec<Vec<Vec<usize>>>,
+    feed: Feed,
 }
 
 /// The steps of this sitting and their seconds.
@@ -191,6 +200,7 @@ impl<'a> Run<'a> {
             counters,
             started,
             pace,
+            next_epoch: None,
             events: EventLog::begin(folder)?,
             progress,
         })
@@ -207,10 +217,8 @@ impl<'a> Run<'a> {
     fn epoch(&mut self, interrupt: &AtomicBool) -> Result<Sitting, TrainError> {
         let _span =
             debug_span!("epoch", epoch = self.steps.epoch(self.counters.step + 1)).entered();
-        let steps = self.steps.rest_of_epoch(self.counters.step + 1);
-        let share = self.plan.ranks.share();
-        let own = steps.iter().flat_map(|shards| share.own(shards)).cloned().collect();
-        let mut feed = self.feed(own)?;
+        let begun = self.next_epoch.take();
+        let Epoch { steps, mut feed } = begun.map_or_else(|| self.begin_epoch(), Ok)?;
         for shards in &steps {
             self.step(shards, &mut feed)?;
             let step = self.counters.step;
@@ -219,6 +227,8 @@ impl<'a> Run<'a> {
                 check_weights(&self.plan.ranks, &self.stepper.parameters, step)?;
             }
             if ends_epoch {
+                // Its first batches are prepared while this one is evaluated and saved.
+                self.next_epoch = Some(self.begin_epoch()?);
                 self.evaluate(interrupt)?;
             }
             let due = match self.plan.settings.save_every {
@@ -249,14 +259,18 @@ impl<'a> Run<'a> {
         Ok(self.plan.ranks.gather(&own)?.concat())
     }
 
-    /// The batches of this rank's shards of the training split, prepared ahead.
-    fn feed(&self, shards: Vec<Vec<usize>>) -> Result<Feed, TrainError> {
-        let share = self.plan.ranks.share();
-        if let Some(train) = &self.represented_train {
-            return Ok(Feed::Represented(Arc::clone(train), share));
-        }
-        let epoch = self.steps.epoch(self.counters.step + 1);
-        Feed::prepared(self.plan, self.processor, epoch, shards)
+    /// The steps that are left of the epoch of the next step, none after the last, and this rank's batches
+    /// for them, which are prepared from now on.
+    fn begin_epoch(&self) -> Result<Epoch, TrainError> {
+        let next = self.counters.step + 1;
+        let (share, steps) = (self.plan.ranks.share(), self.steps.rest_of_epoch(next));
+        let feed = if let Some(train) = &self.represented_train {
+            Feed::Represented(Arc::clone(train), share)
+        } else {
+            let own = steps.iter().flat_map(|shards| share.own(shards)).cloned().collect();
+            Feed::prepared(self.plan, self.processor, self.steps.epoch(next), own)?
+        };
+        Ok(Epoch { steps, feed })
     }
 
     /// Takes the next step and records it.

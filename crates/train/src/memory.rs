@@ -10,6 +10,7 @@
 //! A step computes one shard at a time, so the rows of a shard count and not those of a batch.
 
 use mmc_models::{Classifier, EncoderStates};
+use mmc_preprocess::LoaderOptions;
 
 /// What a step is made of, as far as memory depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Workload {
     pub recomputed_layers: usize,
     /// Whether operands of products are rounded to 16 bits, in buffers of their own.
     pub rounds_operands: bool,
-    /// Threads that prepare batches; each holds two shards.
+    /// Threads that prepare batches; each holds two shards, or all together [`LoaderOptions::ahead_bytes`].
     pub workers: usize,
 }
 
@@ -84,12 +85,14 @@ impl Memory {
         let lent = (NUMBER * (kept + working)) as f64;
         // Ids and masks are small beside pixels.
         let batch = rows * NUMBER * (states.pixels as u64 + 4 * work.text_tokens as u64);
+        let (workers, least) = (work.workers as u64, LoaderOptions::default().ahead_bytes as u64);
+        let ahead = if workers == 0 { 0 } else { (2 * workers * batch).max(least) };
         Self {
             program: PROGRAM + VOCABULARY_ENTRY * vocabulary,
             weights: NUMBER * parameters.iter().map(numbers).sum::<u64>(),
             gradients: NUMBER * trained,
             moments: 2 * NUMBER * trained,
-            batches: batch * (1 + 2 * work.workers as u64),
+            batches: batch + ahead,
             layers: (lent * (1.0 + POOL_SLACK)) as u64,
             states: rows * NUMBER * (between + passing),
             saving: 2 * NUMBER * active().map(numbers).max().unwrap_or(0),

@@ -205,7 +205,8 @@ pub(crate) fn loader_options(
     on_bad_item: OnBadItem,
 ) -> LoaderOptions {
     // Two shards a worker keep all of them busy while memory stays bounded.
-    LoaderOptions { workers, prefetch: workers.max(1).saturating_mul(2), padding, on_bad_item }
+    let prefetch = workers.max(1).saturating_mul(2);
+    LoaderOptions { workers, prefetch, padding, on_bad_item, ..LoaderOptions::default() }
 }
 
 /// Makes rows of a split's logits, in the split's order.

@@ -39,7 +39,7 @@ fn load(
 }
 
 fn options(workers: usize, prefetch: usize, on_bad_item: OnBadItem) -> LoaderOptions {
-    LoaderOptions { workers, prefetch, padding: Padding::Longest, on_bad_item }
+    LoaderOptions { workers, prefetch, ahead_bytes: 0, padding: Padding::Longest, on_bad_item }
 }
 
 fn rows(batch: &Batch) -> (Vec<String>, Vec<Vec<u32>>) {
@@ -82,6 +82,33 @@ fn no_more_than_the_prefetch_is_held() {
             assert!(ahead <= prefetch, "{ahead} ahead, {prefetch} allowed");
             loader.next().unwrap().unwrap();
         }
+    }
+}
+
+/// A shard of two items takes three numbers of four bytes for each token of its longer text: 48 or 72
+/// bytes.
+#[test]
+fn small_batches_are_held_up_to_their_bytes() {
+    for workers in [1, 3] {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&begun);
+        let options =
+            LoaderOptions { ahead_bytes: 2000, ..options(workers, workers, OnBadItem::Error) };
+        let mut loader = load(300, options, move |index| {
+            counter.fetch_add(1 - index % 2, Ordering::SeqCst); // a shard's first item
+            Ok(example(index))
+        });
+        for taken in 0..100 {
+            let ahead = || begun.load(Ordering::SeqCst) - taken;
+            let patience = Instant::now() + Duration::from_secs(10);
+            while ahead() < 1000 / 72 {
+                assert!(Instant::now() < patience, "{} ahead of {taken}", ahead());
+                sleep(Duration::from_millis(1));
+            }
+            assert!(ahead() <= 2000 / 48, "{} ahead of {taken}", ahead());
+            loader.next().unwrap().unwrap();
+        }
+        assert_eq!(loader.count(), 50);
     }
 }
 

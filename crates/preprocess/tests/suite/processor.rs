@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{fixture, sample};
 use mmc_data::{Arm, OnBadItem, Split};
-use mmc_preprocess::{Example, Loader, LoaderOptions, Padding, PreprocessError, Processor};
+use mmc_preprocess::{Example, Loader, LoaderOptions, PreprocessError, Processor};
 
 fn processor(folder: &str, arm: Arm) -> Processor {
     Processor::from_folder(&fixture("tokens").join(folder), arm).unwrap()
@@ -130,13 +130,24 @@ fn cased_vocabularies_are_recognised() {
 }
 
 #[test]
-fn the_cache_changes_nothing() {
-    let without = processor("clip-json", Arm::Image).with_cache_bytes(0);
-    let with = processor("clip-json", Arm::Image);
-    for name in ["wide", "tall", "wide", "wide"] {
-        let sample = sample(name, "", Some(name));
+fn the_caches_change_nothing() {
+    let without = processor("clip-json", Arm::Both).with_cache_bytes(0);
+    let with = processor("clip-json", Arm::Both);
+    for (name, text) in
+        [("wide", "the red car"), ("tall", "car"), ("wide", "the car"), ("wide", "the red car")]
+    {
+        let sample = sample(name, text, Some(name));
         assert_eq!(with.prepare(&sample).unwrap(), without.prepare(&sample).unwrap());
     }
+}
+
+#[test]
+fn a_text_that_is_known_is_cut_where_texts_are_cut_now() {
+    let red_car = sample("a", "the red car", None);
+    let long = processor("clip-json", Arm::Text);
+    let tokens = |processor: &Processor| processor.prepare(&red_car).unwrap().text.unwrap().ids;
+    assert_eq!(tokens(&long).len(), 5);
+    assert_eq!(tokens(&long.with_max_length(4)).len(), 4);
 }
 
 #[test]
@@ -153,7 +164,7 @@ fn a_split_is_loaded_in_the_order_of_the_plan() {
     let plan = vec![vec![3, 0], vec![2, 4], vec![1]];
     let load = |workers, on_bad_item| {
         let options =
-            LoaderOptions { workers, prefetch: 4, padding: Padding::Longest, on_bad_item };
+            LoaderOptions { workers, prefetch: 4, on_bad_item, ..LoaderOptions::default() };
         Loader::new(Arc::clone(&split), Arc::clone(&processor), plan.clone(), options).unwrap()
     };
     for workers in [0, 2] {
