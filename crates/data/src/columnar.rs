@@ -3,6 +3,7 @@
 mod contents;
 mod footer;
 mod format;
+mod hint;
 mod thrift;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

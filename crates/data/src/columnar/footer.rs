@@ -12,6 +12,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::contents::Contents;
 use super::format::{FOOTER, Fields, PAGE_HEADER};
+use super::hint;
 use super::thrift::{Node, Stop, Walk};
 
 /// How deep columns may lie within each other: the library goes down to them call by call.
@@ -42,6 +43,9 @@ pub(super) fn read(contents: &Contents) -> Result<ArrowReaderMetadata> {
     let nodes = walk(&bytes[..], FOOTER, "footer")?;
     hold(&nodes).map_err(ParquetError::General)?;
     let metadata = ParquetMetaDataReader::decode_metadata(&bytes)?;
+    if let Some(pairs) = metadata.file_metadata().key_value_metadata() {
+        hint::check(pairs).map_err(ParquetError::General)?;
+    }
     ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
 }
 

@@ -20,8 +20,8 @@ use super::write::Table;
 use super::{Prediction, answers};
 use crate::RunError;
 
-/// Rows that are read at once.
-pub(super) const ROWS: usize = 1024;
+/// Rows that are read at once: few, for each may repeat a long text of which the file has one.
+pub(super) const ROWS: usize = 256;
 
 pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
     let table = Columnar::open(path)?;

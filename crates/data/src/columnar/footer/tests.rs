@@ -1,6 +1,10 @@
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use parquet::arrow::ARROW_SCHEMA_META_KEY;
+use parquet::file::metadata::KeyValue;
 
 use super::*;
 
@@ -133,6 +137,75 @@ fn schemas_are_held_to_their_nodes_their_depth_and_their_names() {
     };
     assert_eq!(wide(10), None);
     assert!(wide(70).unwrap().contains("come to more than 64 MiB"));
+}
+
+/// The bytes of a message of Arrow that is a schema of columns by one name, all with the same children, where
+/// `widths` has how many; in the tree that it stands for each of them has its own.
+fn shared_schema(widths: &[u32], name: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let put = |bytes: &mut Vec<u8>, numbers: &[u32]| {
+        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    };
+    // Sizes of a table and of the list of its fields' places, then those places.
+    let place = |bytes: &mut Vec<u8>, numbers: &[u16]| {
+        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    };
+    let point = |bytes: &mut Vec<u8>, at: usize| {
+        let offset = (bytes.len() - at) as u32;
+        bytes[at..at + 4].copy_from_slice(&offset.to_le_bytes());
+    };
+    put(&mut bytes, &[0]);
+    place(&mut bytes, &[10, 12, 8, 10, 4]);
+    point(&mut bytes, 0);
+    let table = bytes.len() as u32;
+    put(&mut bytes, &[table - 4, 0, 0x0001_0004]);
+    let header = bytes.len() - 8;
+    place(&mut bytes, &[8, 8, 0, 4]);
+    point(&mut bytes, header);
+    put(&mut bytes, &[8, 0]);
+    let field = bytes.len();
+    let mut pending = field - 4;
+    place(&mut bytes, &[16, 20, 4, 0, 16, 8, 0, 12]);
+    for (level, width) in widths.iter().chain(&[0]).enumerate() {
+        point(&mut bytes, pending);
+        put(&mut bytes, &[*width]);
+        let slots = bytes.len();
+        for at in 0..*width as usize {
+            put(&mut bytes, &[4 * (*width - at as u32)]);
+        }
+        if *width == 0 {
+            break;
+        }
+        let table = bytes.len();
+        assert_eq!(table, slots + 4 * *width as usize);
+        let kind = if level + 1 == widths.len() { 5 } else { 13 };
+        put(&mut bytes, &[(table - field) as u32, 0, 0, 0, kind]);
+        place(&mut bytes, &[4, 4]);
+        point(&mut bytes, table + 8);
+        put(&mut bytes, &[4]);
+        point(&mut bytes, table + 4);
+        put(&mut bytes, &[name.len() as u32]);
+        bytes.extend(name);
+        bytes.push(0);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        pending = table + 12;
+    }
+    bytes
+}
+
+#[test]
+fn arrow_schemas_are_held_to_what_their_bytes_can_stand_for() {
+    let said = |widths: &[u32], name: &[u8]| {
+        let message = shared_schema(widths, name);
+        let told = [&[0xff; 4], &(message.len() as u32).to_le_bytes()[..], &message].concat();
+        let value = BASE64_STANDARD.encode(told);
+        hint::check(&[KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), value)])
+    };
+    assert_eq!(said(&[1], b"id"), Ok(()));
+    assert_eq!(said(&[3, 2], b"id"), Ok(()));
+    let problem = said(&[1, 900, 400], &[b'x'; 1700]).unwrap_err();
+    assert!(problem.contains("bytes of Arrow schema in its footer stand for over"), "{problem}");
 }
 
 /// What the library reads the walk lets pass, whichever byte is another one.
