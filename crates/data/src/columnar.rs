@@ -1,15 +1,19 @@
 //! Parquet tables: opened once, read by columns, and single cells read again later.
 
 mod contents;
+mod footer;
+mod format;
+mod hint;
+mod thrift;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
 use parquet::file::reader::Length;
@@ -23,8 +27,9 @@ use crate::source::Source;
 const MOST_TIMES: u64 = 1000;
 const MOST_OF_ANY: u64 = 16 << 20;
 
-/// A Parquet file whose footer has been read.
-pub(crate) struct Columnar {
+/// A Parquet file whose footer has been looked through and read. What a footer or the header of a page claims
+/// beyond what can be there is refused before the Parquet library takes time or memory for it.
+pub struct Columnar {
     path: PathBuf,
     contents: Contents,
     footer: ArrowReaderMetadata,
@@ -33,10 +38,18 @@ pub(crate) struct Columnar {
 }
 
 impl Columnar {
-    pub(crate) fn open(source: &Source) -> Result<Self, DataError> {
+    /// Opens a file of its own.
+    ///
+    /// # Errors
+    /// [`DataError::File`] where it is no Parquet file that can be read, [`DataError::Io`] where the system
+    /// does not let it be read.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        Self::of(&Source::file(path))
+    }
+
+    pub(crate) fn of(source: &Source) -> Result<Self, DataError> {
         let (path, contents) = (source.path(), Contents::of(source)?);
-        let options = ArrowReaderOptions::new();
-        let footer = guarded(path, || ArrowReaderMetadata::load(&contents, options))?;
+        let footer = guarded(path, || footer::read(&contents))?;
         let mut starts = vec![0_usize];
         for group in footer.metadata().row_groups() {
             let rows = usize::try_from(group.num_rows()).ok();
@@ -59,18 +72,19 @@ impl Columnar {
         self.contents.len().saturating_mul(MOST_TIMES).saturating_add(MOST_OF_ANY)
     }
 
-    pub(crate) fn schema(&self) -> &Schema {
+    /// Its columns.
+    pub fn schema(&self) -> &Schema {
         self.footer.schema()
     }
 
     /// Reads the columns at these places, `rows` rows at a time.
-    pub(crate) fn read(
-        &self,
-        columns: &[usize],
-        rows: usize,
-    ) -> Result<ParquetRecordBatchReader, DataError> {
+    ///
+    /// # Errors
+    /// [`DataError::File`] where they cannot be read.
+    pub fn read(&self, columns: &[usize], rows: usize) -> Result<Batches, DataError> {
         let builder = self.builder(columns);
-        guarded(&self.path, || builder.with_batch_size(rows).build())
+        let reader = guarded(&self.path, || builder.with_batch_size(rows).build())?;
+        Ok(Batches { path: self.path.clone(), reader: Some(reader) })
     }
 
     fn builder(&self, columns: &[usize]) -> ParquetRecordBatchReaderBuilder<Contents> {
@@ -104,14 +118,31 @@ impl Columnar {
     }
 }
 
+/// The rows of a Parquet file, some at a time. After an error there are no more.
+pub struct Batches {
+    path: PathBuf,
+    reader: Option<ParquetRecordBatchReader>,
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.reader.as_mut()?;
+        let next = guarded(&self.path, || reader.next().transpose().map_err(ParquetError::from));
+        if next.is_err() {
+            self.reader = None;
+        }
+        next.transpose()
+    }
+}
+
 /// What the Parquet library says, in our words; a panic in it becomes an error.
-pub(crate) fn guarded<T>(
-    path: &Path,
-    work: impl FnOnce() -> Result<T, ParquetError>,
-) -> Result<T, DataError> {
+fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, DataError> {
     let problem = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(ParquetError::General(words) | ParquetError::EOF(words))) => words,
+        Ok(Err(ParquetError::External(error))) => error.to_string(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the file is damaged".to_owned(),
     };

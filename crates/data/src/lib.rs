@@ -63,6 +63,7 @@ mod thumbnail;
 mod vqa_v2;
 
 pub use answers::Answers;
+pub use columnar::{Batches, Columnar};
 pub use dataset::{
     AnswerSource, Dataset, OnBadItem, ReadOptions, SplitInfo, StudySplits, Task, dataset,
 };

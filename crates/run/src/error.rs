@@ -74,6 +74,9 @@ pub enum RunError {
         /// Every mistake, one a line.
         problems: Vec<String>,
     },
+    /// A table cannot be read.
+    #[error(transparent)]
+    Table(#[from] mmc_data::DataError),
     /// Two files of predictions do not fit together.
     #[error("{problem}")]
     Pairing {

@@ -1,11 +1,12 @@
 //! The bytes of a Parquet file, in memory or where they lie.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::footer::check_page_header;
 use crate::DataError;
 use crate::archive::Reader;
 use crate::source::{Source, UNREADABLE};
@@ -53,10 +54,9 @@ impl Length for Contents {
     }
 }
 
-impl ChunkReader for Contents {
-    type T = Box<dyn Read>;
-
-    fn get_read(&self, at: u64) -> Result<Self::T> {
+impl Contents {
+    /// From a byte on to the end.
+    fn rest(&self, at: u64) -> Result<Box<dyn Read>> {
         match self {
             Self::Held(bytes) => Ok(Box::new(bytes.get_read(at)?)),
             Self::Part(reader, start, length) => {
@@ -65,6 +65,35 @@ impl ChunkReader for Contents {
                 Ok(Box::new(BufReader::new(reader.take(length.saturating_sub(at)))))
             }
         }
+    }
+}
+
+/// The header of a page, which is looked through before its first byte is given: the library reads nothing
+/// else in this way, but asks for readers that it does not use.
+pub(super) enum Header {
+    Unread(Contents, u64),
+    Read(Box<dyn Read>),
+}
+
+impl Read for Header {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Self::Unread(contents, at) = self {
+            let rest = || contents.rest(*at);
+            let checked = rest().and_then(check_page_header).and_then(|()| rest());
+            *self = Self::Read(checked.map_err(io::Error::other)?);
+        }
+        match self {
+            Self::Read(rest) => rest.read(into),
+            Self::Unread(..) => Ok(0),
+        }
+    }
+}
+
+impl ChunkReader for Contents {
+    type T = Header;
+
+    fn get_read(&self, at: u64) -> Result<Self::T> {
+        Ok(Header::Unread(self.clone(), at))
     }
 
     fn get_bytes(&self, at: u64, wanted: usize) -> Result<Bytes> {
@@ -76,7 +105,7 @@ impl ChunkReader for Contents {
             Self::Held(bytes) => bytes.get_bytes(at, wanted),
             Self::Part(..) => {
                 let mut bytes = Vec::with_capacity(wanted);
-                self.get_read(at)?.take(wanted as u64).read_to_end(&mut bytes)?;
+                self.rest(at)?.take(wanted as u64).read_to_end(&mut bytes)?;
                 if bytes.len() == wanted {
                     return Ok(bytes.into());
                 }
@@ -120,7 +149,7 @@ mod tests {
             assert_eq!(contents.len(), length);
             assert_eq!(&contents.get_bytes(length - 4, 4).unwrap()[..], b"PAR1");
             let mut rest = Vec::new();
-            contents.get_read(length - 4).unwrap().read_to_end(&mut rest).unwrap();
+            contents.rest(length - 4).unwrap().read_to_end(&mut rest).unwrap();
             assert_eq!(rest, b"PAR1", "nothing of what lies behind it");
             assert!(contents.get_bytes(length - 4, 5).is_err());
             assert!(contents.get_bytes(u64::MAX, 5).is_err());

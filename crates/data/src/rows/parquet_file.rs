@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-use parquet::errors::ParquetError;
 use rayon::prelude::*;
 
 use super::cells::{Cell, cell};
 use super::{OpenTable, RawRow, Value, repeated};
-use crate::columnar::{Columnar, guarded};
+use crate::columnar::{Batches, Columnar};
 use crate::source::Source;
 use crate::{DataError, Packed};
 
@@ -22,7 +20,7 @@ pub(super) fn open(
     wanted: &[&str],
     unread: Option<&str>,
 ) -> Result<OpenTable, DataError> {
-    let table = Arc::new(Columnar::open(source)?);
+    let table = Arc::new(Columnar::of(source)?);
     let names: Vec<String> =
         table.schema().fields().iter().map(|field| field.name().clone()).collect();
     if let Some(name) = repeated(names.iter().map(String::as_str)) {
@@ -36,7 +34,7 @@ pub(super) fn open(
         wanted.iter().map(|name| place(name).filter(|_| unread != Some(name))).collect();
     let mut read: Vec<usize> = columns.iter().flatten().copied().collect();
     read.sort_unstable();
-    let reader = table.read(&read, ROWS)?;
+    let batches = table.read(&read, ROWS)?;
     // Where each wanted column is among those that are read.
     let columns = columns
         .iter()
@@ -44,7 +42,7 @@ pub(super) fn open(
         .collect();
     let rows = Rows {
         table,
-        reader,
+        batches,
         columns,
         batch: Vec::new().into_iter(),
         at: 0,
@@ -57,7 +55,7 @@ pub(super) fn open(
 /// The rows of a file.
 struct Rows {
     table: Arc<Columnar>,
-    reader: ParquetRecordBatchReader,
+    batches: Batches,
     /// Of each wanted column its place in the file and in a batch.
     columns: Vec<Option<(usize, usize)>>,
     batch: std::vec::IntoIter<RawRow>,
@@ -109,17 +107,13 @@ impl Iterator for Rows {
             if self.ended {
                 return None;
             }
-            let reader = &mut self.reader;
-            let next = guarded(self.table.path(), || {
-                reader.next().transpose().map_err(ParquetError::from)
-            });
-            let batch = match next {
-                Ok(Some(batch)) => batch,
-                Ok(None) => {
+            let batch = match self.batches.next() {
+                Some(Ok(batch)) => batch,
+                None => {
                     self.ended = true;
                     return None;
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     self.ended = true;
                     return Some(Err(error));
                 }

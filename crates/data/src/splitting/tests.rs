@@ -129,8 +129,7 @@ fn a_parquet_table_keeps_its_columns_and_pictures() {
     assert_eq!([&train.samples[0].id, &train.samples[1].id], ["a", "d"]);
     let picture = |sample: &crate::Sample| crate::decode(sample.image.as_ref().unwrap()).unwrap();
     assert_eq!(picture(&train.samples[1]), picture(&whole.samples[3]));
-    let table =
-        crate::columnar::Columnar::open(&crate::source::Source::file(&counts.files[1])).unwrap();
+    let table = crate::columnar::Columnar::open(&counts.files[1]).unwrap();
     let names: Vec<&String> = table.schema().fields().iter().map(|field| field.name()).collect();
     assert_eq!(names, ["id", "image", "text", "label"]);
     assert!(table.schema().metadata().contains_key("huggingface"));

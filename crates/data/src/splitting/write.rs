@@ -13,8 +13,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::NAMES;
 use crate::DataError;
-use crate::columnar::{Columnar, guarded};
-use crate::source::Source;
+use crate::columnar::Columnar;
 
 /// Encoded bytes of a row group: what is not written yet is held in memory.
 const GROUP_BYTES: usize = 64 << 20;
@@ -164,9 +163,9 @@ fn parquet_rows(input: &Path, open: Vec<BufWriter<File>>, splits: &[u8]) -> Resu
             format!("its rows cannot be written again ({error}); make room and try again");
         DataError::file(input, problem)
     };
-    let table = Columnar::open(&Source::file(input))?;
+    let table = Columnar::open(input)?;
     let columns: Vec<usize> = (0..table.schema().fields().len()).collect();
-    let mut reader = table.read(&columns, 64)?;
+    let batches = table.read(&columns, 64)?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let schema = std::sync::Arc::new(table.schema().clone());
     let mut writers = open
@@ -176,9 +175,8 @@ fn parquet_rows(input: &Path, open: Vec<BufWriter<File>>, splits: &[u8]) -> Resu
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut at = 0;
-    while let Some(batch) =
-        guarded(input, || reader.next().transpose().map_err(ParquetError::from))?
-    {
+    for batch in batches {
+        let batch = batch?;
         let splits = splits.get(at..at + batch.num_rows()).ok_or_else(|| changed(input))?;
         at += batch.num_rows();
         for (index, writer) in writers.iter_mut().enumerate() {

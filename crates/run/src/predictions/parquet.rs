@@ -1,8 +1,6 @@
 //! Predictions as Parquet: `probabilities` a struct of f64 by class, `logits` a list of f32.
 
-use std::fs::File;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,8 +10,8 @@ use arrow_array::{
     Array, ArrayRef, Float64Array, ListArray, RecordBatch, StringArray, StructArray,
 };
 use arrow_schema::{DataType, Field, Fields, Schema};
+use mmc_data::Columnar;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
@@ -22,31 +20,21 @@ use super::write::Table;
 use super::{Prediction, answers};
 use crate::RunError;
 
+/// Rows that are read at once: few, for each may repeat a long text of which the file has one.
+pub(super) const ROWS: usize = 256;
+
 pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
-    let file = File::open(path).map_err(RunError::io(path))?;
-    let mut reader = guarded(path, || {
-        ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(ParquetRecordBatchReaderBuilder::build)
-    })?;
+    let table = Columnar::open(path)?;
+    let columns: Vec<usize> = (0..table.schema().fields().len()).collect();
     let mut number = 0;
-    while let Some(batch) = guarded(path, || reader.next().transpose())? {
+    for batch in table.read(&columns, ROWS)? {
+        let batch = batch?;
         for row in 0..batch.num_rows() {
             number += 1;
             each(raw(&batch, row, number).map_err(|why| RunError::line(path, number, why))?)?;
         }
     }
     Ok(())
-}
-
-/// What the Parquet library says; a panic in it, as damaged footers cause, becomes an error.
-fn guarded<T, E: std::fmt::Display>(
-    path: &Path,
-    work: impl FnOnce() -> Result<T, E>,
-) -> Result<T, RunError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| RunError::file(path, error)),
-        Err(_) => Err(RunError::file(path, "not a Parquet file that can be read; save it anew")),
-    }
 }
 
 fn raw(batch: &RecordBatch, row: usize, line: usize) -> Result<RawRow, String> {

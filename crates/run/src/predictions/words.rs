@@ -1,15 +1,12 @@
 //! What a predictions file records of its items beside what is predicted: columns of words, such as
 //! `question_type`, by which a report can part the items.
 
-use std::fs::File;
 use std::path::Path;
 
-use arrow_array::RecordBatch;
 use arrow_schema::DataType;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use mmc_data::Columnar;
 
-use super::parquet::text;
+use super::parquet::{ROWS, text};
 use crate::RunError;
 
 /// Columns that are predictions themselves, or name the item.
@@ -28,16 +25,13 @@ pub struct WordColumn {
 /// column is read.
 ///
 /// # Errors
-/// [`RunError::File`] where it is no Parquet file; [`RunError::Line`] for a row without an id.
+/// [`RunError::Table`] where it is no Parquet file; [`RunError::Line`] for a row without an id.
 pub fn word_columns(path: &Path) -> Result<Vec<WordColumn>, RunError> {
-    let file = File::open(path).map_err(RunError::io(path))?;
-    let fault = |error: &dyn std::fmt::Display| RunError::file(path, error);
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fault(&error))?;
+    let table = Columnar::open(path)?;
     let of_words =
         |kind: &DataType| matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    let names: Vec<String> = builder
-        .schema()
-        .fields()
+    let fields = table.schema().fields();
+    let names: Vec<String> = fields
         .iter()
         .filter(|field| of_words(field.data_type()))
         .map(|field| field.name().clone())
@@ -46,14 +40,15 @@ pub fn word_columns(path: &Path) -> Result<Vec<WordColumn>, RunError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = names.iter().map(String::as_str).chain(["id"]);
-    let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
-    let reader = builder.with_projection(mask).build().map_err(|error| fault(&error))?;
+    let wanted = |name: &String| name == "id" || names.contains(name);
+    let places: Vec<usize> =
+        (0..fields.len()).filter(|place| wanted(fields[*place].name())).collect();
+    let batches = table.read(&places, ROWS)?;
     let mut columns: Vec<WordColumn> =
         names.into_iter().map(|name| WordColumn { name, words: Vec::new() }).collect();
     let mut number = 0;
-    for batch in reader {
-        let batch: RecordBatch = batch.map_err(|error| fault(&error))?;
+    for batch in batches {
+        let batch = batch?;
         for row in 0..batch.num_rows() {
             number += 1;
             let read = |name: &str| {
@@ -72,9 +67,10 @@ pub fn word_columns(path: &Path) -> Result<Vec<WordColumn>, RunError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::sync::Arc;
 
-    use arrow_array::{Array as _, ArrayRef, Float64Array, StringArray};
+    use arrow_array::{Array as _, ArrayRef, Float64Array, RecordBatch, StringArray};
     use arrow_schema::{Field, Schema};
     use parquet::arrow::ArrowWriter;
 
