@@ -43,7 +43,7 @@ fn a_missing_picture_is_named_with_its_row() {
     let words = format!("{TRAIN} --model vilt-tiny");
     fails(&place, &words, 1, &["data/train.csv:6", "img/train4.png"]);
     let words = "data check --dataset table --data-root data";
-    fails(&place, words, 1, &["unusable"]);
+    fails(&place, words, 1, &["data: not usable; problems: 1"]);
 }
 
 /// Whether the backbone is computed once or in each step, what cannot be read is left out alike.

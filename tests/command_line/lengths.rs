@@ -80,3 +80,26 @@ fn a_checkpoint_counts_tokens_exactly() {
     assert_eq!(absent.code, 1);
     assert!(absent.stderr.contains("mmc fetch bert"), "{}", absent.stderr);
 }
+
+/// Which model a folder is of, nobody knows that is not there.
+#[test]
+fn a_checkpoint_that_is_not_there_is_named_and_no_model() {
+    let place = place();
+    place.write("run/checkpoint/config.json", "{}");
+    for (given, said) in [
+        ("/nowhere", "`/nowhere`: no such folder; give the folder"),
+        ("./gone", "`./gone`: no such folder; give the folder"),
+        ("owner/name", "neither the folder `owner/name` nor a whole copy of `owner/name` in"),
+        ("owner/name", "`mmc fetch owner/name`"),
+        ("rbert", "did you mean `bert`"),
+        ("data/train.csv", "`data/train.csv`, which is a file"),
+        ("data", "data: no `config.json`"),
+        ("run", "run: a run, not a checkpoint; did you mean `run/checkpoint`"),
+        ("none", "`none`, which has no tokenizer"),
+    ] {
+        let ran = check(&place, &format!("--checkpoint {given}"));
+        assert!(ran.code != 0 && ran.stdout.is_empty(), "{given}: {}", ran.stdout);
+        assert!(ran.stderr.contains(said), "{given}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("no weights for"), "{given}: {}", ran.stderr);
+    }
+}

@@ -68,8 +68,17 @@ fn the_best_trial_on_the_selection_split_is_chosen_whatever_the_test_split_says(
 
     fs::remove_file(place.path("results/search/trial-1/runs/bert-tiny-text-2/stranger.txt"))
         .unwrap();
+    assert!(!ran.stdout.contains("another build"), "{}", ran.stdout);
+    let older = "results/search/trial-2/runs/vilt-tiny-both-2";
+    let config = place.read(&format!("{older}/config.toml"));
+    let code = config.lines().find(|line| line.starts_with("code = ")).unwrap();
+    place.edit(&format!("{older}/config.toml"), code, "code = \"000000000000\"");
     let ran = experiment(&place);
     assert!(ran.stdout.contains("5 of 6 trials are complete already"), "{}", ran.stdout);
+    let warning = ran.stdout.lines().find(|line| line.starts_with("warning: ")).unwrap();
+    let said = "1 of 6 runs are there already and were made by another build (1 by mmc ";
+    assert!(warning.contains(said) && warning.contains("(code 000000000000)"), "{warning}");
+    assert!(warning.ends_with(older) && warning.contains("give another `--out`"), "{warning}");
     ran.done();
     let report = place.read("results/report.md");
     assert!(!report.contains("budgets are unequal"), "{report}");

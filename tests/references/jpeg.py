@@ -13,8 +13,15 @@ halved, and the mean of 2 x 2 pixels of the whole is what `half` holds. Toleranc
 rounding; for up to 4 % of the values of colours 2.3 levels, since a component that lies between two levels
 may be rounded to either; for `half` a mean of 1.5 levels, since a mean of pixels is another low pass than
 waves left out.
+
+`small.json` there has what Pillow makes of every size up to 10 x 10 (10 x 8, 8 x 10) in three ways of
+subsampling, all from one MCU a way: the size in the frame's header is written over, so what lies beyond the
+border of a picture is not its last pixel repeated, and a decoder that lets it in is found out. Pillow cannot
+write colours of half the height and the whole width (4:4:0): those files are 4:2:2 ones whose two blocks of
+luminance an MCU are said to lie one below the other. Levels there, and of `440.png`, are to be equalled.
 """
 
+import io
 import json
 import pathlib
 
@@ -76,6 +83,44 @@ def levels(path, eighths):
     return np.clip(rgb, 0, 255)
 
 
+def framed(file, size, factors):
+    """The same file with another size, and other sampling factors of its first component."""
+    at = file.index(b"\xff\xc0")
+    assert file[at + 9] == 3, "three components"
+    width, height = size
+    frame = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    file = file[:at + 5] + frame + file[at + 9:]
+    return file[:at + 11] + bytes([factors]) + file[at + 12:]
+
+
+def encoded(image, **options):
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80, **options)
+    return file.getvalue()
+
+
+def decoded(file):
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+
+
+def small():
+    """One MCU of each way of subsampling, and what Pillow makes of it at each size."""
+    colours = picture(16, 16, 3)
+    one = encoded(colours, subsampling=2)
+    wide = encoded(colours.crop((0, 0, 16, 8)), subsampling=1)
+    ways = {"4:2:0": (one, 0x22, (10, 10)), "4:2:2": (wide, 0x21, (10, 8)), "4:4:0": (wide, 0x12, (8, 10))}
+    found = {}
+    for name, (file, factors, (widest, highest)) in ways.items():
+        sizes = {}
+        for width in range(1, widest + 1):
+            for height in range(1, highest + 1):
+                levels = decoded(framed(file, (width, height), factors))
+                assert levels.shape == (height, width, 3)
+                sizes[f"{width}x{height}"] = levels.tobytes().hex()
+        found[name] = {"file": framed(file, (widest, highest), factors).hex(), "levels": sizes}
+    return found
+
+
 def main():
     for name, (found, wanted) in VERSIONS.items():
         if found != wanted:
@@ -107,6 +152,11 @@ def main():
             whole = np.asarray(Image.open(FOLDER / name), dtype=float)[:74]
             mean = whole.reshape(37, 2, 45, 2, 3).mean(axis=(1, 3))
             expected["half"][name] = [round(level, 1) for level in mean.ravel().tolist()]
+    # 6 x 10 MCUs of 16 x 8 pixels, then of 8 x 16.
+    tall = framed(encoded(picture(96, 80, 3), subsampling=1), (45, 155), 0x12)
+    (FOLDER / "440.jpg").write_bytes(tall)
+    Image.fromarray(decoded(tall)).save(FOLDER / "440.png")
+    (FOLDER / "small.json").write_text(json.dumps(small(), indent=0) + "\n")
     (FOLDER / "expected.json").write_text(json.dumps(expected) + "\n")
 
 

@@ -1,5 +1,6 @@
 //! Where real data or weights are missing: what to run instead, and how that is said.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -18,6 +19,8 @@ pub(crate) struct Found {
     pub(crate) models: Vec<Model>,
     /// What is not there.
     pub(crate) missing: Vec<Missing>,
+    /// What runs of the program record of it.
+    pub(crate) versions: BTreeMap<String, String>,
 }
 
 /// A model of the grid.

@@ -22,7 +22,7 @@ use crate::launch::{self, Launch};
 use crate::place::{config_path, file_of, stem};
 use crate::search;
 use crate::slurm::Slurm;
-use crate::study::Study;
+use crate::study::{Study, tell};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -153,7 +153,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     let trials = study.states(study.trials(&results), is_data_known)?;
     if options.dry_run {
-        return study.foretell(&results, &trials, is_data_known);
+        return study.foretell(&results, &trials, (is_data_known, &in_place.versions));
     }
     let is_long = matches!(mode, Mode::Study { tiny: false });
     if is_long || !options.features.is_empty() {
@@ -165,6 +165,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     results.write_record(&record(options, &experiment, &mode, planned))?;
     let launch = launch(options, &mode, &mmc, &results)?;
     let started = Instant::now();
+    tell(&trials, &in_place.versions)?;
     let tried = grid::execute(&trials, &launch, "trial");
     if tried.open > 0 {
         // A choice from some trials would be another than that from all.
@@ -176,6 +177,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let runs = study.finals(&results, chosen.as_ref());
     failed += study.grid.runs().len() - runs.len();
     let runs = study.states(runs, is_data_known)?;
+    tell(&runs, &in_place.versions)?;
     failed += grid::execute(&runs, &launch, "run").all();
     say!("{} runs in {}", trials.len() + runs.len(), time(started.elapsed().as_secs_f64()));
     let undiagnosed = diagnose::execute(&runs, &launch);

@@ -36,6 +36,7 @@ mod slurm;
 mod source;
 mod study;
 mod tidy;
+mod versions;
 
 use std::process::ExitCode;
 

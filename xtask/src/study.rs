@@ -1,5 +1,6 @@
 //! What an experiment asks for: its grid, what each run of it is set to, and its search.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmc_run::{
@@ -8,6 +9,7 @@ use mmc_run::{
 
 use crate::failure::{Failure, workspace};
 use crate::grid::{self, Run, State};
+use crate::versions::other_builds;
 
 /// An experiment on the data that it will use.
 pub(crate) struct Study {
@@ -123,8 +125,9 @@ impl Study {
         &self,
         results: &ResultsFolder,
         trials: &[(Run, State)],
-        is_data_known: bool,
+        (is_data_known, versions): (bool, &BTreeMap<String, String>),
     ) -> Result<(), Failure> {
+        tell(trials, versions)?;
         for (run, state) in trials {
             say!("{:<36} {}", run.name, state.plan());
         }
@@ -136,13 +139,26 @@ impl Study {
                 );
             }
         } else {
-            for (run, state) in self.states(self.finals(results, None), is_data_known)? {
+            let runs = self.states(self.finals(results, None), is_data_known)?;
+            tell(&runs, versions)?;
+            for (run, state) in runs {
                 say!("{:<24} {}", run.name, state.plan());
             }
         }
         say!("then every run with text and picture is diagnosed, unless that is up to date");
         Ok(())
     }
+}
+
+/// Says so where other builds than the one of these versions made some of the runs that are there.
+pub(crate) fn tell(
+    runs: &[(Run, State)],
+    versions: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    if let Some(warning) = other_builds(runs, versions)? {
+        say!("{warning}");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

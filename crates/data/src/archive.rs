@@ -17,6 +17,9 @@ pub(crate) use self::reader::Reader;
 use crate::DataError;
 use crate::picture::MOST_BYTES;
 
+/// What some programs write before every name in an archive.
+const HERE: &str = "./";
+
 /// A `.zip` or `.tar` file whose contents are known. Many threads may read it at once.
 pub(crate) struct Archive {
     path: PathBuf,
@@ -85,19 +88,24 @@ impl Archive {
         &self.path
     }
 
-    /// The file of this name, with `/` between folders.
+    /// The file of this name, with `/` between folders. In the archive it may begin with `./`.
     pub(crate) fn find(&self, name: &str) -> Option<Entry> {
         match &self.kind {
-            Kind::Zip(archive) => archive.index_for_name_raw(name.as_bytes()).map(Entry::Zip),
+            Kind::Zip(archive) => {
+                let index = |name: &str| archive.index_for_name_raw(name.as_bytes());
+                index(name).or_else(|| index(&format!("{HERE}{name}"))).map(Entry::Zip)
+            }
             Kind::Tar { entries, .. } => entries.get(name).copied(),
         }
     }
 
-    /// The names of its files and folders, as far as they are text.
+    /// The names of its files and folders, as far as they are text, without a `./` before them.
     pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match &self.kind {
             Kind::Zip(archive) => {
-                Box::new(archive.file_names_raw().filter_map(|name| std::str::from_utf8(name).ok()))
+                let texts = archive.file_names_raw().filter_map(|name| str::from_utf8(name).ok());
+                let names = texts.map(|name| name.strip_prefix(HERE).unwrap_or(name));
+                Box::new(names.filter(|name| !name.is_empty()))
             }
             Kind::Tar { entries, .. } => Box::new(entries.keys().map(String::as_str)),
         }

@@ -242,7 +242,7 @@ fn entry(
 /// The folders that hold all of an archive, each in the one before: what a download is often packed in.
 /// Hidden files and what macOS adds do not count.
 fn common_folder(archive: &Archive) -> String {
-    let is_hidden = |part: &str| (part.starts_with('.') && part != ".") || part == "__MACOSX";
+    let is_hidden = |part: &str| part.starts_with('.') || part == "__MACOSX";
     let mut names = archive.names().filter(|name| !name.split('/').any(is_hidden));
     let folder_of = |name: &str| name.rfind('/').map_or(0, |at| at + 1);
     let Some(first) = names.next() else { return String::new() };

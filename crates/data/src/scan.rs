@@ -62,11 +62,22 @@ pub(crate) struct Problem {
 }
 
 impl Scan {
+    /// Whether the file has no row at all, neither a usable one nor another.
+    pub(crate) fn is_without_rows(&self) -> bool {
+        self.rows.is_empty() && self.problems.is_empty()
+    }
+
+    /// What is wrong with a file of which nothing can be used.
+    pub(crate) fn no_usable_row(&self) -> DataError {
+        let problem = "no usable row in this file; check that it was copied whole";
+        DataError::file(&self.path, problem)
+    }
+
     /// The split, if nothing is wrong that may not be skipped.
     pub(crate) fn into_split(mut self, options: &ReadOptions) -> Result<Split, DataError> {
         let skip = options.on_bad_item == OnBadItem::Skip;
         let mut skipped = 0;
-        for problem in self.problems {
+        for problem in std::mem::take(&mut self.problems) {
             if skip && problem.kind == Kind::MissingPicture {
                 skipped += 1;
             } else {
@@ -81,10 +92,7 @@ impl Scan {
             ));
         }
         if self.rows.is_empty() {
-            return Err(DataError::file(
-                &self.path,
-                "no usable row in this file; check that it was copied whole",
-            ));
+            return Err(self.no_usable_row());
         }
         let mut samples: Vec<Sample> = self.rows.into_iter().map(|row| row.sample).collect();
         // Where pictures come with several texts each, the picture alone is the group: short texts

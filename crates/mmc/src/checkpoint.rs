@@ -113,13 +113,7 @@ impl Checkpoint {
                 folder.display()
             )));
         }
-        if !folder.join("config.json").is_file() && folder.join("checkpoint").is_dir() {
-            return Err(Failure::work(format!(
-                "{}: a run, not a checkpoint; did you mean `{}`?",
-                folder.display(),
-                folder.join("checkpoint").display()
-            )));
-        }
+        refuse_a_run(folder)?;
         let loaded = match wanted {
             For::Classes => load_as(folder, &[], &device)?,
             For::Vectors => load_without_head(folder, &device)?,
@@ -198,6 +192,18 @@ impl Checkpoint {
             ..usual
         }
     }
+}
+
+/// Refuses the folder of a run, whose checkpoint lies below it.
+pub(crate) fn refuse_a_run(folder: &Path) -> Result<(), Failure> {
+    if folder.join("config.json").is_file() || !folder.join("checkpoint").is_dir() {
+        return Ok(());
+    }
+    Err(Failure::work(format!(
+        "{}: a run, not a checkpoint; did you mean `{}`?",
+        folder.display(),
+        folder.join("checkpoint").display()
+    )))
 }
 
 fn load_as(folder: &Path, labels: &[String], device: &Device) -> Result<Loaded, Failure> {

@@ -60,7 +60,7 @@ fn check_set(typed: &DataSetArgs) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::work(format!(
-        "{}: {} problems make it unusable, listed above; repair or drop these rows",
+        "{}: not usable; problems: {}, listed above with what to do about each",
         root.display(),
         report.problems.len()
     )))

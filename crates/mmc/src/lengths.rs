@@ -8,6 +8,7 @@ use mmc_data::check::{Between, TextCounter, TextModel};
 use mmc_models::{CATALOG, CheckpointSource, ModelError, Preset, locate, preset};
 use mmc_preprocess::{Processor, TokenBounds};
 
+use crate::checkpoint::refuse_a_run;
 use crate::failure::Failure;
 
 /// What counts the tokens of texts: for one checkpoint, given as a folder, a hub id or a model's name;
@@ -69,26 +70,55 @@ fn exact(row: &Preset, name: &str, folder: &Path) -> Result<TextCounter<'static>
 
 /// The checkpoint that was named, and the row of the catalogue that it is of.
 fn found(given: &str) -> Result<(&'static Preset, PathBuf), Failure> {
-    if !Path::new(given).is_dir()
-        && let Ok(row) = preset(given)
-    {
+    let place = Path::new(given);
+    if place.is_dir() {
+        refuse_a_run(place)?;
+    } else if let Ok(row) = preset(given) {
         return match locate(row, None)? {
             CheckpointSource::Folder(folder) => Ok((row, folder)),
             CheckpointSource::FromScratch => Err(Failure::usage(format!(
                 "`--checkpoint` is `{given}`, whose vocabulary is made from the texts that it is \
-                 trained on; give the folder of a trained one, such as RUN_DIR/checkpoint"
+                 trained on; {REMEDY}"
             ))),
         };
     }
     let mut last = None;
-    for row in CATALOG.iter().filter(|row| !row.tiny) {
+    // Whether it is there does not depend on the row; of which one it is, its `config.json` says.
+    for row in CATALOG.iter().filter(|row| !row.tiny && given != "none") {
         match locate(row, Some(given)) {
             Ok(CheckpointSource::Folder(folder)) => return Ok((row, folder)),
             Err(error @ ModelError::Architecture { .. }) => last = Some(error),
+            Err(ModelError::NotFound { places, .. }) => return Err(absent(given, &places)),
             Ok(CheckpointSource::FromScratch) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let problem = format!("`--checkpoint` is `{given}`, expected a folder or a model's name");
+    let problem = format!("`--checkpoint` is `{given}`, which has no tokenizer; {REMEDY}");
     Err(last.map_or_else(|| Failure::usage(problem), Failure::from))
+}
+
+/// What to give instead.
+const REMEDY: &str = "give the folder of a trained one, such as RUN_DIR/checkpoint, or the name of a \
+                      published model, such as `bert`";
+
+/// Nothing lies where a checkpoint was looked for: `places` are the folder, and the hub's cache where what
+/// was given may be a hub id.
+fn absent(given: &str, places: &[String]) -> Failure {
+    if Path::new(given).is_file() {
+        return Failure::work(format!("`--checkpoint` is `{given}`, which is a file; {REMEDY}"));
+    }
+    let near = match preset(given) {
+        Err(ModelError::UnknownPreset { suggestion, .. }) => suggestion,
+        _ => String::new(),
+    };
+    let problem = match places {
+        [folder, copy, ..] => format!("there is neither {folder} nor {copy}"),
+        _ => "no such folder".to_owned(),
+    };
+    let fetch = if given.contains('/') && places.len() > 1 {
+        format!("; what is a repository of the hub, `mmc fetch {given}` gets")
+    } else {
+        String::new()
+    };
+    Failure::work(format!("`--checkpoint` is `{given}`: {problem}{near}; {REMEDY}{fetch}"))
 }

@@ -1,6 +1,7 @@
 //! What a reader must be warned of: runs that failed, did not train, or say one thing only.
 
 mod budget;
+mod builds;
 mod distrust;
 mod leak;
 
@@ -35,6 +36,7 @@ pub(crate) fn alarms(results: &Results, arms: &[ArmRuns], grounds: &Grounds) -> 
         results.failed.iter().map(|run| in_one_line(&run.to_string())).collect();
     lines.extend(budget::unfair(results, grounds.primary));
     lines.extend(leak::leaks(results, arms));
+    lines.extend(builds::mixed(results));
     lines.extend(grounds.scores.iter().filter_map(below_chance));
     lines.extend(below_published(grounds.beside));
     lines.extend(distrust::collapsed(arms, grounds.primary, grounds.margin));

@@ -17,6 +17,8 @@ const GROUPS: usize = 12;
 const ROWS: usize = 4;
 /// Letters of a text that are shown.
 const LETTERS: usize = 300;
+/// What stands for a count of what was not looked at, or is not there.
+const UNKNOWN: &str = "–";
 
 /// The report on a data set as one HTML page that needs nothing else, with some rows of each split and
 /// small copies of their pictures.
@@ -44,12 +46,23 @@ pub fn data_page(report: &CheckReport) -> String {
         page.push(Block::Heading(2, "Warnings".to_owned()));
         page.push(Block::Alarms(all(&report.warnings)));
     }
-    page.push(Block::Heading(2, "Splits".to_owned()));
-    page.push(Block::Table(splits(report)));
-    page.push(Block::Table(classes(report)));
-    page.push(Block::Table(overlaps(report)));
-    page.extend((!report.text_lengths.is_empty()).then(|| Block::Table(lengths(report))));
+    if !report.splits.is_empty() {
+        page.push(Block::Heading(2, "Splits".to_owned()));
+        page.push(Block::Table(splits(report)));
+    }
+    // A table without rows would say that there is nothing, of what nobody looked at.
+    let tables = [classes(report), overlaps(report), lengths(report)];
+    page.extend(tables.into_iter().filter(|it| !it.rows.is_empty()).map(Block::Table));
+    if report.overlaps.is_empty() {
+        page.push(Block::Paragraph(format!(
+            "Comparison of splits: {}.",
+            plain(&report.comparison())
+        )));
+    }
     near(&report.near_duplicates, &mut page);
+    if report.examples.is_empty() {
+        return html::render(&page);
+    }
     page.push(Block::Heading(2, "Some rows".to_owned()));
     let cards = report.examples.iter().map(|row| Card {
         title: plain(&format!("{} {}", row.split, row.id)),
@@ -81,18 +94,22 @@ fn splits(report: &CheckReport) -> Table {
     let row = |split: &mmc_data::check::CheckedSplit| {
         let SplitSummary { name, rows, usable_rows, published_rows, .. } = &split.summary;
         let words = split.summary.words;
+        let looked_at = |count: usize, looked_at: usize| {
+            if looked_at > 0 { count.to_string() } else { UNKNOWN.to_owned() }
+        };
+        let (texts, pictures) = (*usable_rows, split.pictures_read);
         vec![
             plain(name),
             rows.to_string(),
             usable_rows.to_string(),
-            published_rows.map_or_else(|| "–".to_owned(), |rows| rows.to_string()),
-            split.summary.without_picture.to_string(),
-            split.summary.empty_texts.to_string(),
+            published_rows.map_or_else(|| UNKNOWN.to_owned(), |rows| rows.to_string()),
+            looked_at(split.summary.without_picture, texts),
+            looked_at(split.summary.empty_texts, texts),
             words.map_or_else(String::new, |words| words.median.to_string()),
             words.map_or_else(String::new, |words| words.maximum.to_string()),
-            split.repeats.repeated_texts.to_string(),
-            split.repeats.repeated_pictures.to_string(),
-            split.repeats.conflicts.len().to_string(),
+            looked_at(split.repeats.repeated_texts, texts),
+            looked_at(split.repeats.repeated_pictures, pictures),
+            looked_at(split.repeats.conflicts.len(), texts),
         ]
     };
     Table {
@@ -134,11 +151,17 @@ fn overlaps(report: &CheckReport) -> Table {
     let row = |overlap: &Overlap| {
         let Overlap { first, second, ids, texts, pictures, inputs } = overlap;
         let mut row = vec![format!("{}, {}", plain(first), plain(second))];
-        row.extend([ids, texts, pictures, inputs].map(ToString::to_string));
+        row.extend([ids, texts].map(ToString::to_string));
+        let of_pictures = [pictures, inputs].map(|count| {
+            let compared = report.has_compared_pictures(overlap);
+            if compared { count.to_string() } else { UNKNOWN.to_owned() }
+        });
+        row.extend(of_pictures);
         row
     };
     Table {
-        caption: "What two splits have in common; pictures pixel by pixel".to_owned(),
+        caption: "What the usable rows of two splits have in common; pictures pixel by pixel"
+            .to_owned(),
         header: header(&["splits", "ids", "texts", "pictures", "texts with the same picture"]),
         rows: report.overlaps.iter().map(row).collect(),
         folded: false,
@@ -163,12 +186,16 @@ fn lengths(report: &CheckReport) -> Table {
                 split.beyond_limit.to_string(),
                 usual.clone(),
                 beyond.map_or_else(String::new, |count| count.to_string()),
-                split.longest.to_string(),
+                if split.texts > split.uncounted {
+                    split.longest.to_string()
+                } else {
+                    UNKNOWN.to_owned()
+                },
                 split.uncounted.to_string(),
                 counted.clone(),
             ]
         };
-        found.splits.iter().map(row).collect::<Vec<_>>()
+        found.splits.iter().filter(|split| split.texts > 0).map(row).collect::<Vec<_>>()
     };
     Table {
         caption: "Texts with more tokens than a model is shown: all that it takes, and `--max-length` \
@@ -254,5 +281,35 @@ mod tests {
         assert!(page.contains("Not usable as it is: 3 problems"), "{page}");
         assert!(page.contains("gone.png") && page.contains("name=\"color-scheme\""), "{page}");
         assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+    }
+
+    #[test]
+    fn nothing_is_shown_of_what_was_not_read() {
+        let place = tempfile::tempdir().unwrap();
+        let table = dataset("table").unwrap();
+        let page =
+            || data_page(&check::check(table, place.path(), &ReadOptions::default()).unwrap());
+        let none = page();
+        assert!(none.contains("no split has a usable row, so none were compared"), "{none}");
+        for claim in ["Some rows", "Balance of the classes", "in common", "Splits"] {
+            assert!(!none.contains(claim), "{claim}: {none}");
+        }
+        // Rows without a picture that could be read: texts were compared, pictures were not.
+        for split in ["train", "val", "test"] {
+            let rows = format!("id,text,label\n{split}1,{split} a,x\n{split}2,{split} b,y\n");
+            std::fs::write(place.path().join(format!("{split}.csv")), rows).unwrap();
+        }
+        let plain = page();
+        assert!(
+            plain.contains("Nothing wrong was found") && plain.contains("in common"),
+            "{plain}"
+        );
+        let row = plain.split("train, val").nth(1).unwrap().split("</tr>").next().unwrap();
+        let cells: Vec<&str> = row
+            .split("<td")
+            .skip(1)
+            .map(|cell| cell.split('>').nth(1).unwrap().split('<').next().unwrap())
+            .collect();
+        assert_eq!(cells, ["0", "0", "–", "–"], "{row}");
     }
 }

@@ -77,7 +77,8 @@ impl LanguageRecord {
 pub struct RunConfig {
     /// All settings, resolved.
     pub settings: Settings,
-    /// Versions of mmc and of what it computes with, by name.
+    /// What made the run, by name: `mmc`, its version; `code`, the fingerprint of its code; where another
+    /// build went on with the run, `begun_by`. See [`RunConfig::made_by`].
     pub versions: BTreeMap<String, String>,
     /// The splits and their fingerprints.
     pub data: DataRecord,

@@ -33,6 +33,7 @@ mod folder;
 mod gallery;
 mod json;
 mod lock;
+mod made_by;
 mod overlap;
 mod predictions;
 mod prices;
@@ -61,6 +62,7 @@ pub use experiment::{
 pub use folder::RunFolder;
 pub use gallery::{GalleryClass, GalleryItem, PictureEffect};
 pub use lock::RunLock;
+pub use made_by::{builds, made_by};
 pub use overlap::{OverlapRecord, SplitOverlap};
 pub use predictions::{
     AnswerRow, Paired, Prediction, Predictions, ScoredAnswers, ScoredRows, WordColumn, paired,

@@ -37,6 +37,7 @@
 //! `mmc-models`), scores (`mmc-metrics`), the run's files (`mmc-run`), printing.
 
 mod adders;
+mod code;
 mod cost;
 mod device;
 mod diagnose;
@@ -75,6 +76,7 @@ mod variant;
 mod vocabulary;
 mod watched;
 
+pub use code::versions;
 pub use cost::peak_memory_bytes;
 pub use device::{ComputeDevice, Devices};
 pub use diagnose::{Diagnosing, diagnose};

@@ -16,6 +16,7 @@ use mmc_run::{
 };
 
 use self::devices::Opened;
+use crate::code::versions;
 use crate::plan::{Cut, StepPlan};
 use crate::vocabulary::{check_answers, own_answers};
 use crate::{Devices, Intervention, PredictOptions, Ranks, Schedule, TrainError, language};
@@ -265,10 +266,9 @@ impl Plan {
             labelled: split.is_labelled(),
             fingerprint: split.fingerprint(),
         };
-        let version = env!("CARGO_PKG_VERSION").to_owned();
         RunConfig {
             settings: self.settings.clone(),
-            versions: [("mmc".to_owned(), version)].into(),
+            versions: versions(),
             data: DataRecord {
                 train: record(&self.train),
                 selection: self.selection.as_deref().map(record),

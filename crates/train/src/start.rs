@@ -103,11 +103,15 @@ pub(crate) fn start(
         }
         clear()?;
     }
-    let begin = || {
+    let mut begin = || {
         let source = starting_point(plan, folder)?;
         let processor = processor(plan, &source)?;
         let loaded = load(plan, &source)?;
-        folder.write_config(&plan.config())?;
+        let mut config = plan.config();
+        if !is_new && let Some(warning) = config.goes_on_from(&folder.config()?) {
+            progress(Progress::Warning(&warning));
+        }
+        folder.write_config(&config)?;
         Ok(Start { source, processor, loaded })
     };
     let start = begin();

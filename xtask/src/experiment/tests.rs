@@ -17,6 +17,7 @@ fn chosen(words: &[&str], missing: &[&str]) -> Result<Mode, Failure> {
                 how: "get it".to_owned(),
             })
             .collect(),
+        versions: std::collections::BTreeMap::new(),
     };
     choose(&options.unwrap().options, &experiment, &found)
 }

@@ -112,6 +112,11 @@ impl<'a> Contents<'a> {
         (!unread && !empty).then_some((row.sample.text.as_str(), hash))
     }
 
+    /// How many rows of the split at `index` have a picture that was decoded.
+    pub(super) fn pictures_read(&self, index: usize) -> usize {
+        self.scans[index].rows.iter().filter(|row| self.hash(row).is_some()).count()
+    }
+
     /// What occurs more than once in the split at `index`.
     pub(super) fn repeats(&self, index: usize) -> Repeats {
         let mut repeats = Repeats::default();
@@ -135,15 +140,16 @@ impl<'a> Contents<'a> {
         repeats
     }
 
-    /// What each pair of splits has in common.
+    /// What each pair of splits has in common, of those that have a usable row.
     pub(super) fn overlaps(&self) -> Vec<Overlap> {
-        let sets: Vec<Sets<'_>> = self.scans.iter().map(|scan| self.sets(scan)).collect();
+        let compared = self.scans.iter().filter(|scan| !scan.rows.is_empty());
+        let sets: Vec<(&Scan, Sets<'_>)> = compared.map(|scan| (scan, self.sets(scan))).collect();
         let mut overlaps = Vec::new();
-        for (index, first) in sets.iter().enumerate() {
-            for (other, second) in sets.iter().enumerate().skip(index + 1) {
+        for (index, (one, first)) in sets.iter().enumerate() {
+            for (other, second) in &sets[index + 1..] {
                 overlaps.push(Overlap {
-                    first: self.scans[index].name.to_string(),
-                    second: self.scans[other].name.to_string(),
+                    first: one.name.to_string(),
+                    second: other.name.to_string(),
                     ids: first.ids.intersection(&second.ids).count(),
                     texts: first.texts.intersection(&second.texts).count(),
                     pictures: first.pictures.intersection(&second.pictures).count(),

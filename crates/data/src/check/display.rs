@@ -45,18 +45,14 @@ impl fmt::Display for CheckReport {
 
 impl CheckReport {
     fn write_overlaps(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shared = |overlap: &&Overlap| overlap.ids + overlap.texts + overlap.pictures > 0;
-        let mut shared = self.overlaps.iter().filter(shared).peekable();
-        if shared.peek().is_none() {
-            return writeln!(out, "\nno two splits share an id, a text or a picture");
-        }
-        writeln!(out, "\nshared by two splits")?;
-        for Overlap { first, second, ids, texts, pictures, inputs } in shared {
-            writeln!(
-                out,
-                "  {first}, {second}: {ids} ids, {texts} texts, {pictures} pictures, {inputs} \
-                 texts with the same picture"
-            )?;
+        writeln!(out, "\n{}", self.comparison())?;
+        for overlap in self.shared() {
+            let Overlap { first, second, ids, texts, pictures, inputs } = overlap;
+            write!(out, "  {first}, {second}: {ids} ids, {texts} texts")?;
+            if self.has_compared_pictures(overlap) {
+                write!(out, ", {pictures} pictures, {inputs} texts with the same picture")?;
+            }
+            writeln!(out)?;
         }
         Ok(())
     }
@@ -88,12 +84,17 @@ impl CheckReport {
     }
 
     fn write_lengths(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(widest) = self.text_lengths.iter().map(|found| found.model.len()).max() else {
+        let measured = self.text_lengths.iter().filter(|found| found.texts() > 0);
+        let Some(widest) = measured.clone().map(|found| found.model.len()).max() else {
             return Ok(());
         };
         writeln!(out, "\ntexts with more tokens than a model is shown, over all splits")?;
-        for found in &self.text_lengths {
+        for found in measured {
             let TextLengths { model, limit, max_length, .. } = found;
+            if found.counted() == 0 {
+                writeln!(out, "  {model:widest$}  not known{}", found.how())?;
+                continue;
+            }
             let longer = |limit: usize| format!("{} over {limit}", found.longer_than(limit));
             write!(out, "  {model:widest$}  {}", longer(*limit))?;
             if let Some(usual) = max_length.filter(|usual| usual < limit) {
@@ -166,13 +167,24 @@ fn heading(kind: Kind) -> &'static str {
 
 fn write_summary(out: &mut fmt::Formatter<'_>, summary: &SplitSummary) -> fmt::Result {
     write!(out, "{} rows", summary.rows)?;
+    if summary.usable_rows < summary.rows {
+        let usable = summary.usable_rows;
+        write!(
+            out,
+            ", {}",
+            if usable == 0 { "none usable".to_owned() } else { format!("{usable} usable") }
+        )?;
+    }
     if let Some(published) = summary.published_rows
         && published != summary.rows
     {
         write!(out, " (published: {published})")?;
     }
+    if summary.usable_rows == 0 {
+        return Ok(());
+    }
     if summary.labelled {
-        let total = summary.usable_rows.max(1) as f64;
+        let total = summary.usable_rows as f64;
         let shares: Vec<String> = summary
             .classes
             .iter()

@@ -109,6 +109,18 @@ impl TextLengths {
         self.splits.iter().map(|split| split.longest).fold(Between::default(), Between::largest)
     }
 
+    /// The texts of all splits.
+    #[must_use]
+    pub fn texts(&self) -> usize {
+        self.splits.iter().map(|split| split.texts).sum()
+    }
+
+    /// Those of them that could be counted.
+    #[must_use]
+    pub fn counted(&self) -> usize {
+        self.splits.iter().map(|split| split.texts - split.uncounted).sum()
+    }
+
     /// By what tokenizer, and what it could not count; empty for bounds on all texts.
     pub(super) fn how(&self) -> String {
         let uncounted: usize = self.splits.iter().map(|split| split.uncounted).sum();

@@ -4,6 +4,7 @@
 //! and lists every problem instead of stopping at the first. Both print as text that a person can
 //! act on and serialize as JSON.
 
+mod compared;
 mod contents;
 mod display;
 mod example;
@@ -37,7 +38,7 @@ pub struct CheckReport {
     pub root: PathBuf,
     /// The splits that have a file, in the data set's order.
     pub splits: Vec<CheckedSplit>,
-    /// What each pair of these splits has in common.
+    /// What each pair of those of them that have a usable row has in common.
     pub overlaps: Vec<Overlap>,
     /// Pictures that look alike without being the same, those of several splits first.
     pub near_duplicates: NearDuplicates,
@@ -68,6 +69,8 @@ pub struct CheckedSplit {
     /// Its counts.
     #[serde(flatten)]
     pub summary: SplitSummary,
+    /// Usable rows whose picture was decoded.
+    pub pictures_read: usize,
     /// What occurs more than once in it.
     #[serde(flatten)]
     pub repeats: Repeats,
@@ -136,6 +139,9 @@ pub fn check_for(
                 let findings =
                     scan.problems.iter().map(|found| Finding::new(found.kind, &found.error));
                 problems.extend(findings);
+                if scan.is_without_rows() && needed.iter().any(|name| *name == split.name) {
+                    problems.push(Finding::new(Kind::UnreadableSplit, &scan.no_usable_row()));
+                }
                 scans.push(scan);
                 published.push(split.rows.filter(|_| !generated));
             }
@@ -149,6 +155,7 @@ pub fn check_for(
         .enumerate()
         .map(|(index, scan)| CheckedSplit {
             summary: SplitSummary::of(scan, published[index]),
+            pictures_read: contents.pictures_read(index),
             repeats: contents.repeats(index),
         })
         .collect();
@@ -157,11 +164,7 @@ pub fn check_for(
     let mut warnings = Vec::new();
     for split in &splits {
         warnings.extend(size_warning(&split.summary));
-        if split.summary.name == study.train && !split.summary.labelled {
-            let name = &study.train;
-            warnings.push(format!("`{name}` has no labels: nothing can be trained on it"));
-        }
-        warnings.extend(label_warnings(split));
+        warnings.extend(label_warnings(split, &study.train));
     }
     warnings.extend(overlaps.iter().filter_map(|overlap| overlap_warning(overlap, &needed)));
     // Generated pictures are of few things, and alike by design.
@@ -191,12 +194,17 @@ fn size_warning(summary: &SplitSummary) -> Option<String> {
     ))
 }
 
-/// Classes without rows, and inputs with more than one label.
-fn label_warnings(split: &CheckedSplit) -> Vec<String> {
-    let SplitSummary { name, classes, .. } = &split.summary;
+/// No labels, classes without rows, and inputs with more than one label; of a split without a usable row
+/// nothing.
+fn label_warnings(split: &CheckedSplit, train: &str) -> Vec<String> {
+    let SplitSummary { name, rows, usable_rows, labelled, classes, .. } = &split.summary;
     let mut warnings = Vec::new();
+    if name == train && !labelled && *usable_rows > 0 {
+        warnings.push(format!("`{name}` has no labels: nothing can be trained on it"));
+    }
+    let usable = if usable_rows < rows { "usable " } else { "" };
     for class in classes.iter().filter(|class| class.rows == 0) {
-        warnings.push(format!("`{name}` has no row of the class `{}`", class.name));
+        warnings.push(format!("`{name}` has no {usable}row of the class `{}`", class.name));
     }
     let conflicts = &split.repeats.conflicts;
     if let Some(first) = conflicts.first() {
@@ -240,156 +248,4 @@ fn near_warning(near: &NearDuplicates) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::fixture::Folder;
-    use crate::{Arm, dataset};
-
-    fn table(files: &[(&str, &str)]) -> Folder {
-        let folder = Folder::with(files);
-        for (name, grey) in [("a.png", 1), ("again.png", 1), ("b.png", 2)] {
-            folder.picture(name, grey);
-        }
-        folder
-    }
-
-    fn checked(folder: &Folder) -> CheckReport {
-        check(dataset("table").unwrap(), folder.path(), &ReadOptions::default()).unwrap()
-    }
-
-    const TEST: (&str, &str) =
-        ("test.csv", "id,text,image,label\ne1,six,b.png,x\ne2,seven,b.png,y\n");
-
-    #[test]
-    fn all_problems_are_collected() {
-        let folder = table(&[
-            (
-                "train.csv",
-                "id,text,image,label\n1,one,a.png,x\n1,two,b.png,y\n2,three,gone.png,x\n\
-                 3,four,../a.png,x\n4,five\n5,five,cut.png,y\n6,six,b.png,x\n",
-            ),
-            ("val.csv", "id,text,image,label\n7,x,a.png,z\n8,x,a.png,\n9,y,a.png,x\n"),
-        ]);
-        folder.file("cut.png", b"\x89PNG\r\n\x1a\n\0\0");
-        let report = checked(&folder);
-        let kinds: Vec<Kind> = report.problems.iter().map(|finding| finding.kind).collect();
-        assert_eq!(
-            kinds,
-            [
-                Kind::DuplicateId,
-                Kind::MissingPicture,
-                Kind::OutsidePicture,
-                Kind::MalformedRow,
-                Kind::WrongLabel,
-                Kind::WrongLabel,
-                Kind::UnreadableSplit,
-                Kind::UnreadablePicture,
-            ]
-        );
-        assert!(!report.is_usable());
-        let text = report.to_string();
-        for part in
-            ["train.csv:3: the id `1`", "train.csv:7: ", "(id `5`)", "val.csv:3: no `label`"]
-        {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        assert_eq!(report.splits[0].summary.rows, 7);
-        // The picture that cannot be decoded is in a row that is otherwise good.
-        assert_eq!(report.splits[0].summary.usable_rows, 3);
-    }
-
-    #[test]
-    fn contents_are_compared_within_and_across_splits() {
-        let folder = table(&[
-            (
-                "train.csv",
-                "id,text,image,label\n1,same,a.png,x\n2,same,again.png,y\n3,same,b.png,x\n\
-                 4,,b.png,y\n5,,,y\n6,,,x\n",
-            ),
-            ("val.csv", "id,text,image,label\n1,same,again.png,x\n8,other,b.png,y\n"),
-            TEST,
-        ]);
-        let report = checked(&folder);
-        assert!(report.is_usable(), "{report}");
-        let repeats = &report.splits[0].repeats;
-        assert_eq!((repeats.repeated_texts, repeats.repeated_pictures), (2, 2));
-        // Rows that show nothing do not conflict.
-        assert_eq!(repeats.conflicts, [Conflict { ids: vec!["1".to_owned(), "2".to_owned()] }]);
-        let overlap = &report.overlaps[0];
-        assert_eq!((overlap.first.as_str(), overlap.second.as_str()), ("train", "val"));
-        assert_eq!((overlap.ids, overlap.texts), (1, 1));
-        assert_eq!((overlap.pictures, overlap.inputs), (2, 1));
-        assert_eq!(report.splits[0].summary.empty_texts, 3);
-        assert_eq!(report.splits[0].summary.without_picture, 2);
-        assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
-        assert!(report.warnings[1].contains("`train` and `val` share 1 ids and 1 whole inputs"));
-        let json = serde_json::to_value(&report).unwrap();
-        assert_eq!(json["splits"][0]["classes"][1]["rows"], 3);
-        assert_eq!(json["splits"][0]["repeated_texts"], 2);
-    }
-
-    #[test]
-    fn a_clean_set_has_nothing_wrong() {
-        let folder = table(&[
-            ("train.csv", "id,text,image,label\n1,one,a.png,x\n2,two,,y\n"),
-            ("val.csv", "id,text,image,label\n3,three,,x\n4,four,,y\n"),
-            TEST,
-        ]);
-        let report = checked(&folder);
-        assert!(report.is_usable() && report.warnings.is_empty(), "{report}");
-        assert!(report.to_string().ends_with("\n\nnothing wrong"), "{report}");
-    }
-
-    #[test]
-    fn pictures_that_are_not_shown_are_not_opened() {
-        let rows = "id,text,image,label\n1,one,cut.png,x\n2,two,gone.png,y\n";
-        let folder = table(&[("train.csv", rows), ("val.csv", rows), ("test.csv", rows)]);
-        folder.file("cut.png", "no picture");
-        let options = ReadOptions { arm: Arm::Text, ..ReadOptions::default() };
-        let report = check(dataset("table").unwrap(), folder.path(), &options).unwrap();
-        assert!(report.is_usable(), "{report}");
-        assert_eq!(checked(&folder).problems.len(), 4);
-    }
-
-    #[test]
-    fn a_generated_set_passes_and_is_called_so() {
-        let folder = Folder::with(&[]);
-        let root = folder.path().join("demo");
-        let set = demo::DemoSet {
-            train: 40,
-            dev: 8,
-            test: 8,
-            ..demo::DemoSet::new(demo::Truth::Text, 0)
-        };
-        demo::write(&set, &root).unwrap();
-        let report =
-            check(dataset("hateful_memes").unwrap(), &root, &ReadOptions::default()).unwrap();
-        assert!(report.is_usable() && report.warnings.is_empty(), "{report}");
-        assert_eq!(report.notes.len(), 1);
-        // Without its manifest it is a real set of the wrong size.
-        fs::remove_file(root.join("demo.json")).unwrap();
-        let report =
-            check(dataset("hateful_memes").unwrap(), &root, &ReadOptions::default()).unwrap();
-        assert!(report.warnings[0].contains("40 rows where the published file has 8500"));
-    }
-
-    #[test]
-    fn info_counts_what_is_there_and_says_how_to_get_the_rest() {
-        let folder = table(&[("train.csv", "text,label\na b,x\nc,y\n")]);
-        let table = dataset("table").unwrap();
-        let found = info(table, folder.path(), &ReadOptions::default()).unwrap();
-        let states: Vec<bool> = found.splits.iter().map(|split| split.summary.is_some()).collect();
-        assert_eq!(states, [true, false, false]);
-        assert_eq!(found.splits[1].role, Some("selection"));
-        assert!(found.to_string().contains("val    selection  absent"), "{found}");
-        folder.file("val.csv", "text;label\n");
-        let found = info(table, folder.path(), &ReadOptions::default()).unwrap();
-        assert!(found.to_string().contains("cannot be read: "), "{found}");
-        let nowhere = info(table, Path::new("nowhere"), &ReadOptions::default()).unwrap();
-        let text = nowhere.to_string();
-        assert!(text.contains("how to get it: write `train.csv`"), "{text}");
-        assert_eq!(text.matches("write `train.csv`").count(), 1, "{text}");
-    }
-}
+mod tests;

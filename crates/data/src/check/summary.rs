@@ -20,7 +20,7 @@ pub struct SplitSummary {
     pub usable_rows: usize,
     /// Rows of the published file, where there is one and this is not generated data.
     pub published_rows: Option<usize>,
-    /// Whether the rows have labels.
+    /// Whether the usable rows have labels; `false` where there is none.
     pub labelled: bool,
     /// Rows of each class, in the classes' order; empty where there are no labels, and where they are
     /// answers to questions.

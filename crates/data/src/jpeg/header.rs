@@ -113,6 +113,13 @@ impl Header {
         let most = |of: fn(&Component) -> usize| self.components.iter().map(of).max().unwrap_or(1);
         (most(|it| it.across), most(|it| it.down))
     }
+
+    /// Whether it can be decoded to fewer pixels: not where a component has half the height and the whole
+    /// width, which hardly a file has.
+    pub(super) fn is_reducible(&self) -> bool {
+        let (across, down) = self.unit();
+        self.components.iter().all(|it| across * it.down >= down * it.across)
+    }
 }
 
 impl Frame {

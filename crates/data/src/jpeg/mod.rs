@@ -46,7 +46,8 @@ pub(crate) fn decode_rows(
         return None;
     }
     let full = (header.width, header.height);
-    match least.and_then(|least| eighths(full, least(full))) {
+    let eighths = least.and_then(|least| eighths(full, least(full)));
+    match eighths.filter(|_| header.is_reducible()) {
         Some(eighths) => decode(bytes, &header, eighths, rows),
         None => whole::decode(bytes, &header, rows),
     }

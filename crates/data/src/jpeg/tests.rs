@@ -77,7 +77,7 @@ fn subsampled_colours_fall_on_their_pixels() {
 /// Blocks, smoothed colours and their conversion, at all borders.
 #[test]
 fn every_level_of_the_whole_is_pillows() {
-    for name in ["grey", "444", "420", "422", "odd"] {
+    for name in ["grey", "444", "420", "422", "440", "odd"] {
         let (found, _) = decode_whole(&bytes(&format!("{name}.jpg"))).unwrap();
         let expected = image::open(folder().join(format!("{name}.png"))).unwrap().into_rgb8();
         assert_eq!(found.dimensions(), expected.dimensions(), "{name}");
@@ -88,6 +88,46 @@ fn every_level_of_the_whole_is_pillows() {
     let restarts = decode_whole(&bytes("restarts.jpg")).unwrap();
     assert_eq!(restarts, decode_whole(&bytes("420.jpg")).unwrap());
     assert_eq!(decode_whole(&bytes("optimised.jpg")), decode_whole(&bytes("444.jpg")));
+}
+
+/// The file with another size in its frame's header.
+fn resized(file: &[u8], width: u8, height: u8) -> Vec<u8> {
+    let mut file = file.to_vec();
+    let frame = file.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
+    file[frame + 5..frame + 9].copy_from_slice(&[0, height, 0, width]);
+    file
+}
+
+fn unhex(text: &Value) -> Vec<u8> {
+    let digits = text.as_str().unwrap().as_bytes().chunks_exact(2);
+    digits.map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+}
+
+/// Colours of one or two levels across are repeated and not smoothed; what lies beyond a border is not seen.
+#[test]
+fn every_level_of_a_small_one_is_pillows() {
+    let ways: Value = serde_json::from_slice(&bytes("small.json")).unwrap();
+    for (name, widest, highest) in [("4:2:0", 10, 10), ("4:2:2", 10, 8), ("4:4:0", 8, 10)] {
+        let file = unhex(&ways[name]["file"]);
+        for (width, height) in (1..=widest).flat_map(|at| (1..=highest).map(move |it| (at, it))) {
+            let expected = unhex(&ways[name]["levels"][format!("{width}x{height}")]);
+            let (found, _) = decode_whole(&resized(&file, width, height)).unwrap();
+            assert_eq!(found.dimensions(), (width.into(), height.into()));
+            assert_eq!(found.into_raw(), expected, "{name}, {width} x {height}");
+        }
+    }
+}
+
+/// Of half the height and the whole width: no inverse transform makes such blocks smaller.
+#[test]
+fn tall_colours_are_decoded_whole() {
+    let file = bytes("440.jpg");
+    assert!(reduced(&file, 2).is_none());
+    let mut rows = Collected::default();
+    decode_rows(&file, Some(&|_| (3, 3)), &mut rows).unwrap();
+    let decoded = rows.finish().unwrap();
+    assert_eq!((decoded.eighths, decoded.full), (8, (45, 155)));
+    assert_eq!(decoded.picture, decode_whole(&file).unwrap().0);
 }
 
 #[test]
@@ -174,7 +214,7 @@ proptest! {
     #[test]
     fn damage_is_survived(
         places in prop::collection::vec((0.0..1.0, any::<u8>()), 1..4),
-        name in prop::sample::select(&["grey.jpg", "420.jpg", "422.jpg", "restarts.jpg"][..]),
+        name in prop::sample::select(&["grey.jpg", "420.jpg", "422.jpg", "440.jpg", "restarts.jpg"][..]),
         eighths in 1_usize..5,
     ) {
         let mut bytes = bytes(name);

@@ -1,6 +1,7 @@
 //! JPEG files decoded whole, to the very levels that libjpeg and so Pillow make of them.
 //!
 //! Its integer transform, its triangle filter where colours are subsampled, and its conversion of colours.
+//! A component of one or two levels across is repeated across and down instead, as libjpeg does it.
 
 #![allow(
     clippy::needless_range_loop,
@@ -28,11 +29,40 @@ struct Plane<'a> {
     /// Of the component in the picture.
     width: usize,
     height: usize,
+    growth: Growth,
+}
+
+/// How the levels of a component become as many as the picture has pixels.
+#[derive(Clone, Copy)]
+enum Growth {
+    /// They are as many.
+    None,
+    /// Each twice across, and in so many rows.
+    Repeated(usize),
+    /// Smoothed across, of half the picture's width.
+    Across,
+    /// Smoothed down, of half its height.
+    Down,
+    /// Smoothed across and down, of half its width and height.
+    Both,
+}
+
+impl Growth {
+    /// Of a component of this width that is so many times smaller than the picture, across and down.
+    fn of(times: (usize, usize), width: usize) -> Option<Self> {
+        match times {
+            (1, 1) => Some(Self::None),
+            (1, 2) => Some(Self::Down),
+            (2, 1 | 2) if width <= 2 => Some(Self::Repeated(times.1)),
+            (2, 1) => Some(Self::Across),
+            (2, 2) => Some(Self::Both),
+            _ => None,
+        }
+    }
 }
 
 /// Hands on the rows of a picture, eight or a multiple at a time but for the last. `None` where something
-/// is wrong, after some rows or before; and for files whose colours are subsampled in another way than to
-/// half across, or to half across and down.
+/// is wrong, after some rows or before.
 pub(super) fn decode(bytes: &[u8], header: &Header, rows: &mut dyn Rows) -> Option<()> {
     let data = Unstuffed::new(bytes.get(header.data..)?)?;
     let mut scan = Scan::new(&data, header.restart)?;
@@ -62,7 +92,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, rows: &mut dyn Rows) -> Opti
         let strip = &mut strip[..(end - made) * width * 3];
         for (row, pixels) in (made..end).zip(strip.chunks_exact_mut(width * 3)) {
             for (plane, wide) in planes.iter().zip(&mut wide) {
-                arch.dispatch(Widen { plane, unit: header.unit(), row, sums: &mut sums, wide });
+                arch.dispatch(Widen { plane, row, sums: &mut sums, wide });
             }
             let line = |at: usize| wide.get(at).map_or(&[][..], |line| &line[..width]);
             let lines = [line(0), line(1), line(2)];
@@ -79,17 +109,14 @@ impl<'a> Plane<'a> {
         let (unit_across, unit_down) = header.unit();
         let width = (header.width * component.across).div_ceil(unit_across);
         let height = (header.height * component.down).div_ceil(unit_down);
-        let is_known = match (unit_across / component.across, unit_down / component.down) {
-            (1, 1) => true,
-            (2, 1 | 2) => width > 2, // narrower ones are not smoothed
-            _ => false,
-        };
+        let times = (unit_across / component.across, unit_down / component.down);
+        let growth = Growth::of(times, width)?;
         let blocks = Blocks::new(component, units, 64, |place| Some(usize::from(place)));
         let stride = blocks.batches * LANES * SIDE;
         let kept = 2 * component.down * SIDE;
-        let levels = is_known.then(|| vec![0; kept * stride])?;
+        let levels = vec![0; kept * stride];
         let inverse = Inverse::new((SIDE, SIDE), &component.steps)?;
-        Some(Self { component, blocks, inverse, levels, kept, stride, width, height })
+        Some(Self { component, blocks, inverse, levels, kept, stride, width, height, growth })
     }
 
     /// Makes the levels of a row of MCUs.
@@ -107,13 +134,20 @@ impl<'a> Plane<'a> {
         let start = row.min(self.height - 1) % self.kept * self.stride;
         &self.levels[start..start + self.width]
     }
+
+    /// Of a component of half the picture's height: the line of a row of the picture, and the next one on
+    /// the other side of that row.
+    fn near_and_far(&self, row: usize) -> (&[u8], &[u8]) {
+        let near = row / 2;
+        let far = if row % 2 == 0 { near.saturating_sub(1) } else { near + 1 };
+        (self.line(near), self.line(far))
+    }
 }
 
-/// Makes a row of the picture's width of a component: three parts of the nearer pixel and one of the
-/// farther, across and down.
+/// Makes a row of the picture's width of a component: where it is smoothed, of three parts of the nearer
+/// pixel and one of the farther, across and down.
 struct Widen<'a, 'b> {
     plane: &'a Plane<'b>,
-    unit: (usize, usize),
     row: usize,
     /// To work in, of the picture's width.
     sums: &'a mut [u16],
@@ -125,12 +159,16 @@ impl NullaryFnOnce for Widen<'_, '_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { plane, unit, row, sums, wide } = self;
-        let component = plane.component;
+        let Self { plane, row, sums, wide } = self;
         let sums = &mut sums[..plane.width];
-        match (unit.0 / component.across, unit.1 / component.down) {
-            (1, _) => wide[..plane.width].copy_from_slice(plane.line(row)),
-            (_, 1) => {
+        match plane.growth {
+            Growth::None => wide[..plane.width].copy_from_slice(plane.line(row)),
+            Growth::Repeated(down) => {
+                for (pair, &level) in wide.chunks_exact_mut(2).zip(plane.line(row / down)) {
+                    pair.fill(level);
+                }
+            }
+            Growth::Across => {
                 for (sum, &level) in sums.iter_mut().zip(plane.line(row)) {
                     *sum = u16::from(level);
                 }
@@ -138,11 +176,16 @@ impl NullaryFnOnce for Widen<'_, '_> {
                 wide[0] = sums[0] as u8;
                 wide[2 * plane.width - 1] = sums[plane.width - 1] as u8;
             }
-            _ => {
-                let near = row / 2;
-                let far = if row % 2 == 0 { near.saturating_sub(1) } else { near + 1 };
-                let levels = plane.line(near).iter().zip(plane.line(far));
-                for (sum, (&near, &far)) in sums.iter_mut().zip(levels) {
+            Growth::Down => {
+                let (near, far) = plane.near_and_far(row);
+                let rounding = if row % 2 == 0 { 1 } else { 2 };
+                for ((level, &near), &far) in wide.iter_mut().zip(near).zip(far) {
+                    *level = ((3 * u16::from(near) + u16::from(far) + rounding) >> 2) as u8;
+                }
+            }
+            Growth::Both => {
+                let (near, far) = plane.near_and_far(row);
+                for (sum, (&near, &far)) in sums.iter_mut().zip(near.iter().zip(far)) {
                     *sum = 3 * u16::from(near) + u16::from(far);
                 }
                 smooth::<4>(sums, wide, (8, 7));

@@ -1,5 +1,6 @@
 //! What of an experiment's data and weights is in place.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::Device;
@@ -8,7 +9,7 @@ use mmc_data::{Arm, Dataset, ReadOptions, dataset};
 use mmc_models::{CheckpointSource, FreshHead, LoadRequest, Preset, load, locate, preset};
 use mmc_preprocess::Processor;
 use mmc_run::Experiment;
-use mmc_train::Amount;
+use mmc_train::{Amount, versions};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -20,6 +21,8 @@ pub(super) struct Found {
     pub(super) data: DataFound,
     pub(super) models: Vec<ModelFound>,
     missing: Vec<Missing>,
+    /// What runs of this program record of it.
+    versions: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -81,7 +84,7 @@ pub(super) fn look(experiment: &Experiment) -> Result<Looked, Failure> {
         models.push(model);
         missing.extend(lacking);
     }
-    let found = Found { in_place: missing.is_empty(), data, models, missing };
+    let found = Found { in_place: missing.is_empty(), data, models, missing, versions: versions() };
     Ok(Looked { found, amount, classes: seen.labels.len() })
 }
 

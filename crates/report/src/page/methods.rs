@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mmc_run::{ExperimentRecord, shell_word};
+use mmc_run::{ExperimentRecord, builds, shell_word};
 
 use super::{Page, heading};
 use crate::caption::of_split;
-use crate::document::Block;
+use crate::document::{Block, plain};
 use crate::figure::{interval, number};
 
 impl Page<'_> {
@@ -130,14 +130,15 @@ impl Page<'_> {
 
     pub(super) fn reproduce(&self) -> Vec<Block> {
         let verdict = self.verdict;
-        let versions = self.results.runs.first().map(|run| &run.config.versions);
-        let versions: Vec<String> =
-            versions.into_iter().flatten().map(|(name, at)| format!("{name} {at}")).collect();
-        let versions = if versions.is_empty() {
-            "unrecorded versions".to_owned()
-        } else {
-            versions.join(", ")
+        let builds = builds(self.results.runs.iter().map(|run| &run.config));
+        let builds: Vec<String> = match builds.as_slice() {
+            [(build, _)] => vec![plain(build)],
+            several => several
+                .iter()
+                .map(|(build, runs)| format!("{} ({runs} runs)", plain(build)))
+                .collect(),
         };
+        let builds = builds.join(" and ");
         let ExperimentRecord { name, command, out, .. } = &verdict.experiment;
         let folder = match (out, command.split_once(" --out ")) {
             (Some(folder), _) => shell_word(folder),
@@ -148,7 +149,7 @@ impl Page<'_> {
         vec![
             heading("How to reproduce"),
             Block::Paragraph(format!(
-                "Made with {versions}. All settings, versions and fingerprints are in \
+                "Made with {builds}. All settings, versions and fingerprints are in \
                  `runs/*/config.toml`, all figures in `verdict.json`, the runs in `runs.csv` and \
                  `runs.parquet`; `analysis.ipynb` computes the gains again from the predictions. The \
                  first command makes these results, the second this report from their files."

@@ -7,7 +7,7 @@ use mmc_report::{PUBLISHED, Verdict, read_results, report, verdict};
 use mmc_run::{Cost, Predictions, RunFolder, StepRecord};
 
 use super::synthetic::{Synthetic, arm};
-use super::{arms, run};
+use super::{arms, judge, run};
 
 /// The verdict of an experiment whose folder is changed before it is read.
 pub(super) fn after(experiment: &Synthetic, change: impl Fn(&mmc_run::ResultsFolder)) -> Verdict {
@@ -140,4 +140,19 @@ fn a_baseline_far_below_the_published_one() {
     assert!(with(published("0.95", "test_seen"), &real).alarms.is_empty());
     let demo = Synthetic { truth: Some("image"), ..Synthetic::new(arms(1.0, 2.0)) };
     assert!(with(published("0.95", "test_unseen"), &demo).alarms.is_empty());
+}
+
+#[test]
+fn runs_of_two_builds_are_told_apart() {
+    let (mut results, before) = judge(&Synthetic::new(arms(0.0, 2.0)));
+    let warns = |verdict: &Verdict| verdict.alarms.iter().any(|line| line.contains("one build"));
+    assert!(!warns(&before), "{:?}", before.alarms);
+    let count = results.runs.len();
+    results.runs[0].config.versions.insert("code".to_owned(), "ba9876543210".to_owned());
+    let verdict = verdict(&results, 0.02).unwrap();
+    assert!(warns(&verdict), "{:?}", verdict.alarms);
+    let (new, old) = ("mmc 0.1.0 (code 0123456789ab)", "mmc 0.1.0 (code ba9876543210)");
+    let text = report(&results, &verdict).unwrap();
+    assert!(text.contains(&format!("{} by {new}, 1 by {old}", count - 1)), "{text}");
+    assert!(text.contains(&format!("Made with {new} ({} runs) and {old} (1 runs).", count - 1)));
 }

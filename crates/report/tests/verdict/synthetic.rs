@@ -201,7 +201,9 @@ impl Synthetic {
         };
         RunConfig {
             settings: asked.resolve().unwrap(),
-            versions: BTreeMap::from([("mmc".to_owned(), "0.1.0".to_owned())]),
+            versions: [("mmc", "0.1.0"), ("code", "0123456789ab")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             data: DataRecord {
                 train: split("train", 3000, true),
                 selection: Some(split("dev_unseen", 60, true)),

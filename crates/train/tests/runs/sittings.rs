@@ -238,3 +238,33 @@ fn a_run_that_begins_again_says_so() {
     let begins = |word: &String| word.ends_with("so the run begins again at its first step");
     assert!(words.iter().any(begins), "{words:?}");
 }
+
+#[test]
+fn a_run_that_another_build_goes_on_with_says_so() {
+    let bench = Bench::new();
+    let plan = bench.plan(|_| ());
+    bench.sit(&plan, "run", Some(5));
+    let folder = RunFolder::open(&bench.out("run")).unwrap();
+    let ours = folder.config().unwrap().made_by();
+    let (_, words) = told(&plan, &bench.out("run"));
+    assert!(!words.iter().any(|word| word.contains("begun by")), "{words:?}");
+    assert_eq!(folder.config().unwrap().made_by(), ours);
+
+    bench.sit(&plan, "other", Some(5));
+    let folder = RunFolder::open(&bench.out("other")).unwrap();
+    let mut config = folder.config().unwrap();
+    config.versions.insert("code".to_owned(), "000000000000".to_owned());
+    folder.write_config(&config).unwrap();
+    let (outcome, words) = told(&plan, &bench.out("other"));
+    assert!(matches!(outcome, Ok(Outcome::Finished(_))));
+    let said = words.iter().filter(|word| word.starts_with("the run was begun by")).count();
+    assert_eq!(said, 1, "{words:?}");
+    let made_by = folder.config().unwrap().made_by();
+    assert!(
+        made_by.contains(", begun by mmc ") && made_by.contains("(code 000000000000)"),
+        "{made_by}"
+    );
+    // It is what goes on from now on, too: an ended run is left as it is.
+    bench.sit(&plan, "other", None);
+    assert_eq!(folder.config().unwrap().made_by(), made_by);
+}
