@@ -38,12 +38,12 @@ pub struct LoaderOptions {
 }
 
 impl Default for LoaderOptions {
-    /// Two workers, eight shards or eight MiB ahead, padding to the longest, errors on bad items.
+    /// Two workers, eight shards or 32 MiB ahead, padding to the longest, errors on bad items.
     fn default() -> Self {
         Self {
             workers: 2,
             prefetch: 8,
-            ahead_bytes: 8 << 20,
+            ahead_bytes: 32 << 20,
             padding: Padding::Longest,
             on_bad_item: OnBadItem::Error,
         }
