@@ -13,6 +13,7 @@ mod lengths;
 mod near;
 mod summary;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -142,11 +143,26 @@ pub fn check_for(
                 if scan.is_without_rows() && needed.iter().any(|name| *name == split.name) {
                     problems.push(Finding::new(Kind::UnreadableSplit, &scan.no_usable_row()));
                 }
+                if split.name == study.train {
+                    let problem = untrainable(&scan);
+                    problems.extend(problem.map(|error| Finding::new(Kind::WrongLabel, &error)));
+                }
                 scans.push(scan);
                 published.push(split.rows.filter(|_| !generated));
             }
             Err(error @ DataError::Setting(_)) => return Err(error),
-            Err(error) => problems.push(Finding::new(Kind::UnreadableSplit, &error)),
+            Err(error) => {
+                let finding = Finding::new(Kind::UnreadableSplit, &error);
+                // The classes of a table are those of its training file, whatever split is read.
+                if problems.contains(&finding) {
+                    let name = split.name;
+                    notes.push(format!(
+                        "`{name}` cannot be read for a reason that is listed already"
+                    ));
+                } else {
+                    problems.push(finding);
+                }
+            }
         }
     }
     let contents = Contents::of(&scans, options.arm, &mut problems);
@@ -163,8 +179,7 @@ pub fn check_for(
     let near_duplicates = contents.near_duplicates();
     let mut warnings = Vec::new();
     for split in &splits {
-        warnings.extend(size_warning(&split.summary));
-        warnings.extend(label_warnings(split, &study.train));
+        warnings.extend(split_warnings(split, &study.train));
     }
     warnings.extend(overlaps.iter().filter_map(|overlap| overlap_warning(overlap, &needed)));
     // Generated pictures are of few things, and alike by design.
@@ -184,6 +199,16 @@ pub fn check_for(
     })
 }
 
+/// What is worth knowing of one split.
+fn split_warnings(split: &CheckedSplit, train: &str) -> Vec<String> {
+    let mut warnings: Vec<String> = size_warning(&split.summary).into_iter().collect();
+    warnings.extend(label_warnings(split));
+    if split.summary.name == train {
+        warnings.extend(alike(&split.summary.classes));
+    }
+    warnings
+}
+
 /// Whether this is the published file.
 fn size_warning(summary: &SplitSummary) -> Option<String> {
     let SplitSummary { name, rows, published_rows, .. } = summary;
@@ -194,14 +219,47 @@ fn size_warning(summary: &SplitSummary) -> Option<String> {
     ))
 }
 
-/// No labels, classes without rows, and inputs with more than one label; of a split without a usable row
-/// nothing.
-fn label_warnings(split: &CheckedSplit, train: &str) -> Vec<String> {
-    let SplitSummary { name, rows, usable_rows, labelled, classes, .. } = &split.summary;
-    let mut warnings = Vec::new();
-    if name == train && !labelled && *usable_rows > 0 {
-        warnings.push(format!("`{name}` has no labels: nothing can be trained on it"));
+/// Why nothing can be trained on a split, though it has usable rows.
+fn untrainable(scan: &Scan) -> Option<DataError> {
+    let is_labelled = scan.rows.iter().any(|row| row.sample.target.is_some());
+    let problem = match scan.labels.as_slice() {
+        _ if scan.rows.is_empty() => return None,
+        _ if !is_labelled => {
+            "no row has a label, so nothing can be trained on it; add labels, or name \
+                              their column with `--label-column`"
+                .to_owned()
+        }
+        [only] => format!(
+            "every label is `{only}`, and a classifier needs two classes; add rows of another, or name \
+             all classes with `mmc train --labels`"
+        ),
+        _ => return None,
+    };
+    Some(DataError::file(&scan.path, problem))
+}
+
+/// Classes that are written in two ways.
+fn alike(classes: &[ClassCount]) -> Vec<String> {
+    let mut written: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for class in classes {
+        let words: Vec<&str> = class.name.split_whitespace().collect();
+        written.entry(words.join(" ").to_lowercase()).or_default().push(&class.name);
     }
+    let several = written.into_values().filter(|names| names.len() > 1);
+    let warning = |names: Vec<&str>| {
+        let names = crate::error::listed(names.into_iter());
+        format!(
+            "the classes {names} differ in white space or capitals alone: if they are one class, write \
+             it in one way"
+        )
+    };
+    several.map(warning).collect()
+}
+
+/// Classes without rows, and inputs with more than one label; of a split without a usable row nothing.
+fn label_warnings(split: &CheckedSplit) -> Vec<String> {
+    let SplitSummary { name, rows, usable_rows, classes, .. } = &split.summary;
+    let mut warnings = Vec::new();
     let usable = if usable_rows < rows { "usable " } else { "" };
     for class in classes.iter().filter(|class| class.rows == 0) {
         warnings.push(format!("`{name}` has no {usable}row of the class `{}`", class.name));
