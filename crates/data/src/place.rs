@@ -161,21 +161,7 @@ impl Place {
                     format!("the picture `{relative}` is not a file; name one, or {LEAVE_OUT}");
                 Err((Kind::MissingPicture, problem))
             }
-            Err(error) if needed => {
-                let why = match error.kind() {
-                    io::ErrorKind::NotFound => "is missing".to_owned(),
-                    _ => format!("cannot be read ({error})"),
-                };
-                let remedy = if relative.contains("://") {
-                    "download it and write the path of its file".to_owned()
-                } else if relative.contains('\\') && !cfg!(windows) {
-                    "write `/` between its folders, from the data folder on".to_owned()
-                } else {
-                    format!("put it at {}", full.display())
-                };
-                let problem = format!("the picture `{relative}` {why}; {remedy}, or {LEAVE_OUT}");
-                Err((Kind::MissingPicture, problem))
-            }
+            Err(error) if needed => Err(missing(relative, &full, &error)),
             Ok(_) | Err(_) => Ok(ImageSource::File(full)),
         }
     }
@@ -233,6 +219,23 @@ impl Place {
         });
         opened.clone()
     }
+}
+
+/// What to say of a picture that is not at `full`, where it belongs.
+fn missing(relative: &str, full: &Path, error: &io::Error) -> (Kind, String) {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "is missing".to_owned(),
+        _ => format!("cannot be read ({error})"),
+    };
+    let remedy = if relative.contains("://") {
+        "download it and write the path of its file".to_owned()
+    } else if relative.contains('\\') && !cfg!(windows) {
+        "write `/` between its folders, from the data folder on".to_owned()
+    } else {
+        format!("put it at {}", full.display())
+    };
+    let problem = format!("the picture `{relative}` {why}; {remedy}, or {LEAVE_OUT}");
+    (Kind::MissingPicture, problem)
 }
 
 /// The picture called by one of these names.

@@ -11,6 +11,7 @@ mod example;
 mod info;
 mod lengths;
 mod near;
+mod scanned;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -25,9 +26,9 @@ use self::example::examples;
 pub use self::info::{Info, info};
 pub use self::lengths::{Between, CountTokens, SplitLengths, TextCounter, TextLengths, TextModel};
 pub use self::near::{NearDuplicates, NearGroup, NearRow};
+use self::scanned::Scanned;
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
 pub use crate::scan::Kind;
-use crate::scan::Scan;
 use crate::{DataError, Dataset, ReadOptions, demo};
 
 /// What [`check()`] found.
@@ -123,54 +124,16 @@ pub fn check_for(
     let mut notes = study.notes.clone();
     let generated = demo::manifest_in(&place)?.is_some();
     notes.extend(demo::note(&place)?);
-    let mut problems = Vec::new();
-    let mut scans: Vec<Scan> = Vec::new();
-    let mut published: Vec<Option<usize>> = Vec::new();
     let mut options = options.clone();
-    for split in dataset.splits {
-        if let Err(error) = (dataset.locate)(&place, split.name) {
-            if needed.iter().any(|name| *name == split.name) {
-                problems.push(Finding::new(Kind::UnreadableSplit, &error));
-            }
-            continue;
-        }
-        match dataset.scan(&place, split.name, &options) {
-            Ok(scan) => {
-                options.keep_answers(dataset, &scan.labels);
-                let findings =
-                    scan.problems.iter().map(|found| Finding::new(found.kind, &found.error));
-                problems.extend(findings);
-                if scan.is_without_rows() && needed.iter().any(|name| *name == split.name) {
-                    problems.push(Finding::new(Kind::UnreadableSplit, &scan.no_usable_row()));
-                }
-                if split.name == study.train {
-                    let problem = untrainable(&scan);
-                    problems.extend(problem.map(|error| Finding::new(Kind::WrongLabel, &error)));
-                }
-                scans.push(scan);
-                published.push(split.rows.filter(|_| !generated));
-            }
-            Err(error @ DataError::Setting(_)) => return Err(error),
-            Err(error) => {
-                let finding = Finding::new(Kind::UnreadableSplit, &error);
-                // The classes of a table are those of its training file, whatever split is read.
-                if problems.contains(&finding) {
-                    let name = split.name;
-                    notes.push(format!(
-                        "`{name}` cannot be read for a reason that is listed already"
-                    ));
-                } else {
-                    problems.push(finding);
-                }
-            }
-        }
-    }
+    let read = Scanned::read(dataset, (&place, &study), &mut options)?;
+    let Scanned { scans, published, mut problems, notes: unread } = read;
+    notes.extend(unread);
     let contents = Contents::of(&scans, options.arm, &mut problems);
     let splits: Vec<CheckedSplit> = scans
         .iter()
         .enumerate()
         .map(|(index, scan)| CheckedSplit {
-            summary: SplitSummary::of(scan, published[index]),
+            summary: SplitSummary::of(scan, published[index].filter(|_| !generated)),
             pictures_read: contents.pictures_read(index),
             repeats: contents.repeats(index),
         })
@@ -217,25 +180,6 @@ fn size_warning(summary: &SplitSummary) -> Option<String> {
         "`{name}` has {rows} rows where the published file has {published}: scores do not compare \
          with published ones"
     ))
-}
-
-/// Why nothing can be trained on a split, though it has usable rows.
-fn untrainable(scan: &Scan) -> Option<DataError> {
-    let is_labelled = scan.rows.iter().any(|row| row.sample.target.is_some());
-    let problem = match scan.labels.as_slice() {
-        _ if scan.rows.is_empty() => return None,
-        _ if !is_labelled => {
-            "no row has a label, so nothing can be trained on it; add labels, or name \
-                              their column with `--label-column`"
-                .to_owned()
-        }
-        [only] => format!(
-            "every label is `{only}`, and a classifier needs two classes; add rows of another, or name \
-             all classes with `mmc train --labels`"
-        ),
-        _ => return None,
-    };
-    Some(DataError::file(&scan.path, problem))
 }
 
 /// Classes that are written in two ways.
