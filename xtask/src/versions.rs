@@ -32,14 +32,15 @@ pub(crate) fn other_builds(
     let makers: Vec<String> =
         makers.into_iter().map(|(build, count)| format!("{count} by {build}")).collect();
     let shown = others.iter().take(SHOWN).map(|(run, _)| run.folder.display().to_string());
-    let mut folders = shown.collect::<Vec<_>>().join(", ");
-    if others.len() > SHOWN {
-        folders += &format!(" and {} more", others.len() - SHOWN);
-    }
+    let folders = shown.collect::<Vec<_>>().join(", ");
+    let more = match others.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     Ok(Some(format!(
         "warning: {} of {} runs are there already and were made by another build ({}) than this one, \
          {now}, so their figures may differ for that alone; to make them anew give another `--out`, or \
-         move away {folders}",
+         move away {folders}{more}",
         others.len(),
         runs.len(),
         makers.join(", ")

@@ -147,8 +147,8 @@ mod tests {
             ),
             (
                 r#"{"id":3,"img":"img/3.png","label":1,"te"#,
-                "train.jsonl:3: the line ends inside a JSON object; the file may be cut short, \
-                 copy it again",
+                "train.jsonl:3: the line ends inside a JSON object; write the whole object in one \
+                 line, or copy the file again if it is cut short",
             ),
             (
                 r#"{"id":3,"img":"img/3.png","label":1,"label":0,"text":"x"}"#,

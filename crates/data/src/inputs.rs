@@ -305,7 +305,7 @@ mod tests {
             ("rows.txt", "rows.txt: expected a file that ends in `.csv`, `.jsonl` or `.parquet`"),
             (
                 "header.csv",
-                "header.csv:1: no column `text`, nor any other that is not known; add it",
+                "header.csv:1: no column `text`, and none that could be meant for it; add it",
             ),
             (
                 "txet.csv",

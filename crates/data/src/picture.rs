@@ -7,6 +7,7 @@ use std::path::Path;
 
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
+use image::error::{ImageFormatHint, UnsupportedErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use crate::jpeg;
@@ -214,6 +215,9 @@ fn decode_bytes(path: &Path, bytes: &[u8]) -> Result<RgbImage, DataError> {
         picture.apply_orientation(orientation);
         return Ok(picture.into_rgb8());
     }
+    if bytes.is_empty() {
+        return Err(DataError::picture(path, "the file is empty; copy the picture again"));
+    }
     let described = |error: ImageError| DataError::picture(path, describe(&error));
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
@@ -269,9 +273,17 @@ fn describe(error: &ImageError) -> String {
              it down",
             MOST_BYTES >> 20
         ),
-        ImageError::Unsupported(_) => {
-            format!("{error}; convert the picture to PNG, JPEG or WebP")
-        }
+        ImageError::Unsupported(unsupported) => match unsupported.kind() {
+            UnsupportedErrorKind::Format(ImageFormatHint::Exact(format)) => {
+                format!("{format:?} files are not read; convert the picture to PNG, JPEG or WebP")
+            }
+            UnsupportedErrorKind::Format(_) => {
+                "the file holds neither PNG, JPEG nor WebP; convert the picture to one of them, or copy \
+                 it again if it should be one"
+                    .to_owned()
+            }
+            _ => format!("{error}; convert the picture to PNG, JPEG or WebP"),
+        },
         _ => format!("the picture is damaged or cut short ({error}); copy it again"),
     }
 }

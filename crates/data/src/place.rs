@@ -27,6 +27,9 @@ enum At {
     Archive(Arc<Archive>, String),
 }
 
+/// The way out of a missing picture that is always there.
+const LEAVE_OUT: &str = "leave such rows out with `--on-bad-item skip`";
+
 /// What an archive is called that stands for the folder `NAME`: `NAME.zip`.
 const ENDINGS: [&str; 2] = ["zip", "tar"];
 
@@ -104,6 +107,13 @@ impl Place {
             );
             (Kind::OutsidePicture, problem)
         };
+        let link_out = |what: &str| {
+            let problem = format!(
+                "the picture `{relative}` {what}; copy what it leads to in its place, or name with \
+                 `--data-root` a folder that holds both"
+            );
+            (Kind::OutsidePicture, problem)
+        };
         let path = Path::new(relative);
         for component in path.components() {
             match component {
@@ -129,7 +139,7 @@ impl Place {
         };
         if needed && let Some((archive, name)) = self.archive_of(path) {
             if leads_out(&archive) {
-                return Err(outside("is a link that leads out of the data folder"));
+                return Err(link_out("is a link that leads out of the data folder"));
             }
             return self.packed(&archive, &[name], relative);
         }
@@ -138,29 +148,20 @@ impl Place {
             && let Some((archive, names)) = self.stand_in(path)
         {
             if leads_out(&archive) {
-                return Err(outside("lies in an archive that is a link out of the data folder"));
+                return Err(link_out("lies in an archive that is a link out of the data folder"));
             }
             return self.packed(&archive, &names, relative);
         }
         match full.canonicalize() {
             Ok(real) if !real.starts_with(folder) => {
-                Err(outside("is a link that leads out of the data folder"))
+                Err(link_out("is a link that leads out of the data folder"))
             }
             Ok(real) if needed && !real.is_file() => {
-                Err((Kind::MissingPicture, format!("the picture `{relative}` is not a file")))
-            }
-            Err(error) if needed => {
-                let why = match error.kind() {
-                    io::ErrorKind::NotFound => "is missing".to_owned(),
-                    _ => format!("cannot be read ({error})"),
-                };
-                let place = full.display();
-                let problem = format!(
-                    "the picture `{relative}` {why}; put it at {place}, or leave such rows out \
-                     with `--on-bad-item skip`"
-                );
+                let problem =
+                    format!("the picture `{relative}` is not a file; name one, or {LEAVE_OUT}");
                 Err((Kind::MissingPicture, problem))
             }
+            Err(error) if needed => Err(missing(relative, &full, &error)),
             Ok(_) | Err(_) => Ok(ImageSource::File(full)),
         }
     }
@@ -220,6 +221,23 @@ impl Place {
     }
 }
 
+/// What to say of a picture that is not at `full`, where it belongs.
+fn missing(relative: &str, full: &Path, error: &io::Error) -> (Kind, String) {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "is missing".to_owned(),
+        _ => format!("cannot be read ({error})"),
+    };
+    let remedy = if relative.contains("://") {
+        "download it and write the path of its file".to_owned()
+    } else if relative.contains('\\') && !cfg!(windows) {
+        "write `/` between its folders, from the data folder on".to_owned()
+    } else {
+        format!("put it at {}", full.display())
+    };
+    let problem = format!("the picture `{relative}` {why}; {remedy}, or {LEAVE_OUT}");
+    (Kind::MissingPicture, problem)
+}
+
 /// The picture called by one of these names.
 fn entry(
     archive: &Arc<Archive>,
@@ -232,8 +250,7 @@ fn entry(
     }
     let name = names.first().map_or("", String::as_str);
     let problem = format!(
-        "the picture `{relative}` is missing: {} has no file `{name}`; pack it anew, or leave such \
-         rows out with `--on-bad-item skip`",
+        "the picture `{relative}` is missing: {} has no file `{name}`; pack it anew, or {LEAVE_OUT}",
         archive.path().display()
     );
     Err((Kind::MissingPicture, problem))

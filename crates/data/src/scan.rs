@@ -286,6 +286,12 @@ impl<'a> Collector<'a> {
             let near = nearest(label, compared)
                 .map(|near| format!(", did you mean `{near}`?"))
                 .unwrap_or_default();
+            if codes.is_empty() {
+                return format!(
+                    "`label` is `{label}`, but no class is known; {}",
+                    self.labels.remedy
+                );
+            }
             let known = listed(codes.iter().map(String::as_str).take(20));
             let more = codes.len().saturating_sub(20);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -19,10 +19,10 @@ use zip::write::SimpleFileOptions;
 fn set() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for (at, split) in ["train", "val", "test"].into_iter().enumerate() {
-        let mut rows = "id,text,image,label\n".to_owned();
+        let mut rows = vec!["id,text,image,label".to_owned()];
         for row in 0..4 {
             let (picture, label) = (format!("img/{split}{row}.png"), ["x", "y"][row % 2]);
-            rows += &format!("{split}{row},{split} text {row},{picture},{label}\n");
+            rows.push(format!("{split}{row},{split} text {row},{picture},{label}"));
             let pixel = image::Rgb([10 * at as u8, 40 * row as u8, 7]);
             let mut png = Cursor::new(Vec::new());
             image::RgbImage::from_pixel(4, 3, pixel)
@@ -30,7 +30,7 @@ fn set() -> Vec<(String, Vec<u8>)> {
                 .unwrap();
             files.push((picture, png.into_inner()));
         }
-        files.push((format!("{split}.csv"), rows.into_bytes()));
+        files.push((format!("{split}.csv"), rows.join("\n").into_bytes()));
     }
     files
 }

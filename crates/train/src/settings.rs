@@ -162,7 +162,10 @@ pub fn resolve_on(
 fn check_training_split(train: &Split) -> Result<(), TrainError> {
     let path = train.path.display();
     if !train.is_labelled() {
-        let problem = format!("{path}: there is no labelled item to train on; add labels");
+        let problem = format!(
+            "{path}: there is no labelled item to train on; add labels, or name their column \
+             with `--label-column`"
+        );
         return Err(TrainError::setting("dataset", problem));
     }
     if train.labels.len() < 2 {

@@ -28,7 +28,7 @@ impl CheckReport {
     #[must_use]
     pub fn comparison(&self) -> String {
         let compared = self.compared();
-        let mut words = match compared.as_slice() {
+        let words = match compared.as_slice() {
             [] => "no split has a usable row, so none were compared".to_owned(),
             [one] => format!(
                 "only `{}` has usable rows, so no two splits were compared",
@@ -43,7 +43,7 @@ impl CheckReport {
         let left_out: usize =
             self.splits.iter().map(|it| it.summary.rows - it.summary.usable_rows).sum();
         if compared.len() > 1 && left_out > 0 {
-            words += &format!(" (rows with problems, {left_out} of them, were not compared)");
+            return format!("{words} (rows with problems, {left_out} of them, were not compared)");
         }
         words
     }

@@ -11,8 +11,10 @@ mod example;
 mod info;
 mod lengths;
 mod near;
+mod scanned;
 mod summary;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -24,9 +26,9 @@ use self::example::examples;
 pub use self::info::{Info, info};
 pub use self::lengths::{Between, CountTokens, SplitLengths, TextCounter, TextLengths, TextModel};
 pub use self::near::{NearDuplicates, NearGroup, NearRow};
+use self::scanned::Scanned;
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
 pub use crate::scan::Kind;
-use crate::scan::Scan;
 use crate::{DataError, Dataset, ReadOptions, demo};
 
 /// What [`check()`] found.
@@ -122,39 +124,16 @@ pub fn check_for(
     let mut notes = study.notes.clone();
     let generated = demo::manifest_in(&place)?.is_some();
     notes.extend(demo::note(&place)?);
-    let mut problems = Vec::new();
-    let mut scans: Vec<Scan> = Vec::new();
-    let mut published: Vec<Option<usize>> = Vec::new();
     let mut options = options.clone();
-    for split in dataset.splits {
-        if let Err(error) = (dataset.locate)(&place, split.name) {
-            if needed.iter().any(|name| *name == split.name) {
-                problems.push(Finding::new(Kind::UnreadableSplit, &error));
-            }
-            continue;
-        }
-        match dataset.scan(&place, split.name, &options) {
-            Ok(scan) => {
-                options.keep_answers(dataset, &scan.labels);
-                let findings =
-                    scan.problems.iter().map(|found| Finding::new(found.kind, &found.error));
-                problems.extend(findings);
-                if scan.is_without_rows() && needed.iter().any(|name| *name == split.name) {
-                    problems.push(Finding::new(Kind::UnreadableSplit, &scan.no_usable_row()));
-                }
-                scans.push(scan);
-                published.push(split.rows.filter(|_| !generated));
-            }
-            Err(error @ DataError::Setting(_)) => return Err(error),
-            Err(error) => problems.push(Finding::new(Kind::UnreadableSplit, &error)),
-        }
-    }
+    let read = Scanned::read(dataset, (&place, &study), &mut options)?;
+    let Scanned { scans, published, mut problems, notes: unread } = read;
+    notes.extend(unread);
     let contents = Contents::of(&scans, options.arm, &mut problems);
     let splits: Vec<CheckedSplit> = scans
         .iter()
         .enumerate()
         .map(|(index, scan)| CheckedSplit {
-            summary: SplitSummary::of(scan, published[index]),
+            summary: SplitSummary::of(scan, published[index].filter(|_| !generated)),
             pictures_read: contents.pictures_read(index),
             repeats: contents.repeats(index),
         })
@@ -163,8 +142,7 @@ pub fn check_for(
     let near_duplicates = contents.near_duplicates();
     let mut warnings = Vec::new();
     for split in &splits {
-        warnings.extend(size_warning(&split.summary));
-        warnings.extend(label_warnings(split, &study.train));
+        warnings.extend(split_warnings(split, &study.train));
     }
     warnings.extend(overlaps.iter().filter_map(|overlap| overlap_warning(overlap, &needed)));
     // Generated pictures are of few things, and alike by design.
@@ -184,6 +162,16 @@ pub fn check_for(
     })
 }
 
+/// What is worth knowing of one split.
+fn split_warnings(split: &CheckedSplit, train: &str) -> Vec<String> {
+    let mut warnings: Vec<String> = size_warning(&split.summary).into_iter().collect();
+    warnings.extend(label_warnings(split));
+    if split.summary.name == train {
+        warnings.extend(alike(&split.summary.classes));
+    }
+    warnings
+}
+
 /// Whether this is the published file.
 fn size_warning(summary: &SplitSummary) -> Option<String> {
     let SplitSummary { name, rows, published_rows, .. } = summary;
@@ -194,14 +182,28 @@ fn size_warning(summary: &SplitSummary) -> Option<String> {
     ))
 }
 
-/// No labels, classes without rows, and inputs with more than one label; of a split without a usable row
-/// nothing.
-fn label_warnings(split: &CheckedSplit, train: &str) -> Vec<String> {
-    let SplitSummary { name, rows, usable_rows, labelled, classes, .. } = &split.summary;
-    let mut warnings = Vec::new();
-    if name == train && !labelled && *usable_rows > 0 {
-        warnings.push(format!("`{name}` has no labels: nothing can be trained on it"));
+/// Classes that are written in two ways.
+fn alike(classes: &[ClassCount]) -> Vec<String> {
+    let mut written: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for class in classes {
+        let words: Vec<&str> = class.name.split_whitespace().collect();
+        written.entry(words.join(" ").to_lowercase()).or_default().push(&class.name);
     }
+    let several = written.into_values().filter(|names| names.len() > 1);
+    let warning = |names: Vec<&str>| {
+        let names = crate::error::listed(names.into_iter());
+        format!(
+            "the classes {names} differ in white space or capitals alone: if they are one class, write \
+             it in one way"
+        )
+    };
+    several.map(warning).collect()
+}
+
+/// Classes without rows, and inputs with more than one label; of a split without a usable row nothing.
+fn label_warnings(split: &CheckedSplit) -> Vec<String> {
+    let SplitSummary { name, rows, usable_rows, classes, .. } = &split.summary;
+    let mut warnings = Vec::new();
     let usable = if usable_rows < rows { "usable " } else { "" };
     for class in classes.iter().filter(|class| class.rows == 0) {
         warnings.push(format!("`{name}` has no {usable}row of the class `{}`", class.name));

@@ -237,3 +237,36 @@ fn lengths_are_said_of_texts_that_were_counted() {
     assert!(text.contains("  m  not known; texts that could not be counted: 2\n"), "{text}");
     assert!(!text.contains("over 9"), "{text}");
 }
+
+#[test]
+fn what_cannot_be_trained_on_is_a_problem_and_a_reason_is_said_once() {
+    let plain = "id,text,label\n1,a,x\n2,b,y\n";
+    let test = "id,text,label\n3,c,x\n4,d,y\n";
+    let train =
+        |labels: [&str; 2]| format!("id,text,label\n5,e,{}\n6,f,{}\n7,g,x\n", labels[0], labels[1]);
+    let (report, text) =
+        said(&[("train.csv", &train(["x", "x"])), ("val.csv", plain), ("test.csv", test)]);
+    assert!(!report.is_usable());
+    assert!(text.contains("train.csv: every label is `x`, and a classifier needs two"), "{text}");
+
+    let bare = "id,text,class\n5,e,x\n6,f,y\n";
+    let (report, text) = said(&[("train.csv", bare), ("val.csv", plain), ("test.csv", test)]);
+    assert_eq!(report.problems.len(), 5);
+    assert!(text.contains("train.csv: no row has a label") && text.contains("`--label-column`"));
+    assert!(text.contains("`label` is `x`, but no class is known; "), "{text}");
+    assert!(!text.contains("expected nothing"), "{text}");
+
+    let (report, text) =
+        said(&[("train.csv", "id;text;label\n"), ("val.csv", plain), ("test.csv", test)]);
+    assert_eq!(report.problems.len(), 1, "{text}");
+    assert!(
+        text.contains("note: `val` cannot be read for a reason that is listed already"),
+        "{text}"
+    );
+
+    let (report, text) =
+        said(&[("train.csv", &train(["X", "y"])), ("val.csv", plain), ("test.csv", test)]);
+    assert!(report.is_usable(), "{text}");
+    let warning = "the classes `X`, `x` differ in white space or capitals alone";
+    assert!(text.contains(warning), "{text}");
+}

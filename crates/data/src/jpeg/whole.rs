@@ -139,7 +139,7 @@ impl<'a> Plane<'a> {
     /// the other side of that row.
     fn near_and_far(&self, row: usize) -> (&[u8], &[u8]) {
         let near = row / 2;
-        let far = if row % 2 == 0 { near.saturating_sub(1) } else { near + 1 };
+        let far = if row.is_multiple_of(2) { near.saturating_sub(1) } else { near + 1 };
         (self.line(near), self.line(far))
     }
 }
@@ -178,7 +178,7 @@ impl NullaryFnOnce for Widen<'_, '_> {
             }
             Growth::Down => {
                 let (near, far) = plane.near_and_far(row);
-                let rounding = if row % 2 == 0 { 1 } else { 2 };
+                let rounding = if row.is_multiple_of(2) { 1 } else { 2 };
                 for ((level, &near), &far) in wide.iter_mut().zip(near).zip(far) {
                     *level = ((3 * u16::from(near) + u16::from(far) + rounding) >> 2) as u8;
                 }

@@ -140,9 +140,9 @@ fn a_file_that_is_cut_short_is_an_error() {
 #[test]
 fn what_is_no_picture_is_named() {
     for (bytes, expected) in [
-        (&b""[..], "convert the picture to PNG, JPEG or WebP"),
+        (&b""[..], "the file is empty; copy the picture again"),
         (b"GIF89a\x01\0\x01\0", "convert the picture to PNG, JPEG or WebP"),
-        (b"<html>not found</html>", "convert the picture to PNG, JPEG or WebP"),
+        (b"<html>not found</html>", "neither PNG, JPEG nor WebP; convert the picture"),
         (b"\x89PNG\r\n\x1a\nrubbish", "damaged or cut short"),
     ] {
         let message = decoded(bytes).unwrap_err();

@@ -84,9 +84,10 @@ impl Records {
             return Ok(None);
         }
         let (line, blank) = self.lines.begin(self.scanner.start(), self.scanner.reader.get_ref());
-        let path = &self.scanner.path;
-        let row = read_record(path, line, &self.scanner.record, &self.header);
-        let row = row.and_then(|row| self.scanner.check_quotes(line).map(|()| row));
+        // A quote that is open swallows the rows below it, so how many values there are says nothing.
+        let row = self.scanner.check_quotes(line);
+        let Scanner { path, record, .. } = &self.scanner;
+        let row = row.and_then(|()| read_record(path, line, record, &self.header));
         self.scanner.reader.get_mut().forget(self.lines.at);
         let Some(blank) = blank else { return Ok(Some(row)) };
         self.second = Some(row);
@@ -130,6 +131,10 @@ impl Header {
             .map_err(|error| bad("", not_utf8(error)))?;
         if let Some(name) = repeated(names.iter().map(String::as_str)) {
             return Err(bad(name, format!("the column `{name}` occurs twice; rename one")));
+        }
+        if names.first().is_some_and(|name| name.trim_start().starts_with(['{', '['])) {
+            let problem = "the line is JSON; call a file with an object in each line `.jsonl`";
+            return Err(bad("", problem.to_owned()));
         }
         for (separator, called) in [(';', "`;`"), ('\t', "tabs")] {
             if let [only] = names.as_slice()

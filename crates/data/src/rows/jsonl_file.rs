@@ -90,6 +90,12 @@ fn read_object(
     if text.trim().is_empty() {
         return Err(bad("the line is blank; remove it".to_owned()));
     }
+    if let Some(first) = text.trim_start().chars().next().filter(|first| *first != '{') {
+        return Err(bad(format!(
+            "the line begins with `{first}`, expected a JSON object; write one object in each line, or \
+             call a file of values between commas `.csv`"
+        )));
+    }
     let object: Object<'_> = serde_json::from_str(text).map_err(|error| bad(describe(&error)))?;
     let mut values = vec![Value::Absent; wanted.len()];
     let mut others = Vec::new();
@@ -110,9 +116,11 @@ fn describe(error: &serde_json::Error) -> String {
     let (message, column) = (error.to_string(), error.column());
     let message = message.split(" at line ").next().unwrap_or_default();
     match error.classify() {
-        Category::Eof => "the line ends inside a JSON object; the file may be cut short, copy it \
-                          again"
-            .to_owned(),
+        Category::Eof => {
+            "the line ends inside a JSON object; write the whole object in one line, or \
+                          copy the file again if it is cut short"
+                .to_owned()
+        }
         Category::Data => format!("not one JSON object: {message}; fix the line"),
         _ => format!("not JSON: {message} in column {column}; fix the line"),
     }
@@ -195,7 +203,8 @@ mod tests {
             (b"  \r", "t:4: the line is blank; remove it"),
             (
                 b"{\"id\": 1, \"te",
-                "t:4: the line ends inside a JSON object; the file may be cut short, copy it again",
+                "t:4: the line ends inside a JSON object; write the whole object in one line, or copy \
+                 the file again if it is cut short",
             ),
             (b"{\"id\": \"\xFF\"}", "t:4: not UTF-8 (from its byte 9); save the file as UTF-8"),
             (
@@ -211,7 +220,10 @@ mod tests {
         }
         let half = row(br#"{"id": "\ud800x"}"#).unwrap_err();
         assert!(half.starts_with("t:4: `id`: not JSON: "), "{half}");
-        assert!(row(b"[1]").unwrap_err().contains("expected a JSON object"));
+        for (line, first) in [(&b"[1]"[..], "["), (b"id,text", "i"), (b"1", "1")] {
+            let said = format!("t:4: the line begins with `{first}`, expected a JSON object; ");
+            assert!(row(line).unwrap_err().starts_with(&said));
+        }
     }
 
     #[test]

@@ -124,6 +124,9 @@ const OTHER_FORMATS: &[(&[u8], &str)] = &[
     (b"\x28\xB5\x2F\xFD", "compressed with zstd (unpack it)"),
     (b"BZh", "compressed with bzip2 (unpack it)"),
     (b"%PDF", "a PDF document (save its table as CSV)"),
+    (b"\x89PNG", "a picture (put the table of rows in its place)"),
+    (b"\xFF\xD8\xFF", "a picture (put the table of rows in its place)"),
+    (b"GIF8", "a picture (put the table of rows in its place)"),
 ];
 
 /// The body behind the mark that says it is UTF-8, where there is one.
@@ -156,7 +159,7 @@ pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -
         (None, None) => "add it, or rename the one to use".to_owned(),
     };
     if others.is_empty() {
-        return format!("no column `{name}`, nor any other that is not known; {remedy}");
+        return format!("no column `{name}`, and none that could be meant for it; {remedy}");
     }
     let more = others.len().saturating_sub(LISTED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
