@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use crate::rows::{OpenTable, RawRow, RawTable, Value, absent_column, open_rows, read_rows};
-use crate::scan::{FieldError, Fields, Named, check_one_line, name_of, text_of};
+use crate::rows::{
+    OpenTable, RawRow, RawTable, Value, absent_column, absent_value, open_rows, read_rows,
+};
+use crate::scan::{FieldError, Fields, Named};
+use crate::values::{check_one_line, name_of, text_of};
 use crate::source::Source;
 use crate::{DataError, ReadOptions};
 
@@ -103,7 +106,8 @@ impl<'a> Columns<'a> {
         }
         let text = match text_of(name(1), text)? {
             None if self.required[1] => {
-                return Err((name(1).to_owned(), self.absent(1, &row.others)));
+                let flag = self.has_flags.then_some(FLAGS[1]);
+                return Err((name(1).to_owned(), absent_value(name(1), &row.others, flag)));
             }
             text => text.unwrap_or_default(),
         };

@@ -4,7 +4,8 @@ use crate::dataset::Request;
 use crate::error::listed;
 use crate::place::Place;
 use crate::rows::{RawRow, read_rows};
-use crate::scan::{Collector, FieldError, Fields, Labels, Scan, name_of, text_of};
+use crate::scan::{Collector, FieldError, Fields, Labels, Scan};
+use crate::values::{name_of, text_of};
 use crate::source::Source;
 use crate::{DataError, demo};
 
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(
             message,
             "train.jsonl:3: the picture `img/4.png` is missing; put it at img/4.png, or leave \
-             such rows out with `--on-bad-item skip` (id `4`)"
+             such rows (`mmc train --on-bad-item skip`) (id `4`)"
         );
         let skip = ReadOptions { on_bad_item: OnBadItem::Skip, ..ReadOptions::default() };
         let split = folder.read("hateful_memes", "train", &skip).unwrap();

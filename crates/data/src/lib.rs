@@ -60,6 +60,7 @@ mod source;
 pub mod splitting;
 mod table;
 mod thumbnail;
+mod values;
 mod vqa_v2;
 
 pub use answers::Answers;

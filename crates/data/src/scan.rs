@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::dataset::Request;
 use crate::error::{listed, nearest};
 use crate::groups::group_shared_content;
-use crate::rows::{RawRow, Value};
+use crate::rows::RawRow;
+use crate::values::plain;
 use crate::{
     DataError, ImageSource, OnBadItem, Packed, ReadOptions, Sample, Split, SplitName, Target,
 };
@@ -212,7 +213,7 @@ impl<'a> Collector<'a> {
     /// Takes in a question whose target is known.
     pub(crate) fn add_item(&mut self, line: usize, fields: Fields, target: Option<Target>) {
         self.row_number += 1;
-        if let Err((field, words)) = without_nul("question", &fields.text) {
+        if let Err((field, words)) = plain("question", &fields.text) {
             return self.report(line, Kind::MalformedRow, &field, words);
         }
         if let Some(id) = self.new_id(line, fields.id.clone()) {
@@ -329,63 +330,5 @@ impl<'a> Collector<'a> {
             problems: self.problems,
             notes: self.notes,
         })
-    }
-}
-
-/// A text, which may be empty.
-pub(crate) fn text_of(field: &str, value: &Value) -> Result<Option<String>, FieldError> {
-    match value {
-        Value::Absent => Ok(None),
-        Value::Text(text) => without_nul(field, text).map(Some),
-        Value::Bare(bare) => {
-            Err((field.to_owned(), format!("`{field}` is `{bare}`, expected a string in quotes")))
-        }
-        Value::Nested => Err((
-            field.to_owned(),
-            format!("`{field}` is a list or an object, expected a string in quotes"),
-        )),
-        Value::Bytes(_) => {
-            Err((field.to_owned(), format!("`{field}` is bytes, expected a string")))
-        }
-    }
-}
-
-/// The text, unless it has a NUL character: no text has one, but UTF-16 and damaged files are full of
-/// them.
-pub(crate) fn without_nul(field: &str, text: &str) -> Result<String, FieldError> {
-    if text.contains('\0') {
-        let words =
-            "has a NUL character; the file may be damaged or saved as UTF-16: save it as UTF-8";
-        return Err((field.to_owned(), format!("`{field}` {words}")));
-    }
-    Ok(text.to_owned())
-}
-
-/// Refuses a line break where only an open quote can have put it.
-pub(crate) fn check_one_line(field: &str, value: &Value) -> Result<(), FieldError> {
-    match value {
-        Value::Text(text) if text.contains('\n') => Err((
-            field.to_owned(),
-            format!("`{field}` has a line break; if a quote was opened before it, close it"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// An id or a label: a string or a number, as the file writes it; `None` where empty.
-pub(crate) fn name_of(field: &str, value: &Value) -> Result<Option<String>, FieldError> {
-    match value {
-        Value::Absent => Ok(None),
-        Value::Text(text) | Value::Bare(text) => {
-            Ok(Some(without_nul(field, text)?).filter(|name| !name.is_empty()))
-        }
-        Value::Nested => Err((
-            field.to_owned(),
-            format!("`{field}` is a list or an object, expected a string or a whole number"),
-        )),
-        Value::Bytes(_) => Err((
-            field.to_owned(),
-            format!("`{field}` is bytes, expected a string or a whole number"),
-        )),
     }
 }

@@ -9,7 +9,8 @@ use crate::dataset::Request;
 use crate::error::listed;
 use crate::place::Place;
 use crate::rows::{RawRow, Value, open_rows};
-use crate::scan::{Collector, FieldError, Fields, Labels, Scan, name_of, text_of};
+use crate::scan::{Collector, FieldError, Fields, Labels, Scan};
+use crate::values::{name_of, text_of};
 use crate::source::Source;
 use crate::{DataError, demo};
 

@@ -16,7 +16,8 @@ use crate::answers::{Answers, Counts, Coverage, Lookup};
 use crate::dataset::{AnswerSource, Request};
 use crate::json_list::{Element, JsonList};
 use crate::place::Place;
-use crate::scan::{Collector, Fields, Kind, Labels, Scan, without_nul};
+use crate::scan::{Collector, Fields, Kind, Labels, Scan};
+use crate::values::plain;
 use crate::source::Source;
 use crate::{DataError, Target, demo};
 
@@ -303,7 +304,7 @@ fn read_answers(
         }
         let said = annotation.answers.iter().map(|given| given.answer.as_ref());
         let mut said = said.chain([annotation.multiple_choice_answer.as_ref()]);
-        if let Some((_, words)) = said.find_map(|answer| without_nul("answer", answer).err()) {
+        if let Some((_, words)) = said.find_map(|answer| plain("answer", answer).err()) {
             fault = Some(DataError::row(path, line, "answer", words));
             return;
         }

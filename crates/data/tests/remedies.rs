@@ -8,7 +8,7 @@
 
 use std::fs;
 
-use mmc_data::{ImageSource, ReadOptions, dataset, decode};
+use mmc_data::{ImageSource, ReadOptions, check, dataset, decode};
 
 /// What reading a table says whose training file has this name and these bytes.
 fn table_says(name: &str, bytes: &[u8]) -> String {
@@ -89,5 +89,45 @@ fn a_file_that_is_no_picture_says_what_to_do() {
         fs::write(&path, bytes).unwrap();
         let message = decode(&ImageSource::File(path)).unwrap_err().to_string();
         assert!(message.contains(said), "{said}: {message}");
+    }
+}
+
+#[test]
+fn columns_and_values_that_are_nearly_there_are_found() {
+    for (name, bytes, said) in [
+        ("train.csv", "id, text, label\n1,a,x\n", "with white space around it, ` text`; take that"),
+        (
+            "train.jsonl",
+            "{\"text\": null, \"label\": \"x\"}\n",
+            "train.jsonl:1: the row has no `text`, or `null` in it; give it one",
+        ),
+    ] {
+        let message = table_says(name, bytes.as_bytes());
+        assert!(message.contains(said), "{said}: {message}");
+    }
+}
+
+/// `mmc data check` and `info` say what a run would say of rows that the set's own rules leave out.
+#[test]
+fn what_readers_note_is_noted() {
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("flickr30k_images")).unwrap();
+    fs::write(place.path().join("flickr30k_images/1.jpg"), b"").unwrap();
+    for split in ["train", "dev", "test"] {
+        let row = |id: u8, label: &str| {
+            format!(
+                "{{\"Flickr30K_ID\": \"1\", \"gold_label\": \"{label}\", \"pairID\": \"{id}\", \
+                 \"sentence2\": \"a\"}}\n"
+            )
+        };
+        let rows = row(1, "entailment") + &row(2, "-");
+        fs::write(place.path().join(format!("snli_ve_{split}.jsonl")), rows).unwrap();
+    }
+    let (set, options) = (dataset("snli_ve").unwrap(), ReadOptions::default());
+    let checked = check::check(set, place.path(), &options).unwrap().notes;
+    let told = check::info(set, place.path(), &options).unwrap().notes;
+    for notes in [checked, told] {
+        let counted = |note: &&String| note.contains("1 of 2 rows left out: their label is `-`");
+        assert_eq!(notes.iter().filter(counted).count(), 3, "{notes:?}");
     }
 }

@@ -98,8 +98,8 @@ pub enum PreprocessError {
 
     /// A sample lacks the picture that the arm needs.
     #[error(
-        "`{id}` has no picture, which the arm `{arm}` needs; add one, drop the row, or use \
-             `--on-bad-item skip` or `--arm text`"
+        "`{id}` has no picture, which the arm `{arm}` needs; add one, drop the row, use \
+             `--arm text`, or train without such rows (`mmc train --on-bad-item skip`)"
     )]
     NoPicture {
         /// The sample.
@@ -109,7 +109,10 @@ pub enum PreprocessError {
     },
 
     /// The picture of a sample could not be read.
-    #[error("`{id}`: {source}")]
+    #[error(
+        "`{id}`: {source}; or train without such items (`mmc train --on-bad-item skip`); `mmc data check` \
+             names all"
+    )]
     Picture {
         /// The sample.
         id: String,
@@ -242,8 +245,8 @@ mod tests {
             ),
             (
                 PreprocessError::NoPicture { id: id(), arm: Arm::Both },
-                "`dev:7` has no picture, which the arm `both` needs; add one, drop the row, or \
-                 use `--on-bad-item skip` or `--arm text`",
+                "`dev:7` has no picture, which the arm `both` needs; add one, drop the row, use \
+                 `--arm text`, or train without such rows (`mmc train --on-bad-item skip`)",
             ),
             (
                 PreprocessError::TooLong { id: id(), tokens: 9, length: 8 },

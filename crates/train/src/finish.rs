@@ -153,7 +153,8 @@ pub(crate) fn skipped_warning(split: &str, ids: &[String], items: usize) -> Opti
     (!ids.is_empty()).then(|| {
         let (count, shown) = (ids.len(), shown.join(", "));
         format!(
-            "{count} of {items} items of `{split}` cannot be used and were skipped: {shown}{more}"
+            "{count} of {items} items of `{split}` cannot be used and were skipped: {shown}{more}; \
+             `mmc data check` says why"
         )
     })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::SplitSummary;
+use super::{SplitSummary, once};
 use crate::{DataError, Dataset, ReadOptions, demo};
 
 /// What [`info`] tells.
@@ -93,6 +93,7 @@ pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Inf
                 options.keep_answers(dataset, &scan.labels);
                 let summary = Some(SplitSummary::of(&scan, split.rows.filter(|_| !generated)));
                 let problems = scan.problems.len();
+                notes.extend(scan.notes);
                 SplitState { name, role, present, summary, problems, missing: None }
             }
             Err(error @ DataError::Setting(_)) => return Err(error),
@@ -111,6 +112,6 @@ pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Inf
         primary_metric: dataset.primary_metric.to_owned(),
         root: root.to_owned(),
         splits,
-        notes,
+        notes: once(notes),
     })
 }

@@ -14,7 +14,7 @@ mod near;
 mod scanned;
 mod summary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -127,7 +127,9 @@ pub fn check_for(
     let mut options = options.clone();
     let read = Scanned::read(dataset, (&place, &study), &mut options)?;
     let Scanned { scans, published, mut problems, notes: unread } = read;
+    notes.extend(scans.iter().flat_map(|scan| scan.notes.clone()));
     notes.extend(unread);
+    let notes = once(notes);
     let contents = Contents::of(&scans, options.arm, &mut problems);
     let splits: Vec<CheckedSplit> = scans
         .iter()
@@ -160,6 +162,12 @@ pub fn check_for(
         notes,
         examples: scans.iter().flat_map(examples).collect(),
     })
+}
+
+/// Each note once: what is true of all splits is said by each.
+fn once(notes: Vec<String>) -> Vec<String> {
+    let mut said = HashSet::new();
+    notes.into_iter().filter(|note| said.insert(note.clone())).collect()
 }
 
 /// What is worth knowing of one split.

@@ -151,6 +151,11 @@ const LISTED: usize = 20;
 /// What to say of a column or field that is not there; `flag` names another, where there is one.
 pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -> String {
     let names = || others.iter().map(String::as_str);
+    if let Some(padded) = names().find(|other| other.trim() == name) {
+        return format!(
+            "no column `{name}`, but one with white space around it, `{padded}`; take that out of the file"
+        );
+    }
     let remedy = match (nearest(name, names()), flag) {
         (Some(near), Some(flag)) => format!("did you mean `{near}`? Then give `{flag} {near}`"),
         (Some(near), None) => format!("did you mean `{near}`? Then rename it"),
@@ -165,6 +170,14 @@ pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let known = listed(names().take(LISTED));
     format!("no column `{name}`; the others are {known}{more}; {remedy}")
+}
+
+/// What to say of a row without a value that it must have, though the file may have the column.
+pub(crate) fn absent_value(name: &str, others: &[String], flag: Option<&str>) -> String {
+    if nearest(name, others.iter().map(String::as_str)).is_some() {
+        return absent_column(name, others, flag);
+    }
+    format!("the row has no `{name}`, or `null` in it; give it one, \"\" where it is empty")
 }
 
 /// The first name that an earlier one equals.

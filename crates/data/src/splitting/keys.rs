@@ -12,7 +12,7 @@ use crate::groups::root_of;
 use crate::picture::{bytes_of, length_of};
 use crate::place::Place;
 use crate::rows::{OpenTable, RawRow, Value, absent_column, open_rows};
-use crate::scan::name_of;
+use crate::values::name_of;
 use crate::source::Source;
 use crate::{DataError, ImageSource};
 
