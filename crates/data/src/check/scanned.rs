@@ -88,7 +88,8 @@ fn is_needed(study: &StudySplits, name: &str) -> bool {
 fn untrainable(scan: &Scan) -> Option<DataError> {
     let is_labelled = scan.rows.iter().any(|row| row.sample.target.is_some());
     let problem = match scan.labels.as_slice() {
-        _ if scan.rows.is_empty() => return None,
+        // Rows that cannot be read may have what is missing; what is wrong with them is said.
+        _ if scan.rows.is_empty() || !scan.problems.is_empty() => return None,
         _ if !is_labelled => {
             "no row has a label, so nothing can be trained on it; add labels, or name \
                               their column with `--label-column`"

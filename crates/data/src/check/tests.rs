@@ -249,6 +249,11 @@ fn what_cannot_be_trained_on_is_a_problem_and_a_reason_is_said_once() {
     assert!(!report.is_usable());
     assert!(text.contains("train.csv: every label is `x`, and a classifier needs two"), "{text}");
 
+    // Of rows that cannot be read nothing is known.
+    let cut = format!("{}8,h\n", train(["x", "x"]));
+    let (_, text) = said(&[("train.csv", &cut), ("val.csv", plain), ("test.csv", test)]);
+    assert!(text.contains("train.csv:5: 2 values") && !text.contains("every label"), "{text}");
+
     let bare = "id,text,class\n5,e,x\n6,f,y\n";
     let (report, text) = said(&[("train.csv", bare), ("val.csv", plain), ("test.csv", test)]);
     assert_eq!(report.problems.len(), 5);
