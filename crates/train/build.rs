@@ -61,10 +61,12 @@ fn collect(
         let file = entry.file_name();
         let file = file.to_string_lossy();
         let (path, below) = (entry.path(), format!("{name}/{file}"));
+        let is_source = path.extension().is_some_and(|kind| kind == "rs" || kind == "cu");
         match (file.as_ref(), path.is_dir()) {
             ("tests" | "tests.rs", _) => {}
             (_, true) => collect(&path, &below, files)?,
-            (_, false) => files.push((below, path)),
+            (_, false) if is_source => files.push((below, path)),
+            (_, false) => {} // what an editor or a merge has left
         }
     }
     Ok(())

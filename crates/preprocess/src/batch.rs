@@ -97,6 +97,10 @@ pub enum Targets {
     Soft(Vec<Vec<(u32, f32)>>),
 }
 
+/// Bytes of a batch beside its numbers and letters, and of each of its rows.
+const HEADS: usize = 1024;
+const HEADS_OF_A_ROW: usize = 128;
+
 impl Batch {
     /// Number of rows.
     #[must_use]
@@ -104,13 +108,15 @@ impl Batch {
         self.ids.len()
     }
 
-    /// Bytes of its tensors.
+    /// About the bytes that it takes: of short texts the heads of its parts are the greater share.
     pub(crate) fn bytes(&self) -> usize {
         let bytes = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
         let text =
             self.text.iter().flat_map(|one| [&one.token_ids, &one.type_ids, &one.attention_mask]);
         let pixels = self.image.iter().map(|one| &one.pixel_values);
-        text.chain(pixels).map(bytes).sum()
+        let tensors: usize = text.chain(pixels).map(bytes).sum();
+        let ids: usize = self.ids.iter().chain(self.groups.iter().flatten()).map(String::len).sum();
+        tensors + ids + HEADS_OF_A_ROW * self.rows() + HEADS
     }
 
     /// The same batch with its tensors on `device`.

@@ -28,8 +28,8 @@ pub struct LoaderOptions {
     /// Shards held ahead of the caller whatever they weigh, those being prepared included; 0 is as no
     /// workers.
     pub prefetch: usize,
-    /// More shards than that are held as long as all of them together weigh no more bytes than this: a
-    /// reserve for tiny models, whose steps take as long as a thread may wait for its turn.
+    /// Further shards are begun as long as all together weigh no more bytes than this: a reserve for tiny
+    /// models, whose steps take as long as a thread may wait for its turn.
     pub ahead_bytes: usize,
     /// How long texts become.
     pub padding: Padding,
@@ -38,7 +38,7 @@ pub struct LoaderOptions {
 }
 
 impl Default for LoaderOptions {
-    /// Two workers, eight shards or 32 MiB ahead, padding to the longest, errors on bad items.
+    /// Two workers, eight shards ahead or more up to 32 MiB, padding to the longest, errors on bad items.
     fn default() -> Self {
         Self {
             workers: 2,
@@ -52,9 +52,9 @@ impl Default for LoaderOptions {
 
 /// Yields the batches of a plan in its order, prepared ahead by worker threads.
 ///
-/// Batches and their order do not depend on the number of workers. At most `prefetch` shards are
-/// held in memory, or `ahead_bytes` if these are more. An error takes the place of its shard's batch and ends the iteration; so does
-/// a panic beneath, as an error. Dropping the loader stops its threads, each after the item in
+/// Batches and their order do not depend on the number of workers. No more is held in memory than
+/// `prefetch` shards and besides `ahead_bytes`. An error takes the place of its shard's batch and ends
+/// the iteration; so does a panic beneath, as an error. Dropping the loader stops its threads, each after the item in
 /// hand.
 ///
 /// With [`OnBadItem::Skip`] a bad item is missing from its batch and named by

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::RunConfig;
 
-/// In `versions`: the build that a run was begun by, where another one went on with it.
+/// In `versions`: the builds that had a part in a run before another one went on with it.
 const BEGUN_BY: &str = "begun_by";
+const BETWEEN: &str = ", ";
 
 impl RunConfig {
     /// What made this run, in words: `mmc 0.1.0 (code 0123456789ab)`.
@@ -14,16 +15,21 @@ impl RunConfig {
         made_by(&self.versions)
     }
 
-    /// Keeps in mind by what a run was begun that this one goes on with; says so where it is another build.
+    /// Keeps in mind what builds had a part in the run that this one goes on with; says so where the last of
+    /// them was another one.
     pub fn goes_on_from(&mut self, before: &Self) -> Option<String> {
-        let recorded = before.versions.get(BEGUN_BY).cloned();
-        let (theirs, ours) = (before.made_by(), self.made_by());
-        let is_other = theirs != ours;
-        let begun_by = recorded.or_else(|| is_other.then(|| theirs.clone()))?;
-        self.versions.insert(BEGUN_BY.to_owned(), begun_by);
-        is_other.then(|| {
+        let (theirs, ours) = (build(&before.versions), build(&self.versions));
+        let earlier = before.versions.get(BEGUN_BY);
+        let mut builds: Vec<&str> = earlier.iter().flat_map(|all| all.split(BETWEEN)).collect();
+        if theirs != ours && !builds.contains(&theirs.as_str()) {
+            builds.push(&theirs);
+        }
+        if !builds.is_empty() {
+            self.versions.insert(BEGUN_BY.to_owned(), builds.join(BETWEEN));
+        }
+        (theirs != ours).then(|| {
             format!(
-                "the run was begun by {theirs}, and {ours} goes on with it: where the two compute \
+                "the run was made by {theirs} so far, and {ours} goes on with it: where the two compute \
                  otherwise it is the run of neither; to have it of one, train anew in another folder"
             )
         })
@@ -33,10 +39,18 @@ impl RunConfig {
 /// What a build calls itself under `versions`, in words.
 #[must_use]
 pub fn made_by(versions: &BTreeMap<String, String>) -> String {
+    let begun = versions.get(BEGUN_BY).map(|builds| format!(", begun by {builds}"));
+    build(versions) + &begun.unwrap_or_default()
+}
+
+fn build(versions: &BTreeMap<String, String>) -> String {
     let of = |name: &str| versions.get(name).map(String::as_str);
-    let code = of("code").map_or_else(|| "not recorded".to_owned(), str::to_owned);
-    let begun = of(BEGUN_BY).map(|build| format!(", begun by {build}")).unwrap_or_default();
-    format!("mmc {} (code {code}{begun})", of("mmc").unwrap_or("of an unknown version"))
+    let (version, code) = (of("mmc"), of("code"));
+    format!(
+        "mmc {} (code {})",
+        version.unwrap_or("of an unknown version"),
+        code.unwrap_or("not recorded")
+    )
 }
 
 /// The builds that made these runs, with how many each made; the one of most runs first.
@@ -94,20 +108,22 @@ mod tests {
 
     #[test]
     fn a_run_that_another_build_goes_on_with_says_so_for_good() {
-        let begun = run(&[("mmc", "0.1.0"), ("code", "ab")]);
-        let mut same = begun.clone();
-        assert_eq!(same.goes_on_from(&begun), None);
-        assert_eq!(same, begun);
-        let mut other = run(&[("mmc", "0.2.0"), ("code", "cd")]);
-        let warning = other.goes_on_from(&begun).unwrap();
-        assert!(
-            warning.contains("begun by mmc 0.1.0 (code ab), and mmc 0.2.0 (code cd)"),
-            "{warning}"
-        );
-        let words = "mmc 0.2.0 (code cd, begun by mmc 0.1.0 (code ab))";
-        assert_eq!(other.made_by(), words);
+        let a = run(&[("mmc", "0.1.0"), ("code", "ab")]);
+        let mut same = a.clone();
+        assert_eq!(same.goes_on_from(&a), None);
+        assert_eq!(same, a);
+        let mut b = run(&[("mmc", "0.2.0"), ("code", "cd")]);
+        let warning = b.goes_on_from(&a).unwrap();
+        let words = "made by mmc 0.1.0 (code ab) so far, and mmc 0.2.0 (code cd) goes on";
+        assert!(warning.contains(words), "{warning}");
+        assert_eq!(b.made_by(), "mmc 0.2.0 (code cd), begun by mmc 0.1.0 (code ab)");
+        // The next sitting of the same build has nothing new to say.
         let mut again = run(&[("mmc", "0.2.0"), ("code", "cd")]);
-        again.goes_on_from(&other);
-        assert_eq!(again.made_by(), words);
+        assert_eq!(again.goes_on_from(&b), None);
+        assert_eq!(again, b);
+        // Back at the first, the second is not forgotten.
+        let mut back = run(&[("mmc", "0.1.0"), ("code", "ab")]);
+        assert!(back.goes_on_from(&b).is_some());
+        assert_eq!(back.versions["begun_by"], "mmc 0.1.0 (code ab), mmc 0.2.0 (code cd)");
     }
 }

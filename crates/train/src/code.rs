@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 /// The version of this program (`mmc`), and the fingerprint of its code (`code`): the first digits of the
 /// SHA-256 of all sources that read data, compute and score, and of `Cargo.lock`. Two builds of one fingerprint
-/// compute alike; two of different ones may, since a comment changes it too. `config.toml` of a run holds
+/// compute alike with the same features, on the same kind of machine; two of different ones may, since a
+/// comment changes it too. `config.toml` of a run holds
 /// both under `versions`.
 #[must_use]
 pub fn versions() -> BTreeMap<String, String> {

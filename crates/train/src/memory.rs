@@ -25,7 +25,8 @@ pub struct Workload {
     pub recomputed_layers: usize,
     /// Whether operands of products are rounded to 16 bits, in buffers of their own.
     pub rounds_operands: bool,
-    /// Threads that prepare batches; each holds two shards, or all together [`LoaderOptions::ahead_bytes`].
+    /// Threads that prepare batches; each holds two shards, or all hold
+    /// [`LoaderOptions::ahead_bytes`].
     pub workers: usize,
 }
 

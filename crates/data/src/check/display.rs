@@ -2,10 +2,15 @@
 
 use std::fmt;
 
-use super::{Between, CheckReport, Info, Kind, NearDuplicates, Overlap, SplitSummary, TextLengths};
+use super::{
+    Between, CheckReport, ClassCount, Info, Kind, NearDuplicates, Overlap, SplitSummary,
+    TextLengths,
+};
 
 /// How many findings of one kind are written out.
 const SHOWN: usize = 5;
+/// How many classes of a split are counted one by one.
+const CLASSES: usize = 20;
 
 impl fmt::Display for CheckReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,17 +190,16 @@ fn write_summary(out: &mut fmt::Formatter<'_>, summary: &SplitSummary) -> fmt::R
     }
     if summary.labelled {
         let total = summary.usable_rows as f64;
-        let shares: Vec<String> = summary
-            .classes
-            .iter()
-            .map(|class| {
-                let percent = 100.0 * class.rows as f64 / total;
-                format!("{} {} ({percent:.1} %)", class.name, class.rows)
-            })
-            .collect();
+        let share = |class: &ClassCount| {
+            let percent = 100.0 * class.rows as f64 / total;
+            format!("{} {} ({percent:.1} %)", class.name, class.rows)
+        };
+        let shares: Vec<String> = summary.classes.iter().take(CLASSES).map(share).collect();
+        let more = summary.classes.len() - shares.len();
+        let more = if more > 0 { format!(" and {more} classes more") } else { String::new() };
         // Answers to questions are no classes.
         if !shares.is_empty() {
-            write!(out, ": {}", shares.join(", "))?;
+            write!(out, ": {}{more}", shares.join(", "))?;
         }
     } else {
         write!(out, ", no labels")?;

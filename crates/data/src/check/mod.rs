@@ -176,6 +176,7 @@ fn split_warnings(split: &CheckedSplit, train: &str) -> Vec<String> {
     warnings.extend(label_warnings(split));
     if split.summary.name == train {
         warnings.extend(alike(&split.summary.classes));
+        warnings.extend(scattered(&split.summary));
     }
     warnings
 }
@@ -188,6 +189,18 @@ fn size_warning(summary: &SplitSummary) -> Option<String> {
         "`{name}` has {rows} rows where the published file has {published}: scores do not compare \
          with published ones"
     ))
+}
+
+/// Labels of which hardly one comes twice: ids or texts, most likely.
+fn scattered(summary: &SplitSummary) -> Option<String> {
+    let SplitSummary { name, usable_rows, classes, .. } = summary;
+    (classes.len() > 3 && classes.len() * 3 > *usable_rows).then(|| {
+        format!(
+            "`{name}` has {} classes in {usable_rows} rows: if the labels are no classes, name their column \
+             with `--label-column`",
+            classes.len()
+        )
+    })
 }
 
 /// Classes that are written in two ways.

@@ -275,3 +275,16 @@ fn what_cannot_be_trained_on_is_a_problem_and_a_reason_is_said_once() {
     let warning = "the classes `X`, `x` differ in white space or capitals alone";
     assert!(text.contains(warning), "{text}");
 }
+
+#[test]
+fn labels_that_are_no_classes_are_counted_in_a_line_and_warned_of() {
+    let rows = |count: usize| -> String {
+        let row = |at: usize| format!("text {at},class {at}\n");
+        "text,label\n".to_owned() + &(0..count).map(row).collect::<String>()
+    };
+    let (report, text) = said(&[("train.csv", &rows(30))]);
+    assert!(report.warnings.iter().any(|said| said.contains("30 classes in 30 rows")), "{text}");
+    assert!(text.contains("class 18 1 (3.3 %) and 10 classes more"), "{text}");
+    let (report, _) = said(&[("train.csv", &rows(3))]);
+    assert!(!report.warnings.iter().any(|said| said.contains("classes in")), "{report}");
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
 /// The file with the number of bytes; it is locked while that is read or changed.
-const COUNTER: &str = "bytes";
+const COUNTER: &str = ".mmc-bytes";
 /// How the names of files begin that are not whole yet.
 const ASIDE: &str = ".aside-";
 /// A file that was not finished for so long never will be: its process was killed.

@@ -191,7 +191,7 @@ fn what_a_killed_process_leaves_does_no_harm() {
     let bench = Bench::new(2);
     let expected = bench.examples(&bench.processor(MUCH), 2);
     let store = bench.store();
-    fs::write(store.join("bytes"), "12").unwrap(); // the number was cut short
+    fs::write(store.join(".mmc-bytes"), "12").unwrap(); // the number was cut short
     fs::write(store.join(".aside-1"), vec![0; 5000]).unwrap();
     let old = store.join(".aside-2");
     fs::write(&old, vec![0; 5000]).unwrap();

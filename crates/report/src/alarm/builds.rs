@@ -15,7 +15,7 @@ pub(super) fn mixed(results: &Results) -> Option<String> {
         builds.iter().map(|(build, runs)| format!("{runs} by {}", plain(build))).collect();
     Some(format!(
         "the runs were made by more than one build: {}; differences between them may come from the code \
-         alone, so make the older ones anew",
+         alone, so make those of all builds but one anew",
         each.join(", ")
     ))
 }
