@@ -5,6 +5,7 @@ mod footer;
 mod format;
 mod hint;
 mod thrift;
+mod unpacked;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,8 +20,8 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::Length;
 
 use self::contents::Contents;
+use self::unpacked::Unpacked;
 use crate::DataError;
-use crate::rows::{Cell, cell};
 use crate::source::Source;
 
 /// How many times its own bytes the rows of a file may come to, and how many in any case.
@@ -35,6 +36,7 @@ pub struct Columnar {
     footer: ArrowReaderMetadata,
     /// The first row of each row group, and the number of rows.
     starts: Vec<usize>,
+    unpacked: Unpacked,
 }
 
 impl Columnar {
@@ -59,7 +61,7 @@ impl Columnar {
                 DataError::file(path, "a row group has no sensible number of rows; save it anew")
             })?);
         }
-        Ok(Self { path: path.to_owned(), contents, footer, starts })
+        Ok(Self { path: path.to_owned(), contents, footer, starts, unpacked: Unpacked::default() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -94,25 +96,24 @@ impl Columnar {
         builder.with_projection(mask)
     }
 
-    /// The bytes in one cell. Pages of the row group that come before it are passed over without
-    /// being decompressed.
-    pub(crate) fn bytes(&self, column: usize, row: usize) -> Result<Vec<u8>, DataError> {
+    /// Reads a column of a row group.
+    fn read_group(&self, column: usize, group: usize, rows: usize) -> Result<Batches, DataError> {
+        let builder = self.builder(&[column]).with_row_groups(vec![group]);
+        let reader = guarded(&self.path, || builder.with_batch_size(rows).build())?;
+        Ok(Batches { path: self.path.clone(), reader: Some(reader) })
+    }
+
+    /// The bytes in one cell, which were `length` when the table was read.
+    pub(crate) fn bytes(
+        &self,
+        column: usize,
+        row: usize,
+        length: u64,
+    ) -> Result<Vec<u8>, DataError> {
         let group = self.starts.partition_point(|start| *start <= row).saturating_sub(1);
         let start = self.starts.get(group).copied().unwrap_or_default();
-        let builder = self.builder(&[column]);
-        let one = guarded(&self.path, || {
-            let rows = builder.with_row_groups(vec![group]).with_offset(row - start);
-            let mut reader = rows.with_limit(1).with_batch_size(1).build()?;
-            reader.next().transpose().map_err(ParquetError::from)
-        })?;
-        let bytes =
-            one.as_ref().filter(|batch| batch.num_rows() == 1).and_then(|batch| {
-                match cell(batch.column(0).as_ref(), 0) {
-                    Cell::Bytes(bytes) => Some(bytes.to_vec()),
-                    _ => None,
-                }
-            });
-        bytes.ok_or_else(|| {
+        let bytes = self.unpacked.cell(self, (column, group), row - start)?;
+        bytes.filter(|bytes| bytes.len() as u64 == length).ok_or_else(|| {
             DataError::row(&self.path, row + 1, "", "the picture is gone; leave the file as it is")
         })
     }

@@ -76,7 +76,7 @@ impl Packed {
             }
             Store::Cell { table, column, row, length } => {
                 check_length(&self.place(), *length)?;
-                table.bytes(*column, *row)
+                table.bytes(*column, *row, *length)
             }
         }
     }

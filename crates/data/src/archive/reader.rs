@@ -20,6 +20,11 @@ impl Reader {
         Ok(Self { file: Arc::new(file), at: 0, length })
     }
 
+    /// Of a file that is still written to: where it ends is not known.
+    pub(crate) fn of(file: File) -> Self {
+        Self { file: Arc::new(file), at: 0, length: 0 }
+    }
+
     /// Bytes of the file when it was opened.
     pub(crate) fn length(&self) -> u64 {
         self.length
