@@ -4,6 +4,7 @@ mod contents;
 mod footer;
 mod format;
 mod hint;
+mod pages;
 mod thrift;
 mod unpacked;
 
@@ -70,7 +71,7 @@ impl Columnar {
 
     /// Bytes that all its rows may come to: a column of one value repeated takes next to nothing in
     /// the file, and a file made for it would fill any memory.
-    pub(crate) fn most_bytes(&self) -> u64 {
+    pub fn most_bytes(&self) -> u64 {
         self.contents.len().saturating_mul(MOST_TIMES).saturating_add(MOST_OF_ANY)
     }
 
@@ -85,15 +86,23 @@ impl Columnar {
     /// [`DataError::File`] where they cannot be read.
     pub fn read(&self, columns: &[usize], rows: usize) -> Result<Batches, DataError> {
         let builder = self.builder(columns);
-        let reader = guarded(&self.path, || builder.with_batch_size(rows).build())?;
+        let reader = guarded(&self.path, || {
+            let (metadata, mask) = (self.footer.metadata(), self.mask(columns));
+            pages::check(&self.contents, metadata, &mask, self.most_bytes())?;
+            builder.with_batch_size(rows).build()
+        })?;
         Ok(Batches { path: self.path.clone(), reader: Some(reader) })
     }
 
     fn builder(&self, columns: &[usize]) -> ParquetRecordBatchReaderBuilder<Contents> {
         let (contents, footer) = (self.contents.clone(), self.footer.clone());
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(contents, footer);
-        let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-        builder.with_projection(mask)
+        builder.with_projection(self.mask(columns))
+    }
+
+    fn mask(&self, columns: &[usize]) -> ProjectionMask {
+        let schema = self.footer.parquet_schema();
+        ProjectionMask::roots(schema, columns.iter().copied())
     }
 
     /// Reads a column of a row group.

@@ -312,20 +312,23 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
     false
 }
 
+/// Chunks of a WebP file that its decoder reads.
+const WEBP_CHUNKS: [&[u8; 4]; 8] =
+    [b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"ICCP", b"VP8 ", b"VP8L", b"XMP "];
+
 /// Whether every chunk of a WebP file lies within it (RFC 9649, section 2.3). The decoder takes the
 /// memory that a chunk claims before it reads it.
 fn webp_is_complete(bytes: &[u8]) -> bool {
     let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
-    // What stands behind the file's own length is no part of it.
-    let Some(end) = word(4).map(|length| (length as usize + 8).min(bytes.len())) else {
-        return false;
-    };
+    // What stands behind the file's own length is no part of it, but the decoder looks for chunks in ten
+    // bytes of that too.
+    let Some(end) = word(4).map(|length| length as usize + 8) else { return false };
     let mut at = 12;
-    while at < end {
+    while at < (end + 10).min(bytes.len()) {
         let Some(length) = word(at + 4) else { return true };
         let stop = at + 8 + length as usize;
         if stop > bytes.len() {
-            return false;
+            return at >= end && !WEBP_CHUNKS.iter().any(|name| bytes[at..].starts_with(*name));
         }
         at = stop + length as usize % 2;
     }

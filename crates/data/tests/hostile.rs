@@ -289,6 +289,9 @@ fn a_webp_file_is_whole_or_an_error() {
     let at = claims.windows(4).position(|window| window == b"EXIF").unwrap();
     claims[at + 4..at + 8].copy_from_slice(&0xFFFF_FFF0_u32.to_le_bytes());
     assert!(said(&claims).unwrap_err().contains("cut short"));
+    // And one right behind the end of the file, where the decoder still looks.
+    let behind = [&whole[..], b"ICCP\xf0\xff\xff\xff"].concat();
+    assert!(said(&behind).unwrap_err().contains("cut short"));
 }
 
 /// A chunk of a PNG file with its checksum (RFC 2083, section 3).

@@ -56,7 +56,7 @@ impl Length for Contents {
 
 impl Contents {
     /// From a byte on to the end.
-    fn rest(&self, at: u64) -> Result<Box<dyn Read>> {
+    pub(super) fn rest(&self, at: u64) -> Result<Box<dyn Read>> {
         match self {
             Self::Held(bytes) => Ok(Box::new(bytes.get_read(at)?)),
             Self::Part(reader, start, length) => {

@@ -22,12 +22,19 @@ pub(super) enum Kind {
     Name,
     /// How many nodes are right below it.
     Children,
+    /// Bytes of a page behind its header.
+    PageBytes,
+    /// Values and nulls of a page.
+    PageValues,
 }
 
 /// Fields by their numbers.
 pub(super) type Fields = &'static [(i16, Kind)];
 
-use Kind::{Binary, Boolean, Byte, Children, Double, Integer, List, Name, Schema, Structure};
+use Kind::{
+    Binary, Boolean, Byte, Children, Double, Integer, List, Name, PageBytes, PageValues, Schema,
+    Structure,
+};
 
 /// `FileMetaData`: all of a footer.
 pub(super) const FOOTER: Fields = &[
@@ -44,16 +51,16 @@ pub(super) const FOOTER: Fields = &[
 pub(super) const PAGE_HEADER: Fields = &[
     (1, Integer),
     (2, Integer),
-    (3, Integer),
+    (3, PageBytes),
     (4, Integer),
-    (5, Structure(&[(1, Integer), (2, Integer), (3, Integer), (4, Integer)])),
+    (5, Structure(&[(1, PageValues), (2, Integer), (3, Integer), (4, Integer)])),
     (6, EMPTY),
     (7, Structure(&[(1, Integer), (2, Integer), (3, Boolean)])),
     (8, Structure(DATA_PAGE_V2)),
 ];
 
 const DATA_PAGE_V2: Fields = &[
-    (1, Integer),
+    (1, PageValues),
     (2, Integer),
     (3, Integer),
     (4, Integer),

@@ -43,6 +43,15 @@ pub(super) struct Node {
     pub(super) name: u64,
 }
 
+/// What the header of a page says of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Page {
+    /// Bytes behind the header.
+    pub(super) bytes: i32,
+    /// Values and nulls, of a page of data.
+    pub(super) values: i32,
+}
+
 /// Types of values, numbered as in the protocol.
 mod types {
     pub(super) const STOP: u8 = 0;
@@ -63,15 +72,19 @@ mod types {
 /// Walks over one structure.
 pub(super) struct Walk<R> {
     input: R,
+    /// Bytes that were walked over.
+    pub(super) taken: u64,
     /// The schema, where the structure has one.
     pub(super) nodes: Vec<Node>,
+    /// The page, where the structure is the header of one.
+    pub(super) page: Page,
 }
 
 type Walked<T> = Result<T, Stop>;
 
 impl<R: Read> Walk<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, nodes: Vec::new() }
+        Self { input, taken: 0, nodes: Vec::new(), page: Page::default() }
     }
 
     /// A structure with these fields.
@@ -138,6 +151,14 @@ impl<R: Read> Walk<R> {
             Kind::Name => {
                 let length = self.binary()?;
                 self.nodes.last_mut().ok_or(Stop::Malformed)?.name = length;
+                Ok(())
+            }
+            Kind::PageBytes => {
+                self.page.bytes = self.signed()? as i32;
+                Ok(())
+            }
+            Kind::PageValues => {
+                self.page.values = self.signed()? as i32;
                 Ok(())
             }
             Kind::Children => {
@@ -209,12 +230,14 @@ impl<R: Read> Walk<R> {
 
     fn pass(&mut self, bytes: u64) -> Walked<()> {
         let passed = io::copy(&mut self.input.by_ref().take(bytes), &mut io::sink())?;
+        self.taken += passed;
         if passed == bytes { Ok(()) } else { Err(Stop::Malformed) }
     }
 
     fn byte(&mut self) -> Walked<u8> {
         let mut byte = [0];
         self.input.read_exact(&mut byte)?;
+        self.taken += 1;
         Ok(byte[0])
     }
 

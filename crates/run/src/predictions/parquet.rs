@@ -21,17 +21,44 @@ use super::{Prediction, answers};
 use crate::RunError;
 
 /// Rows that are read at once: few, for each may repeat a long text of which the file has one.
-pub(super) const ROWS: usize = 256;
+pub(super) const ROWS: usize = 64;
+
+/// Columns that are predictions; no other is read.
+const COLUMNS: &[&str] = &[
+    "id",
+    "label",
+    "prediction",
+    "group",
+    "probabilities",
+    "probability",
+    "logits",
+    "answer",
+    "answers",
+    "top",
+    "question_type",
+    "answer_type",
+];
 
 pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), RunError> {
     let table = Columnar::open(path)?;
-    let columns: Vec<usize> = (0..table.schema().fields().len()).collect();
-    let mut number = 0;
+    let fields = table.schema().fields();
+    let wanted = |place: &usize| COLUMNS.contains(&fields[*place].name().as_str());
+    let columns: Vec<usize> = (0..fields.len()).filter(wanted).collect();
+    let (most, mut spent, mut number) = (table.most_bytes(), 0_u64, 0);
     for batch in table.read(&columns, ROWS)? {
         let batch = batch?;
         for row in 0..batch.num_rows() {
             number += 1;
-            each(raw(&batch, row, number).map_err(|why| RunError::line(path, number, why))?)?;
+            let raw = raw(&batch, row, number).map_err(|why| RunError::line(path, number, why))?;
+            spent += raw.bytes();
+            if spent > most {
+                let problem = format!(
+                    "its rows take more than {most} bytes, over 1000 times those of the file: few \
+                     bytes stand for all of them; save it anew, without what is repeated"
+                );
+                return Err(RunError::line(path, number, problem));
+            }
+            each(raw)?;
         }
     }
     Ok(())

@@ -26,6 +26,33 @@ pub(super) struct RawRow {
     pub(super) is_bare_answer: bool,
 }
 
+/// Bytes that a row takes beside its texts and numbers, and a text in a list beside its own.
+const ROW_BYTES: usize = 400;
+const TEXT_BYTES: usize = 24;
+
+impl RawRow {
+    /// What it comes to, in bytes; of probabilities the numbers alone, for all rows have the same names.
+    pub(super) fn bytes(&self) -> u64 {
+        let texts = [&self.label, &self.prediction, &self.group].into_iter().flatten();
+        let mut bytes = ROW_BYTES + self.id.len() + texts.map(String::len).sum::<usize>();
+        if let Probabilities::Named(classes) = &self.probabilities {
+            bytes += size_of::<f64>() * classes.len();
+        }
+        bytes += match &self.logits {
+            Some(Logits::Ordered(logits)) => size_of::<f32>() * logits.len(),
+            Some(Logits::Named(logits)) => size_of::<f32>() * logits.len(),
+            None => 0,
+        };
+        if let Some(answer) = &self.answer {
+            let listed = answer.top.iter().map(|(name, _)| name).chain(&answer.answers);
+            bytes += listed.map(|text| text.len() + TEXT_BYTES).sum::<usize>();
+            let kinds = [&answer.question_type, &answer.answer_type].into_iter().flatten();
+            bytes += kinds.map(String::len).sum::<usize>();
+        }
+        bytes as u64
+    }
+}
+
 /// What is said of such a row where it is nothing else either.
 pub(super) const BARE_ANSWER: &str = "an `answer` without `answers`, what people said to the question, by \
     which it is scored; write that too, or of classes their `probabilities`";

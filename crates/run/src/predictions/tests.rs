@@ -292,3 +292,29 @@ fn answers_to_questions_are_read_back_and_scored_from_the_file_alone() {
     assert!(!read.is_labelled() && read.scored().is_err());
     assert_eq!(read, unknown);
 }
+
+/// A text that a Parquet file has once may stand in any number of rows.
+#[test]
+fn rows_that_come_to_far_more_than_their_file_are_refused() {
+    let (folder, path) = file("rows.parquet", "");
+    let read = |rows: usize, group: usize| {
+        let group = "g".repeat(group);
+        let mut all = example();
+        all.rows = (0..rows)
+            .map(|at| Prediction {
+                id: at.to_string(),
+                group: Some(group.clone()),
+                ..all.rows[0].clone()
+            })
+            .collect();
+        all.write(&path).unwrap();
+        Predictions::read(&path).map(|read| read.rows.len()).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(3000, 10), Ok(3000));
+    let problem = read(3000, 50_000).unwrap_err();
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes < 100_000, "{bytes} bytes");
+    assert!(problem.contains("rows.parquet:"), "{problem}");
+    assert!(problem.contains("few bytes stand for all of them"), "{problem}");
+    drop(folder);
+}
