@@ -9,6 +9,7 @@ mod contents;
 mod display;
 mod example;
 mod info;
+mod leaks;
 mod lengths;
 mod near;
 mod scanned;
@@ -24,6 +25,7 @@ pub use self::contents::{Conflict, Overlap, Repeats};
 pub use self::example::ExampleRow;
 use self::example::examples;
 pub use self::info::{Info, info};
+use self::leaks::Leaks;
 pub use self::lengths::{Between, CountTokens, SplitLengths, TextCounter, TextLengths, TextModel};
 pub use self::near::{NearDuplicates, NearGroup, NearRow};
 use self::scanned::Scanned;
@@ -120,7 +122,6 @@ pub fn check_for(
 ) -> Result<CheckReport, DataError> {
     let place = dataset.place(root)?;
     let study = dataset.resolve_in(&place);
-    let needed = [&study.train, &study.selection, &study.test];
     let mut notes = study.notes.clone();
     let generated = demo::manifest_in(&place)?.is_some();
     notes.extend(demo::note(&place)?);
@@ -146,9 +147,9 @@ pub fn check_for(
     for split in &splits {
         warnings.extend(split_warnings(split, &study.train));
     }
-    warnings.extend(overlaps.iter().filter_map(|overlap| overlap_warning(overlap, &needed)));
-    // Generated pictures are of few things, and alike by design.
-    warnings.extend(near_warning(&near_duplicates).filter(|_| !generated));
+    let leaks = Leaks { dataset, study: &study, generated };
+    warnings.extend(overlaps.iter().filter_map(|overlap| leaks.of_pair(overlap)));
+    warnings.extend(leaks.of_near(&near_duplicates));
     let (dataset, root) = (dataset.name.to_owned(), root.to_owned());
     Ok(CheckReport {
         dataset,
@@ -226,35 +227,6 @@ fn label_warnings(split: &CheckedSplit) -> Vec<String> {
         ));
     }
     warnings
-}
-
-/// What two splits share that would flatter a score.
-fn overlap_warning(overlap: &Overlap, needed: &[&String; 3]) -> Option<String> {
-    let Overlap { first, second, ids, inputs, .. } = overlap;
-    let within = |name: &str| needed.iter().any(|needed| *needed == name);
-    if *ids == 0 && *inputs == 0 {
-        return None;
-    }
-    let advice = if within(first) && within(second) {
-        "drop them from one of the two, or the score is too good"
-    } else {
-        "never train on one of the two and score on the other"
-    };
-    Some(format!(
-        "`{first}` and `{second}` share {ids} ids and {inputs} whole inputs (text and picture): \
-         {advice}"
-    ))
-}
-
-/// Pictures of one split that another has scaled or encoded anew.
-fn near_warning(near: &NearDuplicates) -> Option<String> {
-    let across = near.groups.iter().filter(|group| group.across_splits).count();
-    (across > 0).then(|| {
-        format!(
-            "{across} groups of pictures look alike and stand in more than one split: look at them, \
-             and drop copies from one of the splits, or the score is too good"
-        )
-    })
 }
 
 #[cfg(test)]
