@@ -1,6 +1,6 @@
 //! What decides where a row goes: its class, its picture, its group.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -12,8 +12,8 @@ use crate::groups::root_of;
 use crate::picture::{bytes_of, length_of};
 use crate::place::Place;
 use crate::rows::{OpenTable, RawRow, Value, absent_column, open_rows};
-use crate::values::name_of;
 use crate::source::Source;
+use crate::values::name_of;
 use crate::{DataError, ImageSource};
 
 /// The rows of a table, as far as splitting it goes.
@@ -55,13 +55,15 @@ impl Keys {
         }
         let OpenTable { rows: raw, others, .. } = table;
         let (mut rows, mut others) = (Vec::new(), others);
+        let mut known: HashSet<String> = others.iter().cloned().collect();
         for row in raw {
             let row = row?;
             for (seen, value) in seen.iter_mut().zip(&row.values) {
                 *seen |= *value != Value::Absent;
             }
             for name in &row.others {
-                if !others.contains(name) {
+                if !known.contains(name) {
+                    known.insert(name.clone());
                     others.push(name.clone());
                 }
             }
