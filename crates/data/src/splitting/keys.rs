@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::assign::Group;
-use super::{SplitOptions, folder_of};
+use super::{SplitOptions, folder_of, unnamed};
 use crate::groups::root_of;
 use crate::picture::{bytes_of, length_of};
 use crate::place::Place;
@@ -86,6 +86,9 @@ impl Keys {
                              with `--stratify`"
                     .to_owned(),
             );
+        }
+        if !columns.images.iter().any(|&image| seen[image]) {
+            keys.notes.extend(unnamed::note(input, &others));
         }
         keys.add_classes(&rows);
         if keys.classes.len() > 3 && keys.classes.len() * 3 > rows.len() {
