@@ -17,8 +17,8 @@ use crate::dataset::{AnswerSource, Request};
 use crate::json_list::{Element, JsonList};
 use crate::place::Place;
 use crate::scan::{Collector, Fields, Kind, Labels, Scan};
-use crate::values::plain;
 use crate::source::Source;
+use crate::values::plain;
 use crate::{DataError, Target, demo};
 
 /// Where the parts of a split lie: names of files, and of the archives that they are published in.
@@ -97,6 +97,17 @@ fn annotations_of(place: &Place, files: &Files) -> Result<Option<Source>, DataEr
     }
 }
 
+/// What is said where the annotations of a split that has them are not there.
+fn unanswered(place: &Place, split: &str, files: &Files) -> Option<String> {
+    files.annotations.map(|[name, archive]| {
+        format!(
+            "`{split}` is read without answers: {} is not there; put it, or `{archive}`, there as it was \
+             published",
+            place.root().join(name).display()
+        )
+    })
+}
+
 fn no_annotations(place: &Place, files: &Files) -> DataError {
     let [name, archive] = files.annotations.unwrap_or_default();
     let problem = format!(
@@ -150,9 +161,11 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     let generated = demo::note(place)?;
     let is_generated = generated.is_some();
     collector.notes.extend(generated);
-    let mut answers = match &annotations {
-        Some(source) => Some(read_answers(source, request.split, &mut lookup)?),
-        None => None,
+    let mut answers = if let Some(source) = &annotations {
+        Some(read_answers(source, request.split, &mut lookup)?)
+    } else {
+        collector.notes.extend(unanswered(place, request.split, files));
+        None
     };
     let pictures = Pictures::of(place, files);
     collector.notes.extend(pictures.note());

@@ -30,6 +30,7 @@ pub use self::lengths::{Between, CountTokens, SplitLengths, TextCounter, TextLen
 pub use self::near::{NearDuplicates, NearGroup, NearRow};
 use self::scanned::Scanned;
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
+use crate::dataset::StudySplits;
 pub use crate::scan::Kind;
 use crate::{DataError, Dataset, ReadOptions, demo};
 
@@ -145,7 +146,7 @@ pub fn check_for(
     let near_duplicates = contents.near_duplicates();
     let mut warnings = Vec::new();
     for split in &splits {
-        warnings.extend(split_warnings(split, &study.train));
+        warnings.extend(split_warnings(split, &study));
     }
     let leaks = Leaks { dataset, study: &study, generated };
     warnings.extend(overlaps.iter().filter_map(|overlap| leaks.of_pair(overlap)));
@@ -172,13 +173,29 @@ fn once(notes: Vec<String>) -> Vec<String> {
 }
 
 /// What is worth knowing of one split.
-fn split_warnings(split: &CheckedSplit, train: &str) -> Vec<String> {
+fn split_warnings(split: &CheckedSplit, study: &StudySplits) -> Vec<String> {
     let mut warnings: Vec<String> = size_warning(&split.summary).into_iter().collect();
+    warnings.extend(unlabelled(&split.summary, study));
     warnings.extend(label_warnings(split));
-    if split.summary.name == train {
+    if split.summary.name == study.train {
         warnings.extend(alike(&split.summary.classes));
     }
     warnings
+}
+
+/// What a run does with a split without labels, where it uses it; that nothing can be trained on one is
+/// a problem.
+fn unlabelled(summary: &SplitSummary, study: &StudySplits) -> Option<String> {
+    let SplitSummary { name, usable_rows, labelled, .. } = summary;
+    let effect = if *name == study.selection {
+        "`mmc train` keeps the last step in place of the best"
+    } else if *name == study.test {
+        "`mmc train` predicts it and scores nothing"
+    } else {
+        return None;
+    };
+    (*usable_rows > 0 && !labelled)
+        .then(|| format!("`{name}` has no labels, so {effect}; add them to have scores"))
 }
 
 /// Whether this is the published file.
