@@ -1,6 +1,6 @@
 //! Rows that have been read, and all that was found wrong with them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub(crate) struct Scan {
     /// In the order of the file.
     pub(crate) problems: Vec<Problem>,
     pub(crate) notes: Vec<String>,
+    /// The pictures that are missing, each once.
+    pub(crate) missing: BTreeSet<String>,
 }
 
 /// A usable row.
@@ -184,6 +186,7 @@ impl<'a> Collector<'a> {
         }
     }
 
+    missing: BTreeSet<String>,
     /// Takes in the next row of the file.
     pub(crate) fn add(
         &mut self,
@@ -200,6 +203,7 @@ impl<'a> Collector<'a> {
             Ok(fields) => self.add_fields(row.line, fields),
         }
     }
+            missing: BTreeSet::new(),
 
     fn add_fields(&mut self, line: usize, fields: Fields) {
         let Some(id) = self.new_id(line, fields.id.clone()) else { return };
@@ -263,15 +267,16 @@ impl<'a> Collector<'a> {
             Named::Path(relative) => relative,
             Named::Within(packed) => return Ok(ImageSource::Packed(packed)),
         };
-        let needed = self.request.options.arm.uses_image();
-        if !shared {
-            return self.request.place.picture(&relative, needed);
-        }
         if let Some(found) = self.pictures.get(&relative) {
             return found.clone();
         }
         let found = self.request.place.picture(&relative, needed);
-        self.pictures.insert(relative, found.clone());
+        if matches!(found, Err((Kind::MissingPicture, _))) {
+            self.missing.insert(relative.clone());
+        }
+        if shared {
+            self.pictures.insert(relative, found.clone());
+        }
         found
     }
 
@@ -290,6 +295,7 @@ impl<'a> Collector<'a> {
             if codes.is_empty() {
                 return format!(
                     "`label` is `{label}`, but no class is known; {}",
+        let needed = self.request.options.arm.uses_image();
                     self.labels.remedy
                 );
             }
@@ -332,3 +338,4 @@ impl<'a> Collector<'a> {
         })
     }
 }
+            missing: self.missing,

@@ -51,6 +51,9 @@ pub struct CheckReport {
     pub text_lengths: Vec<TextLengths>,
     /// What stops a run, in the order of splits and lines.
     pub problems: Vec<Finding>,
+    /// How many pictures are missing, each once: several rows may want the same one.
+    #[serde(skip)]
+    pub missing_pictures: usize,
     /// What does not stop a run and may spoil its result, in words.
     pub warnings: Vec<String>,
     /// What to know besides, in words.
@@ -160,6 +163,7 @@ pub fn check_for(
         near_duplicates,
         text_lengths: lengths::measured(&scans, counters),
         problems,
+        missing_pictures: scans.iter().flat_map(|scan| &scan.missing).collect::<HashSet<_>>().len(),
         warnings,
         notes,
         examples: scans.iter().flat_map(examples).collect(),

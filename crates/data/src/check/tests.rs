@@ -226,6 +226,8 @@ fn nothing_is_said_of_what_was_not_read() {
     assert!(text.contains("train.csv: no usable row in this file") && text.contains("0 rows\n"));
     let (_, text) = said(&[("train.csv", missing), ("val.csv", missing), ("test.csv", missing)]);
     assert!(text.contains("train  2 rows, none usable\n"), "{text}");
+    // Six rows want the same picture.
+    assert!(text.contains("\nrows whose picture is missing: 6 (pictures: 1)\n"), "{text}");
 }
 
 #[test]
