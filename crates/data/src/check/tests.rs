@@ -228,6 +228,13 @@ fn nothing_is_said_of_what_was_not_read() {
     assert!(text.contains("train  2 rows, none usable\n"), "{text}");
     // Six rows want the same picture.
     assert!(text.contains("\nrows whose picture is missing: 6 (pictures: 1)\n"), "{text}");
+    let folder = table(&[("train.csv", missing)]);
+    let skip = ReadOptions { on_bad_item: crate::OnBadItem::Skip, ..ReadOptions::default() };
+    assert_eq!(
+        folder.message("table", "train", &skip),
+        "train.csv: no row is left: the pictures of all 2 are missing; the first, of line 2: the picture \
+         `gone.png` is missing; put it at gone.png (id `1`)"
+    );
 }
 
 #[test]
