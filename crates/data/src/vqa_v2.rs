@@ -155,8 +155,7 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     }
     let vocabulary = vocabulary(request, annotations.is_some())?;
     let labels = Labels { names: vocabulary, codes: Vec::new(), remedy: "" };
-    let mut lookup = Lookup::new(&labels.names);
-    let known = labels.names.len();
+    let (mut lookup, known) = (Lookup::new(&labels.names), labels.names.len());
     let mut collector = Collector::new(request, path, labels);
     let generated = demo::note(place)?;
     let is_generated = generated.is_some();
