@@ -101,6 +101,8 @@ pub struct SplitInfo {
     pub name: &'static str,
     /// How many rows the published file has, where there is one.
     pub rows: Option<usize>,
+    /// The split of which it is a part by publication, so that what the two share is no leak.
+    pub part_of: Option<&'static str>,
 }
 
 /// What a reader is asked for.

@@ -4,18 +4,24 @@ use crate::dataset::{Dataset, SplitInfo, Task};
 use crate::{hateful_memes, snli_ve, table, vqa_v2};
 
 const fn split(name: &'static str, rows: usize) -> SplitInfo {
-    SplitInfo { name, rows: Some(rows) }
+    SplitInfo { name, rows: Some(rows), part_of: None }
+}
+
+/// A split without a published file of its own.
+const fn unpublished(name: &'static str) -> SplitInfo {
+    SplitInfo { name, rows: None, part_of: None }
+}
+
+/// A split whose rows are in `part_of` too.
+const fn part(name: &'static str, rows: usize, part_of: &'static str) -> SplitInfo {
+    SplitInfo { name, rows: Some(rows), part_of: Some(part_of) }
 }
 
 /// Rows of one's own, in a table for each split.
 const TABLE: Dataset = Dataset {
     name: "table",
     title: "your own table",
-    splits: &[
-        SplitInfo { name: "train", rows: None },
-        SplitInfo { name: "val", rows: None },
-        SplitInfo { name: "test", rows: None },
-    ],
+    splits: &[unpublished("train"), unpublished("val"), unpublished("test")],
     train: "train",
     selection: "val",
     test: "test",
@@ -44,8 +50,9 @@ pub const DATASETS: &[Dataset] = &[
             split("dev_unseen", 540),
             split("test_seen", 1000),
             split("test_unseen", 2000),
-            split("dev", 500),
-            split("test", 1000),
+            // Of the first release, by other names.
+            part("dev", 500, "dev_seen"),
+            part("test", 1000, "test_seen"),
         ],
         train: "train",
         selection: "dev_unseen",
@@ -90,11 +97,11 @@ pub const DATASETS: &[Dataset] = &[
         title: "VQA v2 (questions about pictures)",
         splits: &[
             // The published training file, cut by pictures.
-            SplitInfo { name: "train", rows: None },
-            SplitInfo { name: "held_out", rows: None },
+            unpublished("train"),
+            unpublished("held_out"),
             split("val", 214_354),
             split("test", 447_793),
-            split("test-dev", 107_394),
+            part("test-dev", 107_394, "test"),
         ],
         train: "train",
         selection: "held_out",

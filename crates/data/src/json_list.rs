@@ -49,36 +49,55 @@ impl JsonList {
         let mut reader = serde_json::Deserializer::from_str(text);
         let list = serde::de::DeserializeSeed::deserialize(Wanted(self.key), &mut reader)
             .and_then(|list| reader.end().map(|()| list))
-            .map_err(|error| self.fault(error.line(), &error))?;
+            .map_err(|error| {
+                let mark = if error.line() == 1 { self.text.len() - text.len() } else { 0 };
+                self.fault((error.line(), error.column() + mark), None, &error)
+            })?;
         let Some(list) = list else {
             let problem = format!("no list `{}` in this file; is it the right one?", self.key);
             return Err(DataError::row(&self.path, 1, self.key, problem));
         };
-        let start = text.as_ptr() as usize;
-        let (mut at, mut line) = (0, 1);
+        let start = self.text.as_ptr() as usize;
+        // Where the last element began, on which line, and where that line began.
+        let (mut at, mut line, mut line_start) = (0, 1, 0);
+        let mut number = 0;
         for chunk in list.chunks(CHUNK) {
             let parsed: Vec<Result<T, serde_json::Error>> =
                 chunk.par_iter().map(|raw| serde_json::from_str(raw.get())).collect();
             for (raw, parsed) in chunk.iter().zip(parsed) {
                 let here = raw.get().as_ptr() as usize - start;
-                line += count_lines(&text.as_bytes()[at..here]);
+                let between = &self.text.as_bytes()[at..here];
+                line += count_lines(between);
+                if let Some(last) = between.iter().rposition(|byte| *byte == b'\n') {
+                    line_start = at + last + 1;
+                }
                 at = here;
-                each(match parsed {
-                    Ok(parsed) => Ok((line, parsed)),
-                    Err(error) => Err(self.fault(line + error.line().saturating_sub(1), &error)),
-                });
+                number += 1;
+                each(parsed.map(|parsed| (line, parsed)).map_err(|error| {
+                    let before = if error.line() == 1 { here - line_start } else { 0 };
+                    let place = (line + error.line().saturating_sub(1), before + error.column());
+                    self.fault(place, Some(number), &error)
+                }));
             }
         }
         Ok(())
     }
 
-    fn fault(&self, line: usize, error: &serde_json::Error) -> DataError {
+    /// What is wrong at a line and column (in bytes) of the file, in the list's element of a number.
+    fn fault(
+        &self,
+        (line, column): (usize, usize),
+        number: Option<usize>,
+        error: &serde_json::Error,
+    ) -> DataError {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
         let problem = if error.is_eof() {
             "the file ends inside a JSON value; it may be cut short, copy it again".to_owned()
         } else {
-            format!("{message} in column {}; fix the entry, or copy the file again", error.column())
+            let entry = number.map(|number| format!(", in entry {number} of `{}`", self.key));
+            let entry = entry.unwrap_or_default();
+            format!("{message} in column {column}{entry}; fix the entry, or copy the file again")
         };
         DataError::row(&self.path, line, "", problem)
     }
@@ -164,6 +183,34 @@ mod tests {
         assert!(message.starts_with("x.json:6: missing field `name`"), "{message}");
         let message = found[3].as_ref().unwrap_err();
         assert!(message.starts_with("x.json:7: invalid type"), "{message}");
+    }
+
+    #[test]
+    fn a_fault_is_where_it_is_in_the_file() {
+        // Published files are one line.
+        for (text, place) in [
+            ("{\"list\": [{\"name\": \"a\"}, {\"nam\": 1}, {\"name\": 7}]}", [(1, 35), (1, 47)]),
+            (
+                "\u{feff}{\"list\": [{\"name\": \"a\"}, {\"nam\": 1}, {\"name\": 7}]}",
+                [(1, 38), (1, 50)],
+            ),
+            ("{\"list\": [{\"name\": \"a\"},\n{\"nam\": 1}, {\"name\":\n 7}]}", [(2, 10), (3, 2)]),
+        ] {
+            let found = read(text).unwrap();
+            let entries =
+                (2..).zip(["missing field `name`", "invalid type: integer `7`, expected a string"]);
+            for ((found, (line, column)), (entry, words)) in
+                found[1..].iter().zip(place).zip(entries)
+            {
+                let expected = format!(
+                    "x.json:{line}: {words} in column {column}, in entry {entry} of `list`; fix the \
+                     entry, or copy the file again"
+                );
+                assert_eq!(found.as_ref().unwrap_err(), &expected);
+            }
+        }
+        let message = read("\u{feff}{\"list\": [1,]}").unwrap_err();
+        assert!(message.contains(" in column 16; fix"), "{message}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Rows that have been read, and all that was found wrong with them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::dataset::Request;
 use crate::error::{listed, nearest};
 use crate::groups::group_shared_content;
+use crate::place::LEAVE_OUT;
 use crate::rows::RawRow;
 use crate::values::plain;
 use crate::{
@@ -23,6 +24,8 @@ pub(crate) struct Scan {
     pub(crate) rows: Vec<Row>,
     /// In the order of the file.
     pub(crate) problems: Vec<Problem>,
+    /// The pictures that are missing, each once.
+    pub(crate) missing: BTreeSet<String>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -74,13 +77,29 @@ impl Scan {
         DataError::file(&self.path, problem)
     }
 
+    /// What is wrong with a file all of whose rows were skipped: most likely the folder of pictures is
+    /// elsewhere.
+    fn no_picture(&self, skipped: usize, first: &Problem) -> DataError {
+        let words = match &first.error {
+            DataError::Row { problem, .. } => problem.replace(&format!(", or {LEAVE_OUT}"), ""),
+            error => error.to_string(),
+        };
+        let problem = format!(
+            "no row is left: the pictures of all {skipped} are missing; the first, of line {}: {words}",
+            first.line
+        );
+        DataError::file(&self.path, problem)
+    }
+
     /// The split, if nothing is wrong that may not be skipped.
     pub(crate) fn into_split(mut self, options: &ReadOptions) -> Result<Split, DataError> {
         let skip = options.on_bad_item == OnBadItem::Skip;
         let mut skipped = 0;
+        let mut first = None;
         for problem in std::mem::take(&mut self.problems) {
             if skip && problem.kind == Kind::MissingPicture {
                 skipped += 1;
+                first = first.or(Some(problem));
             } else {
                 return Err(problem.error);
             }
@@ -93,7 +112,10 @@ impl Scan {
             ));
         }
         if self.rows.is_empty() {
-            return Err(self.no_usable_row());
+            return Err(match first {
+                Some(first) => self.no_picture(skipped, &first),
+                None => self.no_usable_row(),
+            });
         }
         let mut samples: Vec<Sample> = self.rows.into_iter().map(|row| row.sample).collect();
         // Where pictures come with several texts each, the picture alone is the group: short texts
@@ -164,6 +186,7 @@ pub(crate) struct Collector<'a> {
     row_number: usize,
     rows: Vec<Row>,
     problems: Vec<Problem>,
+    missing: BTreeSet<String>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -180,6 +203,7 @@ impl<'a> Collector<'a> {
             row_number: 0,
             rows: Vec::new(),
             problems: Vec::new(),
+            missing: BTreeSet::new(),
             notes: Vec::new(),
         }
     }
@@ -263,15 +287,17 @@ impl<'a> Collector<'a> {
             Named::Path(relative) => relative,
             Named::Within(packed) => return Ok(ImageSource::Packed(packed)),
         };
-        let needed = self.request.options.arm.uses_image();
-        if !shared {
-            return self.request.place.picture(&relative, needed);
-        }
         if let Some(found) = self.pictures.get(&relative) {
             return found.clone();
         }
+        let needed = self.request.options.arm.uses_image();
         let found = self.request.place.picture(&relative, needed);
-        self.pictures.insert(relative, found.clone());
+        if matches!(found, Err((Kind::MissingPicture, _))) {
+            self.missing.insert(relative.clone());
+        }
+        if shared {
+            self.pictures.insert(relative, found.clone());
+        }
         found
     }
 
@@ -328,6 +354,7 @@ impl<'a> Collector<'a> {
             labels: self.labels.names,
             rows: self.rows,
             problems: self.problems,
+            missing: self.missing,
             notes: self.notes,
         })
     }

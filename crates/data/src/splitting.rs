@@ -2,6 +2,7 @@
 
 mod assign;
 mod keys;
+mod unnamed;
 mod write;
 
 use std::path::{Path, PathBuf};

@@ -97,6 +97,17 @@ fn annotations_of(place: &Place, files: &Files) -> Result<Option<Source>, DataEr
     }
 }
 
+/// What is said where the annotations of a split that has them are not there.
+fn unanswered(place: &Place, split: &str, files: &Files) -> Option<String> {
+    files.annotations.map(|[name, archive]| {
+        format!(
+            "`{split}` is read without answers: {} is not there; put it, or `{archive}`, there as it was \
+             published",
+            place.root().join(name).display()
+        )
+    })
+}
+
 fn no_annotations(place: &Place, files: &Files) -> DataError {
     let [name, archive] = files.annotations.unwrap_or_default();
     let problem = format!(
@@ -144,15 +155,16 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     }
     let vocabulary = vocabulary(request, annotations.is_some())?;
     let labels = Labels { names: vocabulary, codes: Vec::new(), remedy: "" };
-    let mut lookup = Lookup::new(&labels.names);
-    let known = labels.names.len();
+    let (mut lookup, known) = (Lookup::new(&labels.names), labels.names.len());
     let mut collector = Collector::new(request, path, labels);
     let generated = demo::note(place)?;
     let is_generated = generated.is_some();
     collector.notes.extend(generated);
-    let mut answers = match &annotations {
-        Some(source) => Some(read_answers(source, request.split, &mut lookup)?),
-        None => None,
+    let mut answers = if let Some(source) = &annotations {
+        Some(read_answers(source, request.split, &mut lookup)?)
+    } else {
+        collector.notes.extend(unanswered(place, request.split, files));
+        None
     };
     let pictures = Pictures::of(place, files);
     collector.notes.extend(pictures.note());

@@ -137,7 +137,11 @@ impl CheckReport {
             if found.is_empty() {
                 continue;
             }
-            writeln!(out, "\n{}: {}", heading(kind), found.len())?;
+            write!(out, "\n{}: {}", heading(kind), found.len())?;
+            if kind == Kind::MissingPicture {
+                write!(out, " (pictures: {})", self.missing_pictures)?;
+            }
+            writeln!(out)?;
             found.iter().take(SHOWN).try_for_each(|message| writeln!(out, "  {message}"))?;
             if found.len() > SHOWN {
                 writeln!(out, "  and {} more: `--json` lists all", found.len() - SHOWN)?;
@@ -164,8 +168,8 @@ fn heading(kind: Kind) -> &'static str {
         Kind::MalformedRow => "rows that cannot be understood",
         Kind::DuplicateId => "ids used twice",
         Kind::WrongLabel => "wrong or missing labels",
-        Kind::OutsidePicture => "pictures outside the data folder",
-        Kind::MissingPicture => "missing pictures",
+        Kind::OutsidePicture => "rows whose picture is outside the data folder",
+        Kind::MissingPicture => "rows whose picture is missing",
         Kind::UnreadablePicture => "pictures that cannot be decoded",
     }
 }

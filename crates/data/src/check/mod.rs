@@ -9,6 +9,7 @@ mod contents;
 mod display;
 mod example;
 mod info;
+mod leaks;
 mod lengths;
 mod near;
 mod scanned;
@@ -24,10 +25,12 @@ pub use self::contents::{Conflict, Overlap, Repeats};
 pub use self::example::ExampleRow;
 use self::example::examples;
 pub use self::info::{Info, info};
+use self::leaks::Leaks;
 pub use self::lengths::{Between, CountTokens, SplitLengths, TextCounter, TextLengths, TextModel};
 pub use self::near::{NearDuplicates, NearGroup, NearRow};
 use self::scanned::Scanned;
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
+use crate::dataset::StudySplits;
 pub use crate::scan::Kind;
 use crate::{DataError, Dataset, ReadOptions, demo};
 
@@ -48,6 +51,9 @@ pub struct CheckReport {
     pub text_lengths: Vec<TextLengths>,
     /// What stops a run, in the order of splits and lines.
     pub problems: Vec<Finding>,
+    /// How many pictures are missing, each once: several rows may want the same one.
+    #[serde(skip)]
+    pub missing_pictures: usize,
     /// What does not stop a run and may spoil its result, in words.
     pub warnings: Vec<String>,
     /// What to know besides, in words.
@@ -120,7 +126,6 @@ pub fn check_for(
 ) -> Result<CheckReport, DataError> {
     let place = dataset.place(root)?;
     let study = dataset.resolve_in(&place);
-    let needed = [&study.train, &study.selection, &study.test];
     let mut notes = study.notes.clone();
     let generated = demo::manifest_in(&place)?.is_some();
     notes.extend(demo::note(&place)?);
@@ -144,11 +149,11 @@ pub fn check_for(
     let near_duplicates = contents.near_duplicates();
     let mut warnings = Vec::new();
     for split in &splits {
-        warnings.extend(split_warnings(split, &study.train));
+        warnings.extend(split_warnings(split, &study));
     }
-    warnings.extend(overlaps.iter().filter_map(|overlap| overlap_warning(overlap, &needed)));
-    // Generated pictures are of few things, and alike by design.
-    warnings.extend(near_warning(&near_duplicates).filter(|_| !generated));
+    let leaks = Leaks { dataset, study: &study, generated };
+    warnings.extend(overlaps.iter().filter_map(|overlap| leaks.of_pair(overlap)));
+    warnings.extend(leaks.of_near(&near_duplicates));
     let (dataset, root) = (dataset.name.to_owned(), root.to_owned());
     Ok(CheckReport {
         dataset,
@@ -158,6 +163,7 @@ pub fn check_for(
         near_duplicates,
         text_lengths: lengths::measured(&scans, counters),
         problems,
+        missing_pictures: scans.iter().flat_map(|scan| &scan.missing).collect::<HashSet<_>>().len(),
         warnings,
         notes,
         examples: scans.iter().flat_map(examples).collect(),
@@ -171,14 +177,30 @@ fn once(notes: Vec<String>) -> Vec<String> {
 }
 
 /// What is worth knowing of one split.
-fn split_warnings(split: &CheckedSplit, train: &str) -> Vec<String> {
+fn split_warnings(split: &CheckedSplit, study: &StudySplits) -> Vec<String> {
     let mut warnings: Vec<String> = size_warning(&split.summary).into_iter().collect();
+    warnings.extend(unlabelled(&split.summary, study));
     warnings.extend(label_warnings(split));
-    if split.summary.name == train {
+    if split.summary.name == study.train {
         warnings.extend(alike(&split.summary.classes));
         warnings.extend(scattered(&split.summary));
     }
     warnings
+}
+
+/// What a run does with a split without labels, where it uses it; that nothing can be trained on one is
+/// a problem.
+fn unlabelled(summary: &SplitSummary, study: &StudySplits) -> Option<String> {
+    let SplitSummary { name, usable_rows, labelled, .. } = summary;
+    let effect = if *name == study.selection {
+        "`mmc train` keeps the last step in place of the best"
+    } else if *name == study.test {
+        "`mmc train` predicts it and scores nothing"
+    } else {
+        return None;
+    };
+    (*usable_rows > 0 && !labelled)
+        .then(|| format!("`{name}` has no labels, so {effect}; add them to have scores"))
 }
 
 /// Whether this is the published file.
@@ -239,35 +261,6 @@ fn label_warnings(split: &CheckedSplit) -> Vec<String> {
         ));
     }
     warnings
-}
-
-/// What two splits share that would flatter a score.
-fn overlap_warning(overlap: &Overlap, needed: &[&String; 3]) -> Option<String> {
-    let Overlap { first, second, ids, inputs, .. } = overlap;
-    let within = |name: &str| needed.iter().any(|needed| *needed == name);
-    if *ids == 0 && *inputs == 0 {
-        return None;
-    }
-    let advice = if within(first) && within(second) {
-        "drop them from one of the two, or the score is too good"
-    } else {
-        "never train on one of the two and score on the other"
-    };
-    Some(format!(
-        "`{first}` and `{second}` share {ids} ids and {inputs} whole inputs (text and picture): \
-         {advice}"
-    ))
-}
-
-/// Pictures of one split that another has scaled or encoded anew.
-fn near_warning(near: &NearDuplicates) -> Option<String> {
-    let across = near.groups.iter().filter(|group| group.across_splits).count();
-    (across > 0).then(|| {
-        format!(
-            "{across} groups of pictures look alike and stand in more than one split: look at them, \
-             and drop copies from one of the splits, or the score is too good"
-        )
-    })
 }
 
 #[cfg(test)]

@@ -79,11 +79,56 @@ fn contents_are_compared_within_and_across_splits() {
     assert_eq!((overlap.pictures, overlap.inputs), (2, 1));
     assert_eq!(report.splits[0].summary.empty_texts, 3);
     assert_eq!(report.splits[0].summary.without_picture, 2);
-    assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
-    assert!(report.warnings[1].contains("`train` and `val` share 1 ids and 1 whole inputs"));
+    assert_eq!(report.warnings.len(), 4, "{:?}", report.warnings);
+    assert_eq!(
+        report.warnings[1],
+        "`train` and `val` share 1 ids and 1 whole inputs (text and picture) and 2 pictures, whatever \
+         their texts: join their rows and let `mmc data split` keep each picture in one split, or the \
+         score is too good"
+    );
+    assert!(report.warnings[2].starts_with("`train` and `test` share 1 pictures, whatever their"));
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["splits"][0]["classes"][1]["rows"], 3);
     assert_eq!(json["splits"][0]["repeated_texts"], 2);
+}
+
+#[test]
+fn a_picture_in_two_splits_is_warned_of_unless_one_is_a_part_of_the_other() {
+    let rows = |first: u8, picture: &str| {
+        let row = |id: u8, text: &str, label| {
+            format!(
+                "{{\"id\": {id}, \"text\": \"{text}\", \"img\": \"{picture}\", \"label\": {label}}}\n"
+            )
+        };
+        row(first, &format!("a {first}"), 0) + &row(first + 1, &format!("b {first}"), 1)
+    };
+    let folder = table(&[
+        ("train.jsonl", &rows(1, "a.png")),
+        ("dev_unseen.jsonl", &rows(3, "again.png")),
+        ("test_unseen.jsonl", &rows(5, "c.png")),
+        ("dev_seen.jsonl", &rows(7, "b.png")),
+        ("dev.jsonl", &rows(7, "b.png")),
+    ]);
+    folder.picture("c.png", 3);
+    let memes = dataset("hateful_memes").unwrap();
+    let report = check(memes, folder.path(), &ReadOptions::default()).unwrap();
+    assert!(report.is_usable(), "{report}");
+    let shared: Vec<&String> =
+        report.warnings.iter().filter(|warning| warning.contains("share")).collect();
+    assert_eq!(
+        shared,
+        ["`train` and `dev_unseen` share 1 pictures, whatever their texts: drop them from one of \
+             the two, or the score is too good"]
+    );
+    let parts = report.overlaps.iter().find(|it| (it.first.as_str(), it.ids) == ("dev_seen", 2));
+    assert_eq!(parts.unwrap().pictures, 1, "it is counted all the same");
+    // Pictures of made-up sets are few, and alike by design.
+    let made_up = Overlap { ids: 0, inputs: 0, ..report.overlaps[1].clone() };
+    let study = memes.resolve_splits(folder.path()).unwrap();
+    let leaks = |generated| Leaks { dataset: memes, study: &study, generated };
+    assert_eq!(made_up.pictures, 1);
+    assert!(leaks(false).of_pair(&made_up).is_some());
+    assert_eq!(leaks(true).of_pair(&made_up), None);
 }
 
 #[test]
@@ -181,6 +226,15 @@ fn nothing_is_said_of_what_was_not_read() {
     assert!(text.contains("train.csv: no usable row in this file") && text.contains("0 rows\n"));
     let (_, text) = said(&[("train.csv", missing), ("val.csv", missing), ("test.csv", missing)]);
     assert!(text.contains("train  2 rows, none usable\n"), "{text}");
+    // Six rows want the same picture.
+    assert!(text.contains("\nrows whose picture is missing: 6 (pictures: 1)\n"), "{text}");
+    let folder = table(&[("train.csv", missing)]);
+    let skip = ReadOptions { on_bad_item: crate::OnBadItem::Skip, ..ReadOptions::default() };
+    assert_eq!(
+        folder.message("table", "train", &skip),
+        "train.csv: no row is left: the pictures of all 2 are missing; the first, of line 2: the picture \
+         `gone.png` is missing; put it at gone.png (id `1`)"
+    );
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What decides where a row goes: its class, its picture, its group.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::assign::Group;
-use super::{SplitOptions, folder_of};
+use super::{SplitOptions, folder_of, unnamed};
 use crate::groups::root_of;
 use crate::picture::{bytes_of, length_of};
 use crate::place::Place;
@@ -55,13 +55,15 @@ impl Keys {
         }
         let OpenTable { rows: raw, others, .. } = table;
         let (mut rows, mut others) = (Vec::new(), others);
+        let mut known: HashSet<String> = others.iter().cloned().collect();
         for row in raw {
             let row = row?;
             for (seen, value) in seen.iter_mut().zip(&row.values) {
                 *seen |= *value != Value::Absent;
             }
             for name in &row.others {
-                if !others.contains(name) {
+                if !known.contains(name) {
+                    known.insert(name.clone());
                     others.push(name.clone());
                 }
             }
@@ -84,6 +86,9 @@ impl Keys {
                              with `--stratify`"
                     .to_owned(),
             );
+        }
+        if !columns.images.iter().any(|&image| seen[image]) {
+            keys.notes.extend(unnamed::note(input, &others));
         }
         keys.add_classes(&rows);
         if keys.classes.len() > 3 && keys.classes.len() * 3 > rows.len() {

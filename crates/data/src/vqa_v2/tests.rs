@@ -136,6 +136,30 @@ fn what_the_server_alone_knows_is_read_without_labels() {
 }
 
 #[test]
+fn annotations_of_val_that_are_not_there_are_missed() {
+    let (folder, _) = folder();
+    let name = VAL.annotations.unwrap()[0];
+    let said = || {
+        let vqa = dataset("vqa_v2").unwrap();
+        crate::check::check(vqa, folder.path(), &ReadOptions::default()).unwrap()
+    };
+    let unlabelled = |report: &crate::check::CheckReport| {
+        report.warnings.iter().any(|warning| {
+            warning.contains("`val` has no labels, so `mmc train` predicts it and scores nothing")
+        })
+    };
+    assert!(!unlabelled(&said()));
+    std::fs::remove_file(folder.path().join(name)).unwrap();
+    let report = said();
+    assert!(report.is_usable() && unlabelled(&report), "{report}");
+    let note = format!("`val` is read without answers: {}", folder.path().join(name).display());
+    assert!(report.notes.iter().any(|said| said.starts_with(&note)), "{:?}", report.notes);
+    // Nobody but the server has those of `test`.
+    assert!(!report.to_string().contains("`test` is read without"), "{report}");
+    assert!(read(&folder, "val").notes.iter().any(|said| said.starts_with(&note)));
+}
+
+#[test]
 fn files_that_do_not_belong_together_are_named() {
     let (folder, [first, ..]) = folder();
     let questions = folder.path().join(TRAIN.questions[0]);
