@@ -46,6 +46,30 @@ fn a_missing_picture_is_named_with_its_row() {
     fails(&place, words, 1, &["data: not usable; problems: 1"]);
 }
 
+#[test]
+fn a_row_without_a_picture_is_known_before_training() {
+    let place = Place::with_table();
+    let table = place.read("data/train.csv").replace("img/train4.png", "");
+    place.write("data/train.csv", table);
+    let train = format!("{TRAIN} --model vilt-tiny");
+    fails(&place, &train, 1, &["data/train.csv:6: no `image` (id `train-4`)", "--arm text"]);
+    let words = "data check --dataset table --data-root data";
+    fails(&place, words, 1, &["data: not usable; problems: 1"]);
+    let skipped = place.mmc(&format!("{train} --max-steps 1 --on-bad-item skip"));
+    assert_eq!(skipped.code, 0, "{}", skipped.stderr);
+    assert!(skipped.stderr.contains("1 of 24 rows skipped"), "{}", skipped.stderr);
+
+    let bare = place.read("data/val.csv");
+    let bare: Vec<String> = (0..8)
+        .fold(bare, |text, row| text.replace(&format!("img/val{row}.png"), ""))
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    place.write("data/val.csv", bare.join("\n"));
+    let train = train.replace("--out run", "--on-bad-item skip --out again");
+    fails(&place, &train, 1, &["data/val.csv: no row has a picture, and the model is shown"]);
+}
+
 /// Whether the backbone is computed once or in each step, what cannot be read is left out alike.
 #[test]
 fn a_frozen_run_counts_what_it_skips_as_any_does() {

@@ -6,8 +6,8 @@ use crate::rows::{
     OpenTable, RawRow, RawTable, Value, absent_column, absent_value, open_rows, read_rows,
 };
 use crate::scan::{FieldError, Fields, Named};
-use crate::values::{check_one_line, name_of, text_of};
 use crate::source::Source;
+use crate::values::{check_one_line, name_of, text_of};
 use crate::{DataError, ReadOptions};
 
 /// The names of the four columns, and which of them the user chose.

@@ -5,8 +5,8 @@ use crate::error::listed;
 use crate::place::Place;
 use crate::rows::{RawRow, read_rows};
 use crate::scan::{Collector, FieldError, Fields, Labels, Scan};
-use crate::values::{name_of, text_of};
 use crate::source::Source;
+use crate::values::{name_of, text_of};
 use crate::{DataError, demo};
 
 const COLUMNS: [&str; 4] = ["id", "img", "text", "label"];

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::dataset::Request;
 use crate::error::{listed, nearest};
 use crate::groups::group_shared_content;
+use crate::place::LEAVE_OUT;
 use crate::rows::RawRow;
 use crate::values::plain;
 use crate::{
@@ -24,6 +25,8 @@ pub(crate) struct Scan {
     /// In the order of the file.
     pub(crate) problems: Vec<Problem>,
     pub(crate) notes: Vec<String>,
+    /// Whether a row names a picture, be it there or not.
+    pub(crate) names_pictures: bool,
 }
 
 /// A usable row.
@@ -161,6 +164,8 @@ pub(crate) struct Collector<'a> {
     /// Pictures that several rows show, looked for once.
     pictures: HashMap<String, Result<ImageSource, (Kind, String)>>,
     lines_of_ids: HashMap<String, usize>,
+    /// Whether a row names a picture, be it there or not.
+    names_pictures: bool,
     row_number: usize,
     rows: Vec<Row>,
     problems: Vec<Problem>,
@@ -177,6 +182,7 @@ impl<'a> Collector<'a> {
             classes,
             pictures: HashMap::new(),
             lines_of_ids: HashMap::new(),
+            names_pictures: false,
             row_number: 0,
             rows: Vec::new(),
             problems: Vec::new(),
@@ -244,6 +250,7 @@ impl<'a> Collector<'a> {
     }
 
     fn keep(&mut self, line: usize, id: String, fields: Fields, target: Option<Target>) {
+        self.names_pictures |= fields.image.is_some();
         let image = fields.image.map(|relative| self.picture(relative, fields.group.is_some()));
         match image.transpose() {
             Err((kind, words)) => {
@@ -305,8 +312,24 @@ impl<'a> Collector<'a> {
         self.problems.push(Problem { line, kind, error });
     }
 
-    /// All that was found. Where only some rows have a label, the others are problems.
+    /// All that was found. Where only some rows have a label, the others are problems, and so they are
+    /// where only some name a picture and the model is shown pictures.
     pub(crate) fn finish(mut self) -> Result<Scan, DataError> {
+        self.set_apart_unlabelled();
+        self.set_apart_without_picture();
+        self.problems.sort_by_key(|problem| problem.line);
+        Ok(Scan {
+            name: self.request.dataset.split_name(self.request.split)?,
+            path: self.path,
+            labels: self.labels.names,
+            rows: self.rows,
+            problems: self.problems,
+            notes: self.notes,
+            names_pictures: self.names_pictures,
+        })
+    }
+
+    fn set_apart_unlabelled(&mut self) {
         let labelled = self.rows.iter().filter(|row| row.sample.target.is_some()).count();
         if labelled > 0 && labelled < self.rows.len() {
             let (kept, bare): (Vec<Row>, Vec<Row>) =
@@ -321,14 +344,24 @@ impl<'a> Collector<'a> {
                 self.report(row.line, Kind::WrongLabel, "label", words);
             }
         }
-        self.problems.sort_by_key(|problem| problem.line);
-        Ok(Scan {
-            name: self.request.dataset.split_name(self.request.split)?,
-            path: self.path,
-            labels: self.labels.names,
-            rows: self.rows,
-            problems: self.problems,
-            notes: self.notes,
-        })
+    }
+
+    /// Of a table without any picture nothing is wrong: text models are trained on it.
+    fn set_apart_without_picture(&mut self) {
+        if !self.names_pictures || !self.request.options.arm.uses_image() {
+            return;
+        }
+        let column = self.request.options.image_column.as_deref().unwrap_or("image");
+        let (kept, bare): (Vec<Row>, Vec<Row>) =
+            self.rows.drain(..).partition(|row| row.sample.image.is_some());
+        self.rows = kept;
+        for row in bare {
+            let words = format!(
+                "no `{column}` (id `{}`), though other rows have one; name its picture, {LEAVE_OUT}, or \
+                 train on the texts alone (`--arm text`)",
+                row.sample.id
+            );
+            self.report(row.line, Kind::MissingPicture, column, words);
+        }
     }
 }

@@ -10,8 +10,8 @@ use crate::error::listed;
 use crate::place::Place;
 use crate::rows::{RawRow, Value, open_rows};
 use crate::scan::{Collector, FieldError, Fields, Labels, Scan};
-use crate::values::{name_of, text_of};
 use crate::source::Source;
+use crate::values::{name_of, text_of};
 use crate::{DataError, demo};
 
 /// The picture's name has two spellings; where it is absent, the ids begin with it.

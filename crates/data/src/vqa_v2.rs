@@ -17,8 +17,8 @@ use crate::dataset::{AnswerSource, Request};
 use crate::json_list::{Element, JsonList};
 use crate::place::Place;
 use crate::scan::{Collector, Fields, Kind, Labels, Scan};
-use crate::values::plain;
 use crate::source::Source;
+use crate::values::plain;
 use crate::{DataError, Target, demo};
 
 /// Where the parts of a split lie: names of files, and of the archives that they are published in.

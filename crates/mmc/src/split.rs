@@ -28,6 +28,7 @@ pub(crate) fn read_for(
         ..options
     };
     let split = dataset.read(root, name.as_str(), &options)?;
+    split.check_pictures(options.arm)?;
     for note in &split.notes {
         tracing::warn!("{note}");
     }

@@ -12,8 +12,8 @@ use crate::groups::root_of;
 use crate::picture::{bytes_of, length_of};
 use crate::place::Place;
 use crate::rows::{OpenTable, RawRow, Value, absent_column, open_rows};
-use crate::values::name_of;
 use crate::source::Source;
+use crate::values::name_of;
 use crate::{DataError, ImageSource};
 
 /// The rows of a table, as far as splitting it goes.
