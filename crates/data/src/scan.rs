@@ -1,6 +1,6 @@
 //! Rows that have been read, and all that was found wrong with them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -152,6 +152,28 @@ pub(crate) struct Labels {
     pub(crate) codes: Vec<String>,
     /// What to do about any other label.
     pub(crate) remedy: &'static str,
+}
+
+impl Labels {
+    /// The same in the order that was asked for, if any: of a set that knows its classes those.
+    pub(crate) fn in_order_of(self, asked: Option<&[String]>) -> Result<Self, DataError> {
+        let Some(asked) = asked else { return Ok(self) };
+        let place = |name: &String| self.names.iter().position(|own| own == name);
+        let order: Option<Vec<usize>> = asked.iter().map(place).collect();
+        let distinct: HashSet<&String> = asked.iter().collect();
+        let Some(order) =
+            order.filter(|_| distinct.len() == asked.len() && asked.len() == self.names.len())
+        else {
+            return Err(DataError::Setting(format!(
+                "the labels {} are not the classes of this data set; name with `--labels`, in the \
+                 order that you want, {}, or leave it out",
+                listed(asked.iter().map(String::as_str)),
+                listed(self.names.iter().map(String::as_str))
+            )));
+        };
+        let codes = order.iter().map(|&class| self.codes[class].clone()).collect();
+        Ok(Self { names: asked.to_vec(), codes, remedy: self.remedy })
+    }
 }
 
 /// Checks rows one after the other and keeps both the good ones and the problems.
