@@ -46,6 +46,64 @@ fn a_missing_picture_is_named_with_its_row() {
     fails(&place, words, 1, &["data: not usable; problems: 1"]);
 }
 
+#[test]
+fn a_row_without_a_picture_is_known_before_training() {
+    let place = Place::with_table();
+    let table = place.read("data/train.csv").replace("img/train4.png", "");
+    place.write("data/train.csv", table);
+    let train = format!("{TRAIN} --model vilt-tiny");
+    fails(&place, &train, 1, &["data/train.csv:6: no `image` (id `train-4`)", "--arm text"]);
+    let words = "data check --dataset table --data-root data";
+    fails(&place, words, 1, &["data: not usable; problems: 1"]);
+    let skipped = place.mmc(&format!("{train} --max-steps 1 --on-bad-item skip"));
+    assert_eq!(skipped.code, 0, "{}", skipped.stderr);
+    assert!(skipped.stderr.contains("1 of 24 rows skipped"), "{}", skipped.stderr);
+
+    let bare = place.read("data/val.csv");
+    let bare: Vec<String> = (0..8)
+        .fold(bare, |text, row| text.replace(&format!("img/val{row}.png"), ""))
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    place.write("data/val.csv", bare.join("\n"));
+    let train = train.replace("--out run", "--on-bad-item skip --out again");
+    fails(&place, &train, 1, &["data/val.csv: no row has a picture, and the model is shown"]);
+}
+
+#[test]
+fn what_has_no_effect_is_refused_or_said() {
+    let place = Place::with_table();
+    let check = "data check --dataset table --data-root data";
+    fails(&place, &format!("{check} --html absent/page.html"), 1, &["absent: no such folder"]);
+    fails(&place, &format!("{check} --html data"), 1, &["data: ", "`--html`"]);
+    place.mmc(&format!("{check} --html page.html")).done();
+    assert!(place.read("page.html").contains("train-0"));
+    fs::remove_dir_all(place.path("data/img")).unwrap();
+    fails(&place, check, 1, &["problems: 40"]);
+    place.mmc(&format!("{check} --arm text")).done();
+
+    let cached = "--picture-cache cache --jpeg-scaling --max-steps 1";
+    let ran = place.mmc(&format!("{TRAIN} --model bert-tiny {cached}"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for flag in ["`--picture-cache`", "`--jpeg-scaling`"] {
+        let words = format!("{flag} has no effect: the arm `text` sees no pictures");
+        assert!(ran.stderr.contains(&words), "{}", ran.stderr);
+    }
+
+    place.mmc("data demo --dataset snli_ve --truth text --items 60 --out ve").done();
+    let set = "--dataset snli_ve --data-root ve";
+    let column = "`--text-column` is for tables, and the columns of `snli_ve` are known";
+    let words = format!("data check {set} --text-column sentence1");
+    fails(&place, &words, 2, &[column]);
+    let train = format!("train {set} --model bert-tiny --out other");
+    fails(&place, &format!("{train} --text-column sentence1"), 2, &[column]);
+    let answers = "`--answers train+val` is for answers to questions, and `snli_ve` has classes";
+    fails(&place, &format!("{train} --answers train+val"), 2, &[answers]);
+    fails(&place, &format!("{train} --labels a,b,c"), 2, &["`entailment`, `neutral`"]);
+    let evaluate = format!("evaluate --checkpoint run/checkpoint {set} --split test");
+    fails(&place, &format!("{evaluate} --out s.json"), 2, &["VQA's evaluation server", "`.jsonl`"]);
+}
+
 /// Whether the backbone is computed once or in each step, what cannot be read is left out alike.
 #[test]
 fn a_frozen_run_counts_what_it_skips_as_any_does() {

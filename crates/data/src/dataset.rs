@@ -152,7 +152,7 @@ impl FromStr for OnBadItem {
 pub struct ReadOptions {
     /// Where the answers to questions come from, unless `labels` are given.
     pub answers: AnswerSource,
-    /// The classes in order, in place of the training file's (tables and answers to questions).
+    /// The classes in order, in place of the training file's or the data set's own order.
     pub labels: Option<Vec<String>>,
     /// The column of ids, in place of `id` (tables only).
     pub id_column: Option<String>,
@@ -286,6 +286,31 @@ impl Dataset {
         self.scan(&self.place(root)?, split, options)?.into_split(options)
     }
 
+    /// Refuses options that this data set does not have: they would have no effect.
+    fn check_options(&self, options: &ReadOptions) -> Result<(), DataError> {
+        let is_table = self.classes.is_none() && self.task == Task::Classes;
+        let columns = [
+            ("--id-column", &options.id_column),
+            ("--text-column", &options.text_column),
+            ("--image-column", &options.image_column),
+            ("--label-column", &options.label_column),
+        ];
+        let named = columns.iter().find(|(_, column)| column.is_some());
+        if let Some((flag, _)) = named.filter(|_| !is_table) {
+            return Err(DataError::Setting(format!(
+                "`{flag}` is for tables, and the columns of `{}` are known; leave it out",
+                self.name
+            )));
+        }
+        if options.answers == AnswerSource::TrainVal && self.task != Task::Answers {
+            return Err(DataError::Setting(format!(
+                "`--answers {}` is for answers to questions, and `{}` has classes; leave it out",
+                options.answers, self.name
+            )));
+        }
+        Ok(())
+    }
+
     /// Reads one split and collects all that is wrong with its rows.
     pub(crate) fn scan(
         &self,
@@ -293,6 +318,7 @@ impl Dataset {
         split: &str,
         options: &ReadOptions,
     ) -> Result<Scan, DataError> {
+        self.check_options(options)?;
         self.split_name(split)?;
         (self.locate)(place, split)?;
         (self.scan)(&Request { dataset: self, place, split, options })

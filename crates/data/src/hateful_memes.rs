@@ -30,6 +30,7 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
         codes: (0..classes.len()).map(|class| class.to_string()).collect(),
         remedy: "fix the row or drop it",
     };
+    let labels = labels.in_order_of(request.options.labels.as_deref())?;
     let mut collector = Collector::new(request, source.path(), labels);
     collector.notes.extend(demo::note(request.place)?);
     for row in read_rows(&source, &COLUMNS, None)?.rows {
@@ -181,8 +182,8 @@ mod tests {
         let message = folder.message("hateful_memes", "train", &stop);
         assert_eq!(
             message,
-            "train.jsonl:3: the picture `img/4.png` is missing; put it at img/4.png, or leave \
-             such rows (`mmc train --on-bad-item skip`) (id `4`)"
+            "train.jsonl:3: the picture `img/4.png` is missing; put it at img/4.png, or train \
+             without such rows (`mmc train --on-bad-item skip`) (id `4`)"
         );
         let skip = ReadOptions { on_bad_item: OnBadItem::Skip, ..ReadOptions::default() };
         let split = folder.read("hateful_memes", "train", &skip).unwrap();
@@ -198,6 +199,25 @@ mod tests {
         let skip = ReadOptions { on_bad_item: OnBadItem::Skip, ..ReadOptions::default() };
         for row in ["{}", r#"{"id":3,"img":"../3.png","label":1,"text":"x"}"#] {
             assert!(with_row(row).read("hateful_memes", "train", &skip).is_err(), "{row}");
+        }
+    }
+
+    #[test]
+    fn classes_have_the_order_that_is_asked_for() {
+        let folder = with_row("");
+        let asked = |names: &[&str]| ReadOptions {
+            labels: Some(names.iter().map(|&name| name.to_owned()).collect()),
+            ..ReadOptions::default()
+        };
+        let split =
+            folder.read("hateful_memes", "train", &asked(&["hateful", "not_hateful"])).unwrap();
+        assert_eq!(split.labels, ["hateful", "not_hateful"]);
+        let targets: Vec<Option<Target>> =
+            split.iter().map(|sample| sample.target.clone()).collect();
+        assert_eq!(targets, [1, 0].map(|class| Some(Target::Class(class))));
+        for names in [&["a", "b"][..], &["hateful"], &["hateful", "hateful"]] {
+            let message = folder.message("hateful_memes", "train", &asked(names));
+            assert!(message.contains("`not_hateful`, `hateful`"), "{message}");
         }
     }
 

@@ -215,6 +215,22 @@ impl Split {
         !self.is_empty() && self.samples.iter().all(|sample| sample.target.is_some())
     }
 
+    /// Refuses a split of which no row has a picture where the model is shown pictures. Readers see to it
+    /// that then either all or none have one.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::File`], with what can be done instead.
+    pub fn check_pictures(&self, arm: Arm) -> Result<(), DataError> {
+        if !arm.uses_image() || self.samples.iter().any(|sample| sample.image.is_some()) {
+            return Ok(());
+        }
+        let problem = "no row has a picture, and the model is shown pictures; name them in the column \
+                       `image` or the column they are in with `--image-column`, or train a text model \
+                       or with `--arm text`";
+        Err(DataError::file(&self.path, problem))
+    }
+
     /// The samples, in the file's order.
     pub fn iter(&self) -> std::slice::Iter<'_, Sample> {
         self.samples.iter()

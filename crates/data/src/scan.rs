@@ -1,6 +1,8 @@
 //! Rows that have been read, and all that was found wrong with them.
 
-use std::collections::{BTreeSet, HashMap};
+mod finish;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -27,6 +29,8 @@ pub(crate) struct Scan {
     /// The pictures that are missing, each once.
     pub(crate) missing: BTreeSet<String>,
     pub(crate) notes: Vec<String>,
+    /// Whether a row names a picture, be it there or not.
+    pub(crate) names_pictures: bool,
 }
 
 /// A usable row.
@@ -173,6 +177,28 @@ pub(crate) struct Labels {
     pub(crate) remedy: &'static str,
 }
 
+impl Labels {
+    /// The same in the order that was asked for, if any: of a set that knows its classes those.
+    pub(crate) fn in_order_of(self, asked: Option<&[String]>) -> Result<Self, DataError> {
+        let Some(asked) = asked else { return Ok(self) };
+        let place = |name: &String| self.names.iter().position(|own| own == name);
+        let order: Option<Vec<usize>> = asked.iter().map(place).collect();
+        let distinct: HashSet<&String> = asked.iter().collect();
+        let Some(order) =
+            order.filter(|_| distinct.len() == asked.len() && asked.len() == self.names.len())
+        else {
+            return Err(DataError::Setting(format!(
+                "the labels {} are not the classes of this data set; name with `--labels`, in the \
+                 order that you want, {}, or leave it out",
+                listed(asked.iter().map(String::as_str)),
+                listed(self.names.iter().map(String::as_str))
+            )));
+        };
+        let codes = order.iter().map(|&class| self.codes[class].clone()).collect();
+        Ok(Self { names: asked.to_vec(), codes, remedy: self.remedy })
+    }
+}
+
 /// Checks rows one after the other and keeps both the good ones and the problems.
 pub(crate) struct Collector<'a> {
     request: &'a Request<'a>,
@@ -183,6 +209,8 @@ pub(crate) struct Collector<'a> {
     /// Pictures that several rows show, looked for once.
     pictures: HashMap<String, Result<ImageSource, (Kind, String)>>,
     lines_of_ids: HashMap<String, usize>,
+    /// Whether a row names a picture, be it there or not.
+    names_pictures: bool,
     row_number: usize,
     rows: Vec<Row>,
     problems: Vec<Problem>,
@@ -200,6 +228,7 @@ impl<'a> Collector<'a> {
             classes,
             pictures: HashMap::new(),
             lines_of_ids: HashMap::new(),
+            names_pictures: false,
             row_number: 0,
             rows: Vec::new(),
             problems: Vec::new(),
@@ -268,6 +297,7 @@ impl<'a> Collector<'a> {
     }
 
     fn keep(&mut self, line: usize, id: String, fields: Fields, target: Option<Target>) {
+        self.names_pictures |= fields.image.is_some();
         let image = fields.image.map(|relative| self.picture(relative, fields.group.is_some()));
         match image.transpose() {
             Err((kind, words)) => {
@@ -329,33 +359,5 @@ impl<'a> Collector<'a> {
     pub(crate) fn report(&mut self, line: usize, kind: Kind, field: &str, words: String) {
         let error = DataError::row(&self.path, line, field, words);
         self.problems.push(Problem { line, kind, error });
-    }
-
-    /// All that was found. Where only some rows have a label, the others are problems.
-    pub(crate) fn finish(mut self) -> Result<Scan, DataError> {
-        let labelled = self.rows.iter().filter(|row| row.sample.target.is_some()).count();
-        if labelled > 0 && labelled < self.rows.len() {
-            let (kept, bare): (Vec<Row>, Vec<Row>) =
-                self.rows.drain(..).partition(|row| row.sample.target.is_some());
-            self.rows = kept;
-            for row in bare {
-                let words = format!(
-                    "no `label` (id `{}`), though {labelled} other rows have one; add it, or \
-                     leave it out of every row",
-                    row.sample.id
-                );
-                self.report(row.line, Kind::WrongLabel, "label", words);
-            }
-        }
-        self.problems.sort_by_key(|problem| problem.line);
-        Ok(Scan {
-            name: self.request.dataset.split_name(self.request.split)?,
-            path: self.path,
-            labels: self.labels.names,
-            rows: self.rows,
-            problems: self.problems,
-            missing: self.missing,
-            notes: self.notes,
-        })
     }
 }

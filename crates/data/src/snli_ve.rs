@@ -41,6 +41,7 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     let names: Vec<String> =
         request.dataset.classes.unwrap_or_default().iter().map(|&name| name.to_owned()).collect();
     let labels = Labels { codes: names.clone(), names, remedy: "fix the row or drop it" };
+    let labels = labels.in_order_of(request.options.labels.as_deref())?;
     let folder = picture_folder(request.place);
     let mut collector = Collector::new(request, path, labels);
     collector.notes.extend(demo::note(request.place)?);

@@ -195,13 +195,17 @@ fn files_of_another_format_are_called_by_it() {
     }
     for (file, bytes, said) in [
         ("train.parquet", &b"id,text,label\n1,a,x\n"[..], "train.parquet: not a Parquet file"),
-        ("train.jsonl", b"id,text,label\n1,a,x\n", "train.jsonl:1: not JSON: "),
+        (
+            "train.jsonl",
+            b"id,text,label\n1,a,x\n",
+            "train.jsonl:1: the line begins with `i`, expected a JSON object",
+        ),
         (
             "train.jsonl",
             b"[{\"text\": \"a\", \"label\": 1}]\n",
-            "train.jsonl:1: not one JSON object: ",
+            "train.jsonl:1: the line begins with `[`, expected a JSON object",
         ),
-        ("train.csv", b"\x89PNG\r\n\x1a\n\0\0", "train.csv:1: not UTF-8"),
+        ("train.csv", b"\x89PNG\r\n\x1a\n\0\0", "train.csv: the file is a picture"),
     ] {
         let message = Place::with(file, bytes).says("table");
         assert!(message.starts_with(said), "{message}");

@@ -51,7 +51,7 @@ fn a_file_under_a_wrong_name_is_called_by_what_it_is() {
 
 #[test]
 fn a_picture_that_cannot_be_had_comes_with_a_way_out() {
-    let skip = ", or leave such rows out with `--on-bad-item skip` (id `1`)";
+    let skip = ", or train without such rows (`mmc train --on-bad-item skip`) (id `1`)";
     let mut cases = vec![
         ("gone.png", format!("is missing; put it at gone.png{skip}")),
         ("folder.png", format!("is not a file; name one{skip}")),

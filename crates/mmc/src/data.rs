@@ -1,6 +1,10 @@
 //! `mmc data`: make, check and describe data sets.
 
-use mmc_data::check::{check_for, info};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use mmc_data::check::{CheckReport, check_for, info};
 use mmc_data::demo::{DemoSet, Format, Truth, write};
 use mmc_data::splitting::{SplitOptions, write_splits};
 use mmc_data::{DATASETS, ReadOptions, dataset};
@@ -45,17 +49,19 @@ fn check_set(typed: &DataSetArgs) -> Result<(), Failure> {
     let dataset = dataset(&typed.dataset)?;
     let root = dataset.root(typed.data_root.as_deref());
     let counters = counters(typed.checkpoint.as_deref())?;
-    let report = check_for(dataset, &root, &typed.columns.read_options(), &counters)?;
+    let options = ReadOptions { arm: typed.arm, ..typed.columns.read_options() };
     if let Some(file) = &typed.html {
-        std::fs::write(file, data_page(&report)).map_err(|error| {
-            Failure::work(format!("{}: {error}; name a file that can be written", file.display()))
-        })?;
+        check_page(file)?;
     }
+    let report = check_for(dataset, &root, &options, &counters)?;
+    // What was found is shown whether the page can be written or not.
+    let page = typed.html.as_ref().map_or(Ok(()), |file| write_page(file, &report));
     if typed.json {
         print_json(&report)?;
     } else {
         print(&report.to_string())?;
     }
+    page?;
     if report.is_usable() {
         return Ok(());
     }
@@ -64,6 +70,28 @@ fn check_set(typed: &DataSetArgs) -> Result<(), Failure> {
         root.display(),
         report.problems.len()
     )))
+}
+
+/// Refuses a page that cannot be written before the work for it is done.
+fn check_page(file: &Path) -> Result<(), Failure> {
+    check_folder(file)?;
+    let is_new = !file.exists();
+    OpenOptions::new().append(true).create(true).open(file).map_err(not_written(file))?;
+    if is_new {
+        fs::remove_file(file).map_err(not_written(file))?;
+    }
+    Ok(())
+}
+
+fn write_page(file: &Path, report: &CheckReport) -> Result<(), Failure> {
+    fs::write(file, data_page(report)).map_err(not_written(file))
+}
+
+fn not_written(file: &Path) -> impl Fn(io::Error) -> Failure {
+    move |error| {
+        let file = file.display();
+        Failure::work(format!("{file}: {error}; name with `--html` a file that can be written"))
+    }
 }
 
 fn describe(typed: &InfoArgs) -> Result<(), Failure> {

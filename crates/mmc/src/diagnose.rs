@@ -193,6 +193,7 @@ fn of_run(run: &Path, typed: &DiagnoseArgs) -> Result<Found, Failure> {
         there
     } else {
         let options = ReadOptions {
+            labels: settings.labels,
             id_column: settings.id_column,
             text_column: settings.text_column,
             image_column: settings.image_column,

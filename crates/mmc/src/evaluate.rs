@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmc_data::dataset;
+use mmc_data::{Task, dataset};
 use mmc_metrics::{ANSWER_METRICS, Evaluation, METRICS, evaluate};
 use mmc_run::{Prediction, Predictions};
 
@@ -17,6 +17,7 @@ use crate::split;
 pub(crate) fn run(typed: &EvaluateArgs) -> Result<(), Failure> {
     if let Some(out) = &typed.out {
         check_out(out, &["jsonl", "csv", "parquet", "json"])?;
+        check_format(out, typed.dataset.as_deref())?;
     }
     let predictions = match (&typed.predictions, &typed.checkpoint) {
         (Some(file), _) => Predictions::read_with_positive(file, typed.positive.as_deref())?,
@@ -45,6 +46,20 @@ pub(crate) fn run(typed: &EvaluateArgs) -> Result<(), Failure> {
     } else {
         print(&shown(&evaluation, &rows.classes, positive))
     }
+}
+
+/// Refuses the format of VQA's evaluation server for what are no answers to questions.
+fn check_format(out: &Path, name: Option<&str>) -> Result<(), Failure> {
+    let Some(dataset) = name.map(dataset).transpose()? else { return Ok(()) };
+    if out.extension().is_none_or(|ending| ending != "json") || dataset.task == Task::Answers {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{}: `.json` is the format of VQA's evaluation server, for answers to questions, and `{}` has \
+         classes; end it in `.jsonl`, `.csv` or `.parquet`, or give `--json` for the scores",
+        out.display(),
+        dataset.name
+    )))
 }
 
 /// The score of answers to questions, then by the types of questions and answers.

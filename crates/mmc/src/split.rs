@@ -24,10 +24,14 @@ pub(crate) fn read_for(
     let options = ReadOptions {
         arm: checkpoint.arm(),
         // A table's classes are what the model was trained on; other sets know their own.
-        labels: dataset.classes.is_none().then(|| checkpoint.labels.clone()),
+        labels: match dataset.classes {
+            None => Some(checkpoint.labels.clone()),
+            Some(_) => options.labels,
+        },
         ..options
     };
     let split = dataset.read(root, name.as_str(), &options)?;
+    split.check_pictures(options.arm)?;
     for note in &split.notes {
         tracing::warn!("{note}");
     }

@@ -73,12 +73,18 @@ fn reference(results: &Results) -> Option<&RunResult> {
     whole.or_else(|| results.runs.first())
 }
 
-/// A split as a run read it, with its pictures.
+/// A split as a run read it, with its pictures as far as each row has one.
 pub(crate) fn read_split(config: &RunConfig, record: &SplitRecord) -> Result<Split, ReportError> {
     let settings = &config.settings;
-    let options = ReadOptions { arm: Arm::Both, ..settings.read_options() };
     let dataset = dataset(&settings.dataset)?;
-    let split = dataset.read(Path::new(&settings.data_root), &record.split, &options)?;
+    let read = |arm| {
+        let options = ReadOptions { arm, ..settings.read_options() };
+        dataset.read(Path::new(&settings.data_root), &record.split, &options)
+    };
+    // A run that was shown texts alone has rows that lack a picture, or may have.
+    let with_pictures = read(Arm::Both).ok();
+    let with_pictures = with_pictures.filter(|split| split.fingerprint() == record.fingerprint);
+    let split = with_pictures.map_or_else(|| read(settings.arm), Ok)?;
     if split.fingerprint() != record.fingerprint {
         return Err(ReportError::OtherData { path: split.path });
     }

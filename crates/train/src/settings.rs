@@ -125,6 +125,7 @@ pub fn resolve_on(
     }
     notes.extend(train.notes.iter().cloned());
     check_training_split(&train)?;
+    train.check_pictures(options.arm)?;
     options.keep_answers(dataset, &train.labels);
     let mut read = |name: &str| read_optional(dataset, &root, name, &options, &mut notes);
     let selection = read(&study.selection)?;
@@ -349,6 +350,7 @@ fn read_optional(
         return Ok(None);
     }
     let split = dataset.read(root, name, options)?;
+    split.check_pictures(options.arm)?;
     notes.extend(split.notes.iter().cloned());
     if split.is_empty() {
         let problem = format!("{}: there is no item; fill or remove it", split.path.display());

@@ -24,13 +24,15 @@ impl Plan {
                 settings.layer_decay
             ));
         }
-        if let Some(augment) = settings.augment
-            && !settings.arm.uses_image()
-        {
-            self.notes.push(format!(
-                "`--augment {augment}` has no effect: the arm `{}` sees no pictures",
-                settings.arm
-            ));
+        if !settings.arm.uses_image() {
+            let of_pictures = [
+                settings.augment.map(|augment| format!("`--augment {augment}`")),
+                settings.jpeg_scaling.then(|| "`--jpeg-scaling`".to_owned()),
+                settings.picture_cache.is_some().then(|| "`--picture-cache`".to_owned()),
+            ];
+            let no_effect =
+                |flag| format!("{flag} has no effect: the arm `{}` sees no pictures", settings.arm);
+            self.notes.extend(of_pictures.into_iter().flatten().map(no_effect));
         }
         if trained != Trained::Everything && self.source == CheckpointSource::FromScratch {
             self.notes.push(format!(

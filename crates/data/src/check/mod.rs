@@ -32,7 +32,8 @@ use self::scanned::Scanned;
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
 use crate::dataset::StudySplits;
 pub use crate::scan::Kind;
-use crate::{DataError, Dataset, ReadOptions, demo};
+use crate::scan::Scan;
+use crate::{Arm, DataError, Dataset, ReadOptions, demo};
 
 /// What [`check()`] found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -134,6 +135,7 @@ pub fn check_for(
     let Scanned { scans, published, mut problems, notes: unread } = read;
     notes.extend(scans.iter().flat_map(|scan| scan.notes.clone()));
     notes.extend(unread);
+    notes.extend(pictureless(&scans, options.arm, &mut problems));
     let notes = once(notes);
     let contents = Contents::of(&scans, options.arm, &mut problems);
     let splits: Vec<CheckedSplit> = scans
@@ -168,6 +170,27 @@ pub fn check_for(
         notes,
         examples: scans.iter().flat_map(examples).collect(),
     })
+}
+
+/// Splits without any picture, where the model is shown pictures: a problem beside splits that have some,
+/// and in a set of texts alone worth a note.
+fn pictureless(scans: &[Scan], arm: Arm, problems: &mut Vec<Finding>) -> Option<String> {
+    let has_none = |scan: &&Scan| !scan.names_pictures && !scan.rows.is_empty();
+    let lacking: Vec<&Scan> = scans.iter().filter(has_none).collect();
+    if !arm.uses_image() || lacking.is_empty() {
+        return None;
+    }
+    if !scans.iter().any(|scan| scan.names_pictures) {
+        let note = "no row has a picture, so only text models, or others with `--arm text`, can be trained";
+        return Some(note.to_owned());
+    }
+    for scan in lacking {
+        let problem = "no row has a picture, though rows of other splits have one; name them in the \
+                       same column as there, or check and train on the texts alone (`--arm text`)";
+        let error = DataError::file(&scan.path, problem);
+        problems.push(Finding::new(Kind::MissingPicture, &error));
+    }
+    None
 }
 
 /// Each note once: what is true of all splits is said by each.

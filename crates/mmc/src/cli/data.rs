@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use mmc_data::Arm;
 use mmc_data::demo::Format;
 
 use super::examples::{AFTER_DATA_CHECK, AFTER_DATA_DEMO, AFTER_DATA_INFO, AFTER_DATA_SPLIT};
+use super::settings::one_of;
 use super::{ColumnFlags, data_set_name};
 
 /// `mmc data`.
@@ -97,6 +99,10 @@ pub(crate) struct DataSetArgs {
     /// Its folder, or a .zip or .tar of it [default: $MMC_DATA/NAME, else data/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_root: Option<PathBuf>,
+    /// What models will be shown: for text alone no picture needs to be there, and none is opened
+    #[arg(long, value_name = "ARM", default_value = "both")]
+    #[arg(value_parser = one_of::<Arm>(&["both", "text", "image"]))]
+    pub(crate) arm: Arm,
     /// The columns of a table that has others.
     #[command(flatten)]
     pub(crate) columns: ColumnFlags,

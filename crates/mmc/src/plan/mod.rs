@@ -56,7 +56,8 @@ fn single(model: &str, typed: &PlanArgs, mut known: Known) -> Result<(), Failure
     let preset = preset(model)?;
     let mut classes = typed.classes.map(|classes| classes as usize);
     if let Some(name) = &typed.dataset {
-        let (amount, labels) = rows(name, typed.data_root.as_deref())?;
+        let arm = typed.arm.unwrap_or(preset.default_arm());
+        let (amount, labels) = rows(name, typed.data_root.as_deref(), arm)?;
         known.amount = Some(amount);
         classes = classes.or(Some(labels));
     }
@@ -65,12 +66,12 @@ fn single(model: &str, typed: &PlanArgs, mut known: Known) -> Result<(), Failure
     if typed.json { print_json(&figures) } else { print(&figures::words(&figures)) }
 }
 
-/// The rows of a data set's splits, and its classes.
-fn rows(name: &str, root: Option<&Path>) -> Result<(Amount, usize), Failure> {
+/// The rows of a data set's splits that a model of this arm can use, and its classes.
+fn rows(name: &str, root: Option<&Path>, arm: Arm) -> Result<(Amount, usize), Failure> {
     let dataset = dataset(name)?;
     let root = dataset.root(root);
     let splits = dataset.resolve_splits(&root)?;
-    let mut options = ReadOptions::default();
+    let mut options = ReadOptions { arm, ..ReadOptions::default() };
     let train = dataset.read(&root, &splits.train, &options)?;
     options.keep_answers(dataset, &train.labels);
     // A run leaves out a split that is not there; one that cannot be read ends it.
