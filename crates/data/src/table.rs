@@ -258,7 +258,7 @@ mod tests {
         let message = folder.message("table", "train", &options());
         assert_eq!(
             message,
-            "train.parquet: not a Parquet file that can be read (it has 4 bytes); save it anew, \
+            "train.parquet: not a Parquet file that can be read (it has 4 bytes, too few); save it anew, \
              compressed with Snappy or not at all"
         );
     }

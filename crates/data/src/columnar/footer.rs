@@ -30,7 +30,7 @@ pub(super) fn read(contents: &Contents) -> Result<ArrowReaderMetadata> {
     let length = contents.len();
     let tail = length
         .checked_sub(FOOTER_SIZE as u64)
-        .ok_or_else(|| ParquetError::General(format!("it has {length} bytes")))?;
+        .ok_or_else(|| ParquetError::General(format!("it has {length} bytes, too few")))?;
     let ends = FooterTail::try_from(&contents.get_bytes(tail, FOOTER_SIZE)?[..])?;
     if ends.is_encrypted_footer() {
         return Err(ParquetError::General("its footer is encrypted".to_owned()));
