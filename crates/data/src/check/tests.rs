@@ -8,7 +8,7 @@ use crate::{Arm, OnBadItem, dataset};
 
 fn table(files: &[(&str, &str)]) -> Folder {
     let folder = Folder::with(files);
-    for (name, grey) in [("a.png", 1), ("again.png", 1), ("b.png", 2)] {
+    for (name, grey) in [("a.png", 1), ("again.png", 1), ("b.png", 2), ("c.png", 3)] {
         folder.picture(name, grey);
     }
     folder
@@ -131,7 +131,7 @@ fn a_picture_in_two_splits_is_warned_of_unless_one_is_a_part_of_the_other() {
 fn a_clean_set_has_nothing_wrong() {
     let folder = table(&[
         ("train.csv", "id,text,image,label\n1,one,a.png,x\n2,two,a.png,y\n"),
-        ("val.csv", "id,text,image,label\n3,three,a.png,x\n4,four,a.png,y\n"),
+        ("val.csv", "id,text,image,label\n3,three,c.png,x\n4,four,c.png,y\n"),
         TEST,
     ]);
     let report = checked(&folder);
