@@ -386,7 +386,7 @@ fn zip(name: &str, bytes: &[u8], mode: u32) -> Vec<u8> {
 /// What the table says of a picture in an archive: of finding it, or of decoding it.
 fn packed(archive: &str, bytes: &[u8]) -> String {
     let place = Place::with(archive, bytes);
-    let rows = format!("text,image,label\na,{archive}/a.png,x\nb,,y\n");
+    let rows = format!("text,image,label\na,{archive}/a.png,x\nb,{archive}/a.png,y\n");
     place.file("train.csv", rows);
     let read = dataset("table").unwrap().read(place.path(), "train", &ReadOptions::default());
     let found = read.and_then(|split| decode(split.samples[0].image.as_ref().unwrap()).map(drop));

@@ -124,8 +124,7 @@ pub fn resolve_on(
         check_answers(&train)?;
     }
     notes.extend(train.notes.iter().cloned());
-    check_training_split(&train)?;
-    train.check_pictures(options.arm)?;
+    check_training_split(&train, options.arm)?;
     options.keep_answers(dataset, &train.labels);
     let mut read = |name: &str| read_optional(dataset, &root, name, &options, &mut notes);
     let selection = read(&study.selection)?;
@@ -160,7 +159,8 @@ pub fn resolve_on(
 }
 
 /// Before other splits are read against its classes.
-fn check_training_split(train: &Split) -> Result<(), TrainError> {
+fn check_training_split(train: &Split, arm: Arm) -> Result<(), TrainError> {
+    train.check_pictures(arm)?;
     let path = train.path.display();
     if !train.is_labelled() {
         let problem = format!(
