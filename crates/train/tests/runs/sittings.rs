@@ -247,7 +247,7 @@ fn a_run_that_another_build_goes_on_with_says_so() {
     let folder = RunFolder::open(&bench.out("run")).unwrap();
     let ours = folder.config().unwrap().made_by();
     let (_, words) = told(&plan, &bench.out("run"));
-    assert!(!words.iter().any(|word| word.contains("begun by")), "{words:?}");
+    assert!(!words.iter().any(|word| word.contains("goes on with it")), "{words:?}");
     assert_eq!(folder.config().unwrap().made_by(), ours);
 
     bench.sit(&plan, "other", Some(5));
@@ -257,7 +257,7 @@ fn a_run_that_another_build_goes_on_with_says_so() {
     folder.write_config(&config).unwrap();
     let (outcome, words) = told(&plan, &bench.out("other"));
     assert!(matches!(outcome, Ok(Outcome::Finished(_))));
-    let said = words.iter().filter(|word| word.starts_with("the run was begun by")).count();
+    let said = words.iter().filter(|word| word.starts_with("the run was made by")).count();
     assert_eq!(said, 1, "{words:?}");
     let made_by = folder.config().unwrap().made_by();
     assert!(
