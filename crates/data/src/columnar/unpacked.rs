@@ -43,9 +43,8 @@ struct Unnamed {
 
 impl Unnamed {
     fn new() -> io::Result<Self> {
-        let mut file = tempfile::tempfile()?;
+        let file = tempfile::tempfile()?;
         let reader = Reader::of(file.try_clone()?);
-        file.seek(SeekFrom::Start(0))?;
         Ok(Self { writer: BufWriter::new(file), reader, end: 0, known: HashMap::new() })
     }
 
@@ -59,6 +58,27 @@ impl Unnamed {
         self.end += bytes.len() as u64;
         self.known.insert(hash, at);
         Ok((at, bytes.len()))
+    }
+
+    /// Keeps the cells of a column in a row group.
+    fn unpack(
+        &mut self,
+        table: &Columnar,
+        column: usize,
+        group: usize,
+    ) -> Result<Cells, DataError> {
+        let mut cells = Cells::new();
+        for batch in table.read_group(column, group, ROWS)? {
+            let batch = batch?;
+            for row in 0..batch.num_rows() {
+                cells.push(match cell(batch.column(0).as_ref(), row) {
+                    Cell::Bytes(bytes) => Some(self.keep(bytes).map_err(no_room(table))?),
+                    _ => None,
+                });
+            }
+        }
+        self.writer.flush().map_err(no_room(table))?;
+        Ok(cells)
     }
 }
 
@@ -88,30 +108,19 @@ impl Unpacked {
         column: usize,
         group: usize,
     ) -> Result<(Arc<Cells>, Reader), DataError> {
-        // What a panic left half done is no row group that is known.
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { file, groups } = &mut *state;
-        let file = match file {
-            Some(file) => file,
-            None => file.insert(Unnamed::new().map_err(no_room(table))?),
+        // After an error, or a panic, nobody knows how much of a row group has reached the file: the next
+        // one begins another.
+        let State { file, mut groups } = std::mem::take(&mut *state);
+        let mut file = file.map_or_else(Unnamed::new, Ok).map_err(no_room(table))?;
+        let cells = match groups.get(&(column, group)) {
+            Some(cells) => Arc::clone(cells),
+            None => Arc::new(file.unpack(table, column, group)?),
         };
-        if let Some(cells) = groups.get(&(column, group)) {
-            return Ok((Arc::clone(cells), file.reader.clone()));
-        }
-        let mut cells = Cells::new();
-        for batch in table.read_group(column, group, ROWS)? {
-            let batch = batch?;
-            for row in 0..batch.num_rows() {
-                cells.push(match cell(batch.column(0).as_ref(), row) {
-                    Cell::Bytes(bytes) => Some(file.keep(bytes).map_err(no_room(table))?),
-                    _ => None,
-                });
-            }
-        }
-        file.writer.flush().map_err(no_room(table))?;
-        let cells = Arc::new(cells);
         groups.insert((column, group), Arc::clone(&cells));
-        Ok((cells, file.reader.clone()))
+        let reader = file.reader.clone();
+        *state = State { file: Some(file), groups };
+        Ok((cells, reader))
     }
 }
 
@@ -123,5 +132,44 @@ fn no_room(table: &Columnar) -> impl FnOnce(io::Error) -> DataError {
              the environment variable `TMPDIR`"
         );
         DataError::file(&std::env::temp_dir(), problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, BinaryArray, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+    use crate::fixture::Folder;
+
+    /// Of each row its number, which comes again 40 rows later; every seventh has none.
+    fn value(row: usize) -> Option<Vec<u8>> {
+        (!row.is_multiple_of(7)).then(|| vec![(row % 40) as u8; 3 + row % 40])
+    }
+
+    #[test]
+    fn cells_are_found_in_any_order_and_across_row_groups() {
+        let values: Vec<Option<Vec<u8>>> = (0..1000).map(value).collect();
+        let column: ArrayRef =
+            Arc::new(BinaryArray::from_iter(values.iter().map(Option::as_deref)));
+        let batch = RecordBatch::try_from_iter([("image", column)]).unwrap();
+        let small = WriterProperties::builder().set_max_row_group_row_count(Some(300)).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(small)).unwrap();
+        writer.write(&batch).unwrap();
+        let folder = Folder::with(&[]);
+        let table =
+            Columnar::open(&folder.file("x.parquet", writer.into_inner().unwrap())).unwrap();
+        for row in (0..1000).map(|row| row * 389 % 1000) {
+            let length = value(row).map_or(0, |bytes| bytes.len() as u64);
+            assert_eq!(table.bytes(0, row, length).ok(), value(row), "row {row}");
+        }
+        let gone = table.bytes(0, 1, 99).unwrap_err().to_string();
+        assert!(gone.contains("x.parquet:2: the picture is gone"), "{gone}");
+        // Each of the 40 values is kept once.
+        let state = table.unpacked.0.lock().unwrap();
+        assert_eq!(state.groups.len(), 4);
+        assert_eq!(state.file.as_ref().unwrap().end, (0..40).map(|one| 3 + one).sum::<u64>());
     }
 }
