@@ -1,5 +1,7 @@
 //! What is known of a data set, and reading it.
 
+mod options;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -192,6 +194,13 @@ pub struct StudySplits {
     pub notes: Vec<String>,
 }
 
+impl StudySplits {
+    /// Whether a run reads the split.
+    pub(crate) fn is_needed(&self, name: &str) -> bool {
+        [&self.train, &self.selection, &self.test].into_iter().any(|needed| needed == name)
+    }
+}
+
 /// The data set of this name.
 ///
 /// # Errors
@@ -284,31 +293,6 @@ impl Dataset {
     ) -> Result<Split, DataError> {
         self.split_name(split)?;
         self.scan(&self.place(root)?, split, options)?.into_split(options)
-    }
-
-    /// Refuses options that this data set does not have: they would have no effect.
-    fn check_options(&self, options: &ReadOptions) -> Result<(), DataError> {
-        let is_table = self.classes.is_none() && self.task == Task::Classes;
-        let columns = [
-            ("--id-column", &options.id_column),
-            ("--text-column", &options.text_column),
-            ("--image-column", &options.image_column),
-            ("--label-column", &options.label_column),
-        ];
-        let named = columns.iter().find(|(_, column)| column.is_some());
-        if let Some((flag, _)) = named.filter(|_| !is_table) {
-            return Err(DataError::Setting(format!(
-                "`{flag}` is for tables, and the columns of `{}` are known; leave it out",
-                self.name
-            )));
-        }
-        if options.answers == AnswerSource::TrainVal && self.task != Task::Answers {
-            return Err(DataError::Setting(format!(
-                "`--answers {}` is for answers to questions, and `{}` has classes; leave it out",
-                options.answers, self.name
-            )));
-        }
-        Ok(())
     }
 
     /// Reads one split and collects all that is wrong with its rows.

@@ -32,7 +32,7 @@ const TABLE: Dataset = Dataset {
     obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`, `.parquet`) with the \
              columns `id`, `text`, `image`, `label` into one folder and name it with \
              `--data-root`; `image` is a path relative to that folder, also into an archive \
-             (`pictures.zip/a.jpg`), or in Parquet the picture's bytes, and may be empty; `mmc \
+             (`pictures.zip/a.jpg`), or in Parquet the picture's bytes, and may be left out of every row; `mmc \
              data split` makes the three files of one",
     homepage: None,
     locate: table::locate,
@@ -128,7 +128,7 @@ pub const DATASETS: &[Dataset] = &[
         obtain: "write `train.csv`, `val.csv` and `test.csv` (or `.jsonl`, `.parquet`) with the \
                  columns `id`, `text`, `image`, `label` into `data/news/` or name their folder with \
                  `--data-root`; `image` is a path relative to that folder, also into an archive, and \
-                 may be empty",
+                 may be left out of every row",
         ..TABLE
     },
 ];

@@ -45,6 +45,14 @@ pub enum DataError {
         /// What is wrong and what to do, in words.
         problem: String,
     },
+    /// The folder for temporary files cannot hold what has to be unpacked: no item's fault.
+    #[error("{}: {problem}", folder.display())]
+    NoRoom {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong and what to do, in words.
+        problem: String,
+    },
     /// A name is not in a closed list.
     #[error("unknown {what} `{value}`{}; expected {known}", suggestion(near.as_deref()))]
     Unknown {

@@ -225,9 +225,8 @@ impl Split {
         if !arm.uses_image() || self.samples.iter().any(|sample| sample.image.is_some()) {
             return Ok(());
         }
-        let problem = "no row has a picture, and the model is shown pictures; name them in the column \
-                       `image` or the column they are in with `--image-column`, or train a text model \
-                       or with `--arm text`";
+        let problem = "no row has a picture, and the model is shown pictures; name their column, or \
+                       use a model of texts";
         Err(DataError::file(&self.path, problem))
     }
 

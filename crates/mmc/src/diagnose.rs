@@ -192,15 +192,7 @@ fn of_run(run: &Path, typed: &DiagnoseArgs) -> Result<Found, Failure> {
         tracing::info!("{}: is up to date", folder.diagnosis_path().display());
         there
     } else {
-        let options = ReadOptions {
-            labels: settings.labels,
-            id_column: settings.id_column,
-            text_column: settings.text_column,
-            image_column: settings.image_column,
-            label_column: settings.label_column,
-            on_bad_item: settings.on_bad_item,
-            ..ReadOptions::default()
-        };
+        let options = settings.read_options();
         let found = place.diagnosed(checkpoint, &home, options, typed)?;
         folder.write_diagnosis(&found)?;
         found

@@ -13,6 +13,7 @@ pub enum Padding {
     /// This many tokens; a longer text is an error.
     Max(usize),
 }
+
 /// Lays examples out as one batch on the CPU. Padding happens here and nowhere else.
 ///
 /// Targets are kept where every example has one: a batch with an unlabelled row has none.

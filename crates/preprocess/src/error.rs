@@ -192,6 +192,7 @@ impl PreprocessError {
     #[must_use]
     pub fn bad_item(&self) -> Option<&str> {
         match self {
+            Self::Picture { source: DataError::NoRoom { .. }, .. } => None,
             Self::Text { id, .. } | Self::NoPicture { id, .. } | Self::Picture { id, .. } => {
                 Some(id)
             }
@@ -267,5 +268,13 @@ mod tests {
         for (error, message) in cases {
             assert_eq!(error.to_string(), message);
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_no_items_fault() {
+        let of = |source: DataError| PreprocessError::Picture { id: "7".to_owned(), source };
+        let (folder, problem) = (PathBuf::from("tmp"), "full".to_owned());
+        assert_eq!(of(DataError::NoRoom { folder, problem }).bad_item(), None);
+        assert_eq!(of(DataError::Setting("cut short".to_owned())).bad_item(), Some("7"));
     }
 }

@@ -54,8 +54,8 @@ impl Default for LoaderOptions {
 ///
 /// Batches and their order do not depend on the number of workers. No more is held in memory than
 /// `prefetch` shards and besides `ahead_bytes`. An error takes the place of its shard's batch and ends
-/// the iteration; so does a panic beneath, as an error. Dropping the loader stops its threads, each after the item in
-/// hand.
+/// the iteration; so does a panic beneath, as an error. Dropping the loader stops its threads, each after
+/// the item in hand.
 ///
 /// With [`OnBadItem::Skip`] a bad item is missing from its batch and named by
 /// [`Loader::skipped`]; a shard without a good item yields no batch. [`Loader::shard`] says which

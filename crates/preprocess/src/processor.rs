@@ -31,7 +31,7 @@ const TEXT_ENTRY_BYTES: usize = 128;
 
 /// Counts changes of how pictures are decoded and resized: what an earlier version has stored is not
 /// taken for what this one makes.
-const ARITHMETIC: u32 = 2;
+const ARITHMETIC: u32 = 3;
 
 /// Tokenizes texts and resizes and normalises pictures as a checkpoint's files say.
 ///

@@ -24,4 +24,21 @@ mod tests {
         let code = &versions["code"];
         assert!(code.len() == 12 && code.chars().all(|digit| digit.is_ascii_hexdigit()), "{code}");
     }
+
+    /// The build script lists the crates by hand; those that this one is made of are in its manifest.
+    #[test]
+    fn the_fingerprint_is_of_every_crate_that_computes_a_run() {
+        let script = include_str!("../build.rs");
+        let listed = script.split_once("[&str; 8] =").unwrap().1.split_once(';').unwrap().0;
+        let mut listed: Vec<&str> = listed.split('"').skip(1).step_by(2).collect();
+        listed.retain(|name| *name != "train");
+        let manifest = include_str!("../Cargo.toml");
+        let mut used: Vec<&str> = manifest
+            .lines()
+            .filter_map(|line| line.strip_prefix("mmc-")?.split_once(".workspace").map(|at| at.0))
+            .collect();
+        used.sort_unstable();
+        used.dedup();
+        assert_eq!(listed, used);
+    }
 }

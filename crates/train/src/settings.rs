@@ -352,10 +352,6 @@ fn read_optional(
     let split = dataset.read(root, name, options)?;
     split.check_pictures(options.arm)?;
     notes.extend(split.notes.iter().cloned());
-    if split.is_empty() {
-        let problem = format!("{}: there is no item; fill or remove it", split.path.display());
-        return Err(TrainError::setting("dataset", problem));
-    }
     if !split.is_labelled() {
         notes.push(format!("`{name}` has no labels: it is predicted and not scored"));
     }

@@ -68,20 +68,20 @@ struct Hashes {
 impl<'a> Contents<'a> {
     /// Decodes every picture once; those that cannot be decoded become problems.
     pub(super) fn of(scans: &'a [Scan], arm: Arm, problems: &mut Vec<Finding>) -> Self {
-        let mut uses: BTreeMap<&Path, (&Scan, &Row)> = BTreeMap::new();
+        let mut uses: BTreeMap<&Path, (&Scan, &Row, &ImageSource)> = BTreeMap::new();
         for scan in scans.iter().filter(|_| arm.uses_image()) {
             for row in &scan.rows {
-                if let Some(path) = picture_of(row) {
-                    uses.entry(path).or_insert((scan, row));
+                if let Some(image) = &row.sample.image {
+                    uses.entry(image.key()).or_insert((scan, row, image));
                 }
             }
         }
-        let uses: Vec<(&Path, (&Scan, &Row))> = uses.into_iter().collect();
+        let uses: Vec<(&Path, (&Scan, &Row, &ImageSource))> = uses.into_iter().collect();
         let decoded: Vec<Result<Hashes, DataError>> =
-            uses.par_iter().filter_map(|(_, (_, row))| hash_picture(row)).collect();
+            uses.par_iter().map(|(_, (_, _, image))| hash_picture(image)).collect();
         let mut hashes = BTreeMap::new();
         let mut unreadable = Vec::new();
-        for ((path, (scan, row)), hash) in uses.into_iter().zip(decoded) {
+        for ((path, (scan, row, _)), hash) in uses.into_iter().zip(decoded) {
             match hash {
                 Ok(hash) => {
                     hashes.insert(path.to_owned(), hash);
@@ -235,14 +235,11 @@ fn differ(row: &Row, other: &Row) -> bool {
 }
 
 /// The hash of a row's picture, where it has one.
-fn hash_picture(row: &Row) -> Option<Result<Hashes, DataError>> {
-    let picture = match decode(row.sample.image.as_ref()?) {
-        Ok(picture) => picture,
-        Err(error) => return Some(Err(error)),
-    };
+fn hash_picture(image: &ImageSource) -> Result<Hashes, DataError> {
+    let picture = decode(image)?;
     let mut hash = Sha256::new();
     hash.update(picture.width().to_le_bytes());
     hash.update(picture.height().to_le_bytes());
     hash.update(picture.as_raw());
-    Some(Ok(Hashes { pixels: hash.finalize().into(), look: difference_hash(&picture) }))
+    Ok(Hashes { pixels: hash.finalize().into(), look: difference_hash(&picture) })
 }

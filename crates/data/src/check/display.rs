@@ -138,7 +138,7 @@ impl CheckReport {
                 continue;
             }
             write!(out, "\n{}: {}", heading(kind), found.len())?;
-            if kind == Kind::MissingPicture {
+            if kind == Kind::MissingPicture && self.missing_pictures > 0 {
                 write!(out, " (pictures: {})", self.missing_pictures)?;
             }
             writeln!(out)?;

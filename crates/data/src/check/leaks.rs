@@ -31,9 +31,9 @@ impl Leaks<'_> {
         if shared.is_empty() || self.is_part(first, second) {
             return None;
         }
-        let advice = if !(self.is_needed(first) && self.is_needed(second)) {
+        let advice = if !(self.study.is_needed(first) && self.study.is_needed(second)) {
             "never train on one of the two and score on the other"
-        } else if pictures > 0 && self.dataset.homepage.is_none() {
+        } else if pictures > 0 && self.dataset.is_table() {
             "join their rows and let `mmc data split` keep each picture in one split, or the score \
              is too good"
         } else {
@@ -59,12 +59,6 @@ impl Leaks<'_> {
                  them, and drop copies from one of the splits, or the score is too good"
             )
         })
-    }
-
-    /// Whether a run reads the split.
-    fn is_needed(&self, name: &str) -> bool {
-        let StudySplits { train, selection, test, .. } = self.study;
-        [train, selection, test].into_iter().any(|needed| needed == name)
     }
 
     /// Whether one of two splits is a part of the other by publication.

@@ -125,6 +125,7 @@ pub fn check_for(
     options: &ReadOptions,
     counters: &[TextCounter<'_>],
 ) -> Result<CheckReport, DataError> {
+    dataset.check_options(options)?;
     let place = dataset.place(root)?;
     let study = dataset.resolve_in(&place);
     let mut notes = study.notes.clone();

@@ -33,7 +33,7 @@ impl Scanned {
         };
         for split in dataset.splits {
             if let Err(error) = (dataset.locate)(place, split.name) {
-                if is_needed(study, split.name) {
+                if study.is_needed(split.name) {
                     found.problems.push(Finding::new(Kind::UnreadableSplit, &error));
                 }
                 continue;
@@ -56,7 +56,7 @@ impl Scanned {
         let name = scan.name.to_string();
         let of_rows = scan.problems.iter().map(|found| Finding::new(found.kind, &found.error));
         self.problems.extend(of_rows);
-        if is_needed(study, &name) && scan.is_without_rows() {
+        if study.is_needed(&name) && scan.is_without_rows() {
             self.problems.push(Finding::new(Kind::UnreadableSplit, &scan.no_usable_row()));
         }
         if name == study.train
@@ -77,11 +77,6 @@ impl Scanned {
             self.problems.push(finding);
         }
     }
-}
-
-/// Whether a run reads the split.
-fn is_needed(study: &StudySplits, name: &str) -> bool {
-    [&study.train, &study.selection, &study.test].into_iter().any(|needed| needed == name)
 }
 
 /// Why nothing can be trained on a split, though it has usable rows.

@@ -86,8 +86,8 @@ impl Unpacked {
     /// The bytes in the cell at this row of a row group, if it has any.
     ///
     /// # Errors
-    /// [`DataError::File`] where the row group cannot be read, [`DataError::Io`] where the folder for temporary
-    /// files cannot hold it.
+    /// [`DataError::File`] where the row group cannot be read, [`DataError::NoRoom`] where the folder for
+    /// temporary files cannot hold it.
     pub(super) fn cell(
         &self,
         table: &Columnar,
@@ -128,10 +128,10 @@ fn no_room(table: &Columnar) -> impl FnOnce(io::Error) -> DataError {
     let table = table.path().display().to_string();
     move |error| {
         let problem = format!(
-            "the pictures in {table} cannot be unpacked here ({error}); name a folder with room for them in \
-             the environment variable `TMPDIR`"
+            "the pictures in {table} cannot be kept here while they are used ({error}); name a folder with \
+             room for them in the environment variable `TMPDIR`"
         );
-        DataError::file(&std::env::temp_dir(), problem)
+        DataError::NoRoom { folder: std::env::temp_dir(), problem }
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
     fn cells_are_found_in_any_order_and_across_row_groups() {
         let values: Vec<Option<Vec<u8>>> = (0..1000).map(value).collect();
         let column: ArrayRef =
-            Arc::new(BinaryArray::from_iter(values.iter().map(Option::as_deref)));
+            Arc::new(values.iter().map(Option::as_deref).collect::<BinaryArray>());
         let batch = RecordBatch::try_from_iter([("image", column)]).unwrap();
         let small = WriterProperties::builder().set_max_row_group_row_count(Some(300)).build();
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(small)).unwrap();

@@ -1,8 +1,8 @@
 //! What is wrong with a row among others, once all are read.
 
 use super::{Collector, Kind, Row, Scan};
-use crate::DataError;
 use crate::place::LEAVE_OUT;
+use crate::{DataError, OnBadItem};
 
 impl Collector<'_> {
     /// All that was found. Where only some rows have a label, the others are problems, and so they are
@@ -40,12 +40,16 @@ impl Collector<'_> {
         }
     }
 
-    /// Of a table without any picture nothing is wrong: text models are trained on it.
+    /// Of a table without any picture nothing is wrong: text models are trained on it. Where bad items may be
+    /// skipped, the rows stay, and whoever needs their pictures skips them: so the split is the same one for
+    /// models that are shown pictures and for those that are not, and their results can be compared.
     fn set_apart_without_picture(&mut self) {
-        if !self.names_pictures || !self.request.options.arm.uses_image() {
+        let options = self.request.options;
+        let is_needed = options.arm.uses_image() && options.on_bad_item == OnBadItem::Error;
+        if !self.names_pictures || !is_needed {
             return;
         }
-        let column = self.request.options.image_column.as_deref().unwrap_or("image");
+        let column = options.image_column.as_deref().unwrap_or("image");
         let (kept, bare): (Vec<Row>, Vec<Row>) =
             self.rows.drain(..).partition(|row| row.sample.image.is_some());
         self.rows = kept;

@@ -62,7 +62,9 @@ pub(super) fn look(experiment: &Experiment) -> Result<Looked, Failure> {
     let dataset = dataset(&experiment.dataset)?;
     let root = dataset.root(experiment.data_root.as_deref().map(Path::new));
     let options = ReadOptions { arm: Arm::Both, ..experiment.settings.read_options() };
-    let seen = look_at_data(dataset, &root, &options);
+    let sees_pictures = experiment.grid.runs().iter().any(|run| run.arm.uses_image());
+    let shown = if sees_pictures { Arm::Both } else { Arm::Text };
+    let seen = look_at_data(dataset, &root, (&options, shown));
     let mut missing = seen.missing;
     let data = DataFound {
         dataset: dataset.name.to_owned(),
@@ -96,8 +98,8 @@ struct DataLook {
 }
 
 /// Reads the splits of a study. What keeps it from being made: a generated set in place of the
-/// real one, a split that is absent, cannot be read or has no labels.
-fn look_at_data(dataset: &Dataset, root: &Path, options: &ReadOptions) -> DataLook {
+/// real one, a split that is absent, cannot be read, has no labels, or no picture for an arm that needs one.
+fn look_at_data(dataset: &Dataset, root: &Path, (options, arm): (&ReadOptions, Arm)) -> DataLook {
     let data = |what: String, how: String| Missing { what, place: root.display().to_string(), how };
     let mut labels: Vec<String> =
         dataset.classes.unwrap_or_default().iter().map(|&name| name.to_owned()).collect();
@@ -119,7 +121,11 @@ fn look_at_data(dataset: &Dataset, root: &Path, options: &ReadOptions) -> DataLo
     let mut items = [0; 3];
     for (items, name) in items.iter_mut().zip([splits.train, splits.selection, splits.test]) {
         let what = format!("{} split `{name}`", dataset.name);
-        match dataset.read(root, &name, options) {
+        let read = dataset.read(root, &name, options).and_then(|split| {
+            split.check_pictures(arm)?;
+            Ok(split)
+        });
+        match read {
             Ok(split) if split.is_labelled() => {
                 labels.clone_from(&split.labels);
                 *items = split.len();

@@ -73,6 +73,7 @@ fn rows(name: &str, root: Option<&Path>, arm: Arm) -> Result<(Amount, usize), Fa
     let splits = dataset.resolve_splits(&root)?;
     let mut options = ReadOptions { arm, ..ReadOptions::default() };
     let train = dataset.read(&root, &splits.train, &options)?;
+    train.check_pictures(arm)?;
     options.keep_answers(dataset, &train.labels);
     // A run leaves out a split that is not there; one that cannot be read ends it.
     let count = |name: &str| -> Result<usize, Failure> {

@@ -3,8 +3,8 @@
 use image::RgbImage;
 use mmc_data::Decoded;
 
-/// How an entry begins; another form, and other levels of the same file, have another number.
-pub(super) const FORMAT: &[u8] = b"mmc picture 2\n";
+/// How an entry begins; another form has another number.
+pub(super) const FORMAT: &[u8] = b"mmc picture 1\n";
 
 /// Width and height of the picture and of the whole, eighths, checksum: 4 bytes each.
 const NUMBERS: usize = 6;
