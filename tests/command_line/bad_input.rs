@@ -57,7 +57,11 @@ fn a_row_without_a_picture_is_known_before_training() {
     fails(&place, words, 1, &["data: not usable; problems: 1"]);
     let skipped = place.mmc(&format!("{train} --max-steps 1 --on-bad-item skip"));
     assert_eq!(skipped.code, 0, "{}", skipped.stderr);
-    assert!(skipped.stderr.contains("1 of 24 rows skipped"), "{}", skipped.stderr);
+    assert!(
+        skipped.stderr.contains("1 of 24 items of `train` cannot be used"),
+        "{}",
+        skipped.stderr
+    );
 
     let bare = place.read("data/val.csv");
     let bare: Vec<String> = (0..8)
