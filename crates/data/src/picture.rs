@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Cursor, Read as _};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -101,10 +102,22 @@ pub struct Shape {
 /// What takes the rows of a picture while it is decoded: so nobody has to keep all of them.
 pub trait Rows {
     /// A picture begins. Again, if the first reader gave up: what came before is to be forgotten.
-    fn begin(&mut self, shape: &Shape);
+    ///
+    /// Says which columns of its rows will be looked at, at most all of `0..shape.width`. The others cost
+    /// less, and may be anything.
+    fn begin(&mut self, shape: &Shape) -> Range<usize>;
 
     /// The next rows from the top, as many as there are: 8-bit RGB.
     fn take(&mut self, rows: &[u8]);
+}
+
+impl dyn Rows + '_ {
+    /// [`Rows::begin`]; no other columns than there are.
+    pub(crate) fn begun(&mut self, shape: &Shape) -> Range<usize> {
+        let Range { start, end } = self.begin(shape);
+        let end = end.min(shape.width);
+        start.min(end)..end
+    }
 }
 
 /// [`decode_at_least`], or [`decode`] without `least`, handing on rows as they are made.
@@ -126,7 +139,7 @@ pub fn decode_rows(
             None => Decoded::from(decode_bytes(place, bytes)?),
         };
         let (width, height) = (picture.width() as usize, picture.height() as usize);
-        rows.begin(&Shape { width, height, full, eighths });
+        rows.begun(&Shape { width, height, full, eighths });
         rows.take(&picture);
         Ok(())
     })
@@ -140,9 +153,10 @@ pub(crate) struct Collected {
 }
 
 impl Rows for Collected {
-    fn begin(&mut self, shape: &Shape) {
+    fn begin(&mut self, shape: &Shape) -> Range<usize> {
         self.values = Vec::with_capacity(shape.width * shape.height * 3);
         self.shape = Some(*shape);
+        0..shape.width
     }
 
     fn take(&mut self, rows: &[u8]) {

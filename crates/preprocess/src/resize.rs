@@ -141,6 +141,11 @@ impl Resize {
         }
     }
 
+    /// The columns of the picture that are looked at.
+    pub(crate) fn columns(&self) -> Range<usize> {
+        self.across.range.clone()
+    }
+
     /// The next rows from the top, as many as there are.
     pub(crate) fn take(&mut self, mut rows: &[u8]) {
         let strip = ROWS * self.stride;

@@ -1,5 +1,7 @@
 //! From the rows of a picture to what a model sees of it, still 8-bit.
 
+use std::ops::Range;
+
 use image::RgbImage;
 use mmc_data::{Rows, Shape};
 
@@ -17,13 +19,16 @@ pub(crate) struct Resizing {
 }
 
 impl Rows for Resizing {
-    fn begin(&mut self, shape: &Shape) {
+    fn begin(&mut self, shape: &Shape) -> Range<usize> {
         let size = self.size.of(shape.full);
         let (height, width) = self.crop.unwrap_or((size.1, size.0));
         let (left, kept_width, gap_left) = centre(size.0, width);
         let (top, kept_height, gap_top) = centre(size.1, height);
         let window = Window { left, top, width: kept_width, height: kept_height };
-        self.begun = Some((Resize::new(shape, size, window, self.filter), (gap_left, gap_top)));
+        let resize = Resize::new(shape, size, window, self.filter);
+        let columns = resize.columns();
+        self.begun = Some((resize, (gap_left, gap_top)));
+        columns
     }
 
     fn take(&mut self, rows: &[u8]) {

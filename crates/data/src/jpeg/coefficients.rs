@@ -22,6 +22,8 @@ pub(super) struct Coefficients {
     symbols: Symbols,
     /// By the next bits: up to two coefficients.
     short: Box<[Pair; ENTRIES]>,
+    /// And how far all that is whole in them leads.
+    skips: Box<[Skip; ENTRIES]>,
 }
 
 /// Two coefficients, or twice the same; and whether the block ends behind them. From the lowest bit:
@@ -80,6 +82,51 @@ impl Pair {
     }
 }
 
+/// As many coefficients as begin in some bits, of which nobody wants to know the values: their codes have
+/// to be there, their numbers may go on behind. From the lowest bit:
+/// - 6 bits: how many bits they take; 0 if there are not enough to tell even the first;
+/// - 9 bits: how many places they and the zeros before them take;
+/// - 1 bit: whether the block ends behind them, or that cannot be told.
+#[derive(Clone, Copy)]
+struct Skip(u16);
+
+impl Skip {
+    const END: u16 = 1 << 15;
+    /// How often bits can be looked up after [`Bits::fill`].
+    const LOOKS: usize = 2;
+
+    /// How many bits it takes, at most 26.
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        u32::from(self.0 % 64)
+    }
+
+    /// How many places.
+    #[inline(always)]
+    fn places(self) -> usize {
+        usize::from(self.0 >> 6) % 512
+    }
+
+    /// Of all that begins in the bits `next`.
+    fn new(symbols: &Symbols, next: usize) -> Self {
+        let (mut bits, mut places) = (0, 0);
+        while bits < LOOKED_UP {
+            let code = u32::from(symbols.short[(next << bits) % ENTRIES]);
+            let (length, symbol) = (code >> 8, code & 0xFF);
+            let is_known = length > 0 && bits + length <= LOOKED_UP;
+            if is_known && ends(symbol) {
+                return Self((bits + length) as u16 | places << 6 | Self::END);
+            }
+            if !is_known {
+                break;
+            }
+            bits += length + (symbol & 15);
+            places += (symbol >> 4) as u16 + 1;
+        }
+        Self(bits as u16 | places << 6 | if bits == 0 { Self::END } else { 0 })
+    }
+}
+
 impl Coefficients {
     /// As [`Symbols::new`].
     pub(super) fn new(counts: &[u8; 16], listed: &[u8]) -> Option<Self> {
@@ -89,7 +136,56 @@ impl Coefficients {
         for (next, pair) in short.iter_mut().enumerate() {
             *pair = pair.extended(&singles, next).extended(&singles, next);
         }
-        Some(Self { symbols, short })
+        let mut skips = Box::new([Skip(0); ENTRIES]);
+        for (next, skip) in skips.iter_mut().enumerate() {
+            *skip = Skip::new(&symbols, next);
+        }
+        Some(Self { symbols, short, skips })
+    }
+
+    /// Goes from the place `at` to the end of a block.
+    #[inline(always)]
+    fn skip(&self, bits: &mut Bits<'_>, mut at: usize) {
+        while at < END {
+            bits.fill();
+            let begun = (*bits, at);
+            let mut skip = Skip(0);
+            for _ in 0..Skip::LOOKS {
+                skip = self.skips[bits.next(LOOKED_UP) as usize % ENTRIES];
+                bits.skip(skip.0.into());
+                at += skip.places();
+                if skip.0 & Skip::END != 0 {
+                    break;
+                }
+            }
+            if at >= END {
+                (*bits, at) = begun;
+                self.read_on(bits, at, |_, _| ());
+                return;
+            }
+            if skip.0 & Skip::END == 0 {
+                continue;
+            }
+            if skip.bits() != 0 {
+                return;
+            }
+            bits.fill();
+            let Pair(pair) = self.short[bits.next(LOOKED_UP) as usize % ENTRIES];
+            let (run, _) = self.read_long(bits, pair);
+            at += run + 1;
+        }
+    }
+
+    /// Reads from the place `at` to the end of a block, symbol after symbol.
+    #[inline(always)]
+    fn read_on(&self, bits: &mut Bits<'_>, mut at: usize, mut keep: impl FnMut(usize, i16)) {
+        while at < END {
+            bits.fill();
+            let (run, value) = self.read_long(bits, 0);
+            at += run;
+            keep(at, value);
+            at += 1;
+        }
     }
 
     /// The zeros before a coefficient, and the coefficient; [`END`] zeros where nothing but zeros
@@ -118,7 +214,7 @@ impl Codes<'_> {
     /// Reads a block whose neighbour before it had the mean `before`, which becomes its own, and hands
     /// on its coefficients with their places, below [`PLACES`]; those from 64 on are none of the block.
     /// A place may come again, with the same coefficient; places of zeros may come or not, and so may those
-    /// behind `last`.
+    /// behind `last`, which is below [`END`].
     #[inline(always)]
     pub(super) fn read(
         &self,
@@ -131,44 +227,27 @@ impl Codes<'_> {
         *before = before.wrapping_add(self.dc.read(bits));
         keep(0, *before);
         let (short, mut at) = (&*self.ac.short, 1);
-        loop {
+        while at <= last {
             bits.fill();
             let begun = (*bits, at);
             let mut pair = 0;
-            if at > last {
-                for _ in 0..LOOKS {
-                    Pair(pair) = short[bits.next(LOOKED_UP) as usize % ENTRIES];
-                    bits.skip(pair);
-                    at += (((pair >> 6) & 15) + ((pair >> 10) & 31) + 1) as usize;
-                    if pair & Pair::END != 0 {
-                        break;
-                    }
-                }
-            } else {
-                for _ in 0..LOOKS {
-                    Pair(pair) = short[bits.next(LOOKED_UP) as usize % ENTRIES];
-                    bits.skip(pair);
-                    at += ((pair >> 6) & 15) as usize;
-                    keep(at, i16::from((pair >> 16) as i8));
-                    at += ((pair >> 10) & 31) as usize;
-                    keep(at, i16::from((pair >> 24) as i8));
-                    at += 1;
-                    if pair & Pair::END != 0 {
-                        break;
-                    }
+            for _ in 0..LOOKS {
+                Pair(pair) = short[bits.next(LOOKED_UP) as usize % ENTRIES];
+                bits.skip(pair);
+                at += ((pair >> 6) & 15) as usize;
+                keep(at, i16::from((pair >> 16) as i8));
+                at += ((pair >> 10) & 31) as usize;
+                keep(at, i16::from((pair >> 24) as i8));
+                at += 1;
+                if pair & Pair::END != 0 {
+                    break;
                 }
             }
             if at >= END {
                 // Nearly always the end is said before the last place. Where it is not, what comes behind
                 // that place is of the next block.
                 (*bits, at) = begun;
-                while at < END {
-                    bits.fill();
-                    let (run, value) = self.ac.read_long(bits, 0);
-                    at += run;
-                    keep(at, value);
-                    at += 1;
-                }
+                self.ac.read_on(bits, at, keep);
                 return;
             }
             if pair & Pair::END == 0 {
@@ -184,10 +263,16 @@ impl Codes<'_> {
             at += run;
             keep(at, value);
             at += 1;
-            if at >= END {
-                return;
-            }
         }
+        self.ac.skip(bits, at);
+    }
+
+    /// Passes over a block of which only the mean is needed, for the next one.
+    #[inline(always)]
+    pub(super) fn skip(&self, bits: &mut Bits<'_>, before: &mut i16) {
+        bits.fill();
+        *before = before.wrapping_add(self.dc.read(bits));
+        self.ac.skip(bits, 1);
     }
 }
 
@@ -206,7 +291,7 @@ mod tests {
         let data = [0x80, 0x00, 0xFF, 0xFF, 0x00, 0x01, 0xFF, 0xFC, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let (mut bits, mut before) = (Bits::new(&data), 1);
         let mut block = [0; PLACES];
-        codes.read(&mut bits, &mut before, END, |at, value| block[at] = value);
+        codes.read(&mut bits, &mut before, END - 1, |at, value| block[at] = value);
         assert_eq!(before, i16::MIN);
         let expected = |at: usize| match at {
             0 => i16::MIN,
@@ -229,7 +314,7 @@ mod tests {
             Differences::new(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0, 1]).unwrap();
         let ac = Coefficients::new(&counts, &listed).unwrap();
         let mut state = 1_u32;
-        for (last, _) in [END, 5].into_iter().cycle().zip(0..2_000) {
+        for (last, _) in [END - 1, 5].into_iter().cycle().zip(0..2_000) {
             let data: [u8; 64] = std::array::from_fn(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (state >> 24) as u8
@@ -251,9 +336,14 @@ mod tests {
             }
             let compared = (last + 1).min(END);
             assert_eq!(block[..compared], expected[..compared]);
-            bits.fill();
+            let (mut skipped, mut mean) = (Bits::new(&data), 0);
+            codes.skip(&mut skipped, &mut mean);
+            assert_eq!(mean, expected[0]);
             slow.fill();
-            assert_eq!(bits.next(16), slow.next(16), "they went on to different bits");
+            for mut bits in [bits, skipped] {
+                bits.fill();
+                assert_eq!(bits.next(16), slow.next(16), "they went on to different bits");
+            }
         }
     }
 }

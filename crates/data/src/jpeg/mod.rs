@@ -19,6 +19,8 @@ mod scan;
 mod vectors;
 mod whole;
 
+use std::ops::Range;
+
 use image::RgbImage;
 use image::metadata::Orientation;
 use pulp::Arch;
@@ -118,18 +120,21 @@ struct Channel<'a> {
 }
 
 impl<'a> Channel<'a> {
-    /// `units` is how many MCUs are in a row.
+    /// `units` is how many MCUs are in a row, `columns` are the pixels of it that are wanted.
     fn new(
         header: &Header,
         component: &'a Component,
         eighths: usize,
         units: usize,
+        columns: &Range<usize>,
     ) -> Option<Self> {
         let (unit_across, unit_down) = header.unit();
         let across = eighths * unit_across / component.across;
         let down = eighths * unit_down / component.down;
         let inverse = Inverse::new((across, down), &component.steps)?;
-        let blocks = Blocks::new(component, units, across * down, |place| inverse.place(place));
+        let wanted = columns.start / across..columns.end.div_ceil(across);
+        let place = |coefficient| inverse.place(coefficient);
+        let blocks = Blocks::new(component, units, wanted, across * down, place);
         let stride = blocks.batches * LANES * across;
         let levels = vec![0; component.down * down * stride];
         Some(Self { blocks, inverse, levels, stride })
@@ -138,8 +143,7 @@ impl<'a> Channel<'a> {
     /// Makes the levels of a row of MCUs.
     fn make_levels(&mut self, arch: Arch) {
         let (across, down) = (self.inverse.across, self.inverse.down);
-        for (at, numbers) in self.blocks.all().enumerate() {
-            let (row, column) = (at / self.blocks.batches, at % self.blocks.batches);
+        for (row, column, numbers) in self.blocks.all() {
             let first = row * down * self.stride + column * LANES * across;
             self.inverse.transform(arch, numbers, &mut self.levels[first..], self.stride);
         }
@@ -152,18 +156,18 @@ fn decode(bytes: &[u8], header: &Header, eighths: usize, rows: &mut dyn Rows) ->
     let mut scan = Scan::new(&data, header.restart)?;
     let (unit_across, unit_down) = header.unit();
     let units = header.width.div_ceil(8 * unit_across);
-    let mut channels: Vec<Channel<'_>> = header
-        .components
-        .iter()
-        .map(|component| Channel::new(header, component, eighths, units))
-        .collect::<Option<_>>()?;
     let full = (header.width, header.height);
     let size = |side: usize| (side * eighths).div_ceil(8);
     let (width, height) = (size(full.0), size(full.1));
+    let columns = rows.begun(&Shape { width, height, full, eighths });
+    let mut channels: Vec<Channel<'_>> = header
+        .components
+        .iter()
+        .map(|component| Channel::new(header, component, eighths, units, &columns))
+        .collect::<Option<_>>()?;
     let unit = eighths * unit_down;
     let mut strip = vec![0; unit * width * 3];
     let arch = Arch::new();
-    rows.begin(&Shape { width, height, full, eighths });
     for first in (0..height).step_by(unit) {
         let mut blocks: Vec<&mut Blocks<'_>> =
             channels.iter_mut().map(|it| &mut it.blocks).collect();
@@ -173,11 +177,12 @@ fn decode(bytes: &[u8], header: &Header, eighths: usize, rows: &mut dyn Rows) ->
         }
         let strip = &mut strip[..unit.min(height - first) * width * 3];
         for (row, pixels) in strip.chunks_exact_mut(width * 3).enumerate() {
-            let line = |at: usize| {
-                let levels = channels.get(at).map(|it| &it.levels[row * it.stride..][..width]);
-                levels.unwrap_or_default()
+            let line = |at: usize| match channels.get(at) {
+                Some(it) => &it.levels[row * it.stride..][columns.clone()],
+                None => &[][..],
             };
             let lines = [line(0), line(1), line(2)];
+            let pixels = &mut pixels[columns.start * 3..columns.end * 3];
             colour(arch, &lines[..channels.len()], header.is_luminance, pixels);
         }
         rows.take(strip);

@@ -1,5 +1,7 @@
 //! The blocks of a JPEG file's scan, read in their order.
 
+use std::ops::Range;
+
 use super::bits::{Bits, Unstuffed};
 use super::coefficients::{Codes, PLACES};
 use super::header::{Component, ZIGZAG};
@@ -33,7 +35,7 @@ impl<'a> Scan<'a> {
         units: usize,
     ) -> Option<()> {
         for blocks in &mut *components {
-            blocks.numbers.fill(0);
+            blocks.clear();
         }
         let mut bits = self.bits;
         for unit in 0..units {
@@ -77,16 +79,19 @@ pub(super) struct Blocks<'a> {
     numbers: Vec<i16>,
     /// Blocks side by side in a row of blocks.
     pub(super) batches: usize,
+    /// The blocks of each row whose numbers are wanted.
+    wanted: Range<usize>,
     /// What the mean of the next block is the difference to.
     before: i16,
 }
 
 impl<'a> Blocks<'a> {
-    /// For a row of so many MCUs. `place` says where the coefficient at row × 8 + column is kept, below
-    /// `kept`, if it is.
+    /// For a row of so many MCUs, in which those of the blocks `wanted` are. `place` says where the
+    /// coefficient at row × 8 + column is kept, below `kept`, if it is.
     pub(super) fn new(
         component: &'a Component,
         units: usize,
+        wanted: Range<usize>,
         kept: usize,
         place: impl Fn(u8) -> Option<usize>,
     ) -> Self {
@@ -99,12 +104,30 @@ impl<'a> Blocks<'a> {
         let batches = (units * component.across).div_ceil(LANES);
         let size = (kept + 1) * LANES;
         let numbers = vec![0; component.down * batches * size];
-        Self { component, places, size, last, numbers, batches, before: 0 }
+        Self { component, places, size, last, numbers, batches, wanted, before: 0 }
     }
 
-    /// The numbers of blocks side by side, `[place][block]`, row after row.
-    pub(super) fn all(&self) -> impl Iterator<Item = &[[i16; LANES]]> {
-        self.numbers.chunks_exact(self.size).map(|numbers| numbers.as_chunks().0)
+    /// The blocks side by side of each row that hold some which are wanted.
+    fn wanted_batches(&self) -> Range<usize> {
+        self.wanted.start / LANES..self.wanted.end.div_ceil(LANES).min(self.batches)
+    }
+
+    fn clear(&mut self) {
+        let Range { start, end } = self.wanted_batches();
+        for row in self.numbers.chunks_exact_mut(self.batches * self.size) {
+            row[start * self.size..end * self.size].fill(0);
+        }
+    }
+
+    /// The numbers of blocks side by side, `[place][block]`, row after row, where they are wanted: with
+    /// the row and the place in it.
+    pub(super) fn all(&self) -> impl Iterator<Item = (usize, usize, &[[i16; LANES]])> {
+        let (size, batches) = (self.size, self.wanted_batches());
+        let rows = self.numbers.chunks_exact(self.batches * size).enumerate();
+        rows.flat_map(move |(row, numbers)| {
+            let batch = move |at| numbers[at * size..(at + 1) * size].as_chunks().0;
+            batches.clone().map(move |at| (row, at, batch(at)))
+        })
     }
 
     /// Reads the blocks of an MCU.
@@ -115,6 +138,10 @@ impl<'a> Blocks<'a> {
         for down in 0..self.component.down {
             for across in 0..self.component.across {
                 let block = unit * self.component.across + across;
+                if !self.wanted.contains(&block) {
+                    codes.skip(&mut bits, &mut before);
+                    continue;
+                }
                 let first = (down * self.batches + block / LANES) * self.size;
                 let lane = block % LANES;
                 let batch = &mut self.numbers[first + lane..first + self.size];

@@ -130,6 +130,50 @@ fn tall_colours_are_decoded_whole() {
     assert_eq!(decoded.picture, decode_whole(&file).unwrap().0);
 }
 
+/// Looks at some columns of what [`Collected`] keeps.
+struct Window(Collected, Range<usize>);
+
+impl Rows for Window {
+    fn begin(&mut self, shape: &Shape) -> Range<usize> {
+        self.0.begin(shape);
+        self.1.clone()
+    }
+
+    fn take(&mut self, rows: &[u8]) {
+        self.0.take(rows);
+    }
+}
+
+/// Columns that nobody looks at are not made, and change nothing of the others.
+#[test]
+fn a_window_has_the_levels_of_the_whole() {
+    for name in ["grey.jpg", "444.jpg", "420.jpg", "422.jpg", "440.jpg", "odd.jpg", "restarts.jpg"]
+    {
+        let file = bytes(name);
+        for eighths in [1, 3, 4, 8] {
+            let least = |(width, height): (usize, usize)| {
+                ((width * eighths).div_ceil(8), (height * eighths).div_ceil(8))
+            };
+            let windowed = |columns| {
+                let mut rows = Window(Collected::default(), columns);
+                decode_rows(&file, Some(&least), &mut rows).unwrap();
+                rows.0.finish().unwrap().picture
+            };
+            let whole = windowed(0..usize::MAX);
+            let width = whole.width();
+            for (start, end) in (0..=width).flat_map(|at| [1, 2, 17].map(|more| (at, at + more))) {
+                let window = windowed(start as usize..end as usize);
+                assert_eq!(window.dimensions(), whole.dimensions());
+                for (x, y, pixel) in window.enumerate_pixels() {
+                    if (start..end).contains(&x) {
+                        assert_eq!(pixel, whole.get_pixel(x, y), "{name}, {eighths}, {x}, {y}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn restart_markers_change_nothing() {
     assert!(Header::read(&bytes("restarts.jpg")).unwrap().restart > 0);

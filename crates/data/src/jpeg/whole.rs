@@ -8,6 +8,8 @@
     reason = "equal loops over arrays of one length, inlined, become vector instructions"
 )]
 
+use std::ops::Range;
+
 use pulp::{Arch, NullaryFnOnce};
 
 use super::bits::Unstuffed;
@@ -69,17 +71,17 @@ pub(super) fn decode(bytes: &[u8], header: &Header, rows: &mut dyn Rows) -> Opti
     let (unit_across, unit_down) = header.unit();
     let (width, height) = (header.width, header.height);
     let units = width.div_ceil(SIDE * unit_across);
+    let columns = rows.begun(&Shape { width, height, full: (width, height), eighths: SIDE });
     let mut planes: Vec<Plane<'_>> = header
         .components
         .iter()
-        .map(|component| Plane::new(header, component, units))
+        .map(|component| Plane::new(header, component, units, &columns))
         .collect::<Option<_>>()?;
     let arch = Arch::new();
     let mut wide = vec![vec![0_u8; 2 * width.div_ceil(2)]; planes.len()];
     let mut sums = vec![0_u16; width];
     let mut strip = vec![0_u8; 2 * SIDE * unit_down * width * 3];
     let (count, mut made) = (height.div_ceil(SIDE * unit_down), 0);
-    rows.begin(&Shape { width, height, full: (width, height), eighths: SIDE });
     for row in 0..count {
         let mut blocks: Vec<&mut Blocks<'_>> = planes.iter_mut().map(|it| &mut it.blocks).collect();
         scan.read_row(&mut blocks, units)?;
@@ -94,8 +96,9 @@ pub(super) fn decode(bytes: &[u8], header: &Header, rows: &mut dyn Rows) -> Opti
             for (plane, wide) in planes.iter().zip(&mut wide) {
                 arch.dispatch(Widen { plane, row, sums: &mut sums, wide });
             }
-            let line = |at: usize| wide.get(at).map_or(&[][..], |line| &line[..width]);
+            let line = |at: usize| wide.get(at).map_or(&[][..], |line| &line[columns.clone()]);
             let lines = [line(0), line(1), line(2)];
+            let pixels = &mut pixels[columns.start * 3..columns.end * 3];
             colour(arch, &lines[..planes.len()], header.is_luminance, pixels);
         }
         rows.take(strip);
@@ -105,13 +108,23 @@ pub(super) fn decode(bytes: &[u8], header: &Header, rows: &mut dyn Rows) -> Opti
 }
 
 impl<'a> Plane<'a> {
-    fn new(header: &Header, component: &'a Component, units: usize) -> Option<Self> {
+    /// `units` is how many MCUs are in a row, `columns` are the pixels of it that are wanted.
+    fn new(
+        header: &Header,
+        component: &'a Component,
+        units: usize,
+        columns: &Range<usize>,
+    ) -> Option<Self> {
         let (unit_across, unit_down) = header.unit();
         let width = (header.width * component.across).div_ceil(unit_across);
         let height = (header.height * component.down).div_ceil(unit_down);
         let times = (unit_across / component.across, unit_down / component.down);
         let growth = Growth::of(times, width)?;
-        let blocks = Blocks::new(component, units, 64, |place| Some(usize::from(place)));
+        // Smoothing across looks at a neighbour on either side.
+        let first = (columns.start / times.0).saturating_sub(1) / SIDE;
+        let end = (columns.end.div_ceil(times.0) + 1).div_ceil(SIDE);
+        let place = |coefficient| Some(usize::from(coefficient));
+        let blocks = Blocks::new(component, units, first..end, SIDE * SIDE, place);
         let stride = blocks.batches * LANES * SIDE;
         let kept = 2 * component.down * SIDE;
         let levels = vec![0; kept * stride];
@@ -121,10 +134,9 @@ impl<'a> Plane<'a> {
 
     /// Makes the levels of a row of MCUs.
     fn make_levels(&mut self, arch: Arch, row: usize) {
-        for (at, numbers) in self.blocks.all().enumerate() {
-            let first = row * self.component.down + at / self.blocks.batches;
-            let start =
-                first * SIDE % self.kept * self.stride + at % self.blocks.batches * LANES * SIDE;
+        for (down, column, numbers) in self.blocks.all() {
+            let first = (row * self.component.down + down) * SIDE;
+            let start = first % self.kept * self.stride + column * LANES * SIDE;
             self.inverse.transform(arch, numbers, &mut self.levels[start..], self.stride);
         }
     }

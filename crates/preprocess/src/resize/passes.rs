@@ -30,7 +30,7 @@ pub(super) struct Across {
     arch: Arch,
     columns: Vec<Taps>,
     /// The columns that are looked at.
-    range: Range<usize>,
+    pub(super) range: Range<usize>,
     unchanged: bool,
     /// `[column × 3 + channel][row]` of the rows in hand.
     turned: Vec<[u8; ROWS]>,
