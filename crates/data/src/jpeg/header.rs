@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::coefficients::Coefficients;
 use super::huffman::Differences;
+use super::kept;
 
 /// Places of coefficients in the order of the file: row × 8 + column (figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [
@@ -172,7 +173,7 @@ impl Tables {
             if head >> 4 == 0 {
                 *self.dc.get_mut(at)? = Some(Rc::new(Differences::new(counts, listed)?));
             } else {
-                *self.ac.get_mut(at)? = Some(Rc::new(Coefficients::new(counts, listed)?));
+                *self.ac.get_mut(at)? = Some(kept::coefficients(counts, listed)?);
             }
             segment = &rest[16 + symbols..];
         }

@@ -14,6 +14,7 @@ mod colour;
 mod header;
 mod huffman;
 mod inverse;
+mod kept;
 mod scan;
 #[cfg(target_arch = "x86_64")]
 mod vectors;
