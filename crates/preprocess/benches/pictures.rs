@@ -15,6 +15,7 @@
 use std::error::Error;
 use std::io::BufRead;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use image::RgbImage;
@@ -93,23 +94,29 @@ fn processor_seconds() -> Result<f64, Failure> {
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
-/// The mean of all values of the pictures `0..count`, each thread's share beside the others.
+/// The mean of all values of the pictures `0..count`; a thread that is free takes the next one.
 fn shared(
     threads: usize,
     count: usize,
     prepare: impl Fn(usize) -> Result<Pixels, Failure> + Sync,
 ) -> Result<f64, Failure> {
-    let of = |thread: usize| -> Result<(f64, usize), Failure> {
-        (thread..count).step_by(threads).try_fold((0.0, 0), |(sum, values), at| {
+    let next = AtomicUsize::new(0);
+    let share = || -> Result<(f64, usize), Failure> {
+        let (mut sum, mut values) = (0.0, 0);
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= count {
+                return Ok((sum, values));
+            }
             let pixels = prepare(at)?;
-            Ok((sum + total(&pixels.values), values + pixels.values.len()))
-        })
+            (sum, values) = (sum + total(&pixels.values), values + pixels.values.len());
+        }
     };
     let sums: Vec<Result<(f64, usize), Failure>> = if threads == 1 {
-        vec![of(0)]
+        vec![share()]
     } else {
         std::thread::scope(|scope| {
-            let shares: Vec<_> = (0..threads).map(|at| scope.spawn(move || of(at))).collect();
+            let shares: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
             let panicked = |_| Err("a thread panicked".into());
             shares.into_iter().map(|share| share.join().unwrap_or_else(panicked)).collect()
         })
