@@ -2,6 +2,7 @@
 
 mod epoch;
 mod growth;
+mod loader;
 mod metrics;
 mod peer;
 mod pictures;
@@ -65,6 +66,7 @@ const SUITES: &[Suite] = &[
     start::SUITE,
     tokenizer::SUITE,
     pictures::SUITE,
+    loader::SUITE,
     metrics::SUITE,
     profile::SUITE,
 ];

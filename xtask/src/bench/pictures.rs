@@ -1,6 +1,7 @@
 //! Making pixels of JPEG files, beside the image processors of transformers and Pillow.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::peer::{alternate, built};
@@ -33,17 +34,26 @@ const PICTURES: f64 = 32.0;
 /// How far means of normalised values may lie apart: both sides have to make the same picture.
 const SAME: f64 = 0.01;
 
+const SCRIPT: &str = "xtask/peer/pictures.py";
+
+/// The folder of the pictures, and of an image processor for each size, which are made.
+pub(super) fn made() -> Result<PathBuf, Failure> {
+    let root = workspace();
+    let (script, folder) = (root.join(SCRIPT), root.join("target/bench/pictures"));
+    let mut make = Command::new(references::environment(&root)?);
+    make.arg(&script).arg("make").arg(&folder);
+    if make.status()?.success() {
+        return Ok(folder);
+    }
+    Err(Failure::work(format!("{}: cannot make pictures", script.display())))
+}
+
 fn measure(cases: &[&'static str], options: &Options) -> Result<Vec<String>, Failure> {
     let root = workspace();
     let python = references::environment(&root)?;
     let program = built(&root, "pictures")?;
-    let script = root.join("xtask/peer/pictures.py");
-    let folder = root.join("target/bench/pictures");
-    let mut make = Command::new(&python);
-    make.arg(&script).arg("make").arg(&folder);
-    if !make.status()?.success() {
-        return Err(Failure::work(format!("{}: cannot make pictures", script.display())));
-    }
+    let script = root.join(SCRIPT);
+    let folder = made()?;
     let mut rows = Vec::new();
     for case in cases {
         for threads in [1, 2] {
