@@ -129,6 +129,13 @@ fn a_frozen_run_counts_what_it_skips_as_any_does() {
     assert_eq!(frozen["skipped_items"], plain["skipped_items"]);
     let items = |run: &str| place.read(&format!("{run}/predictions/val.jsonl")).lines().count();
     assert_eq!((items("plain"), items("frozen")), (7, 7));
+    let evaluate =
+        "evaluate --checkpoint plain/checkpoint --dataset table --data-root data --split val";
+    fails(&place, evaluate, 1, &["img/val1.png"]);
+    let again = place.mmc(&format!("{evaluate} --on-bad-item skip --json"));
+    assert!(again.stderr.contains("1 of 8 items of `val` cannot be used"), "{}", again.stderr);
+    let scores: serde_json::Value = serde_json::from_str(&place.read("plain/scores.json")).unwrap();
+    assert_eq!(again.json(), scores["val"]);
 }
 
 #[test]

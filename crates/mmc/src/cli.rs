@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
-use mmc_data::DATASETS;
+use mmc_data::{DATASETS, OnBadItem};
 
 pub(crate) use columns::ColumnFlags;
 pub(crate) use data::{DataArgs, DataCommand, DataSetArgs, DemoArgs, InfoArgs, SplitArgs};
@@ -27,6 +27,7 @@ use examples::{
 };
 pub(crate) use plan::PlanArgs;
 pub(crate) use settings::SettingFlags;
+use settings::one_of;
 
 /// Does the picture help? Train, evaluate and compare text-only and image+text classifiers
 #[derive(Parser, Debug)]
@@ -132,6 +133,10 @@ pub(crate) struct EvaluateArgs {
     /// The columns of a table that has others.
     #[command(flatten)]
     pub(crate) columns: ColumnFlags,
+    /// Stop at a row whose picture is unreadable, or skip it and count
+    #[arg(long, value_name = "WAY", requires = "checkpoint", default_value = "error")]
+    #[arg(value_parser = one_of::<OnBadItem>(&["error", "skip"]))]
+    pub(crate) on_bad_item: OnBadItem,
     /// Also write the predictions behind the scores (.jsonl, .csv or .parquet; .json for the
     /// evaluation server of VQA)
     #[arg(long, value_name = "FILE", requires = "checkpoint")]

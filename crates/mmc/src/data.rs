@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use mmc_data::check::{CheckReport, check_for, info};
 use mmc_data::demo::{DemoSet, Format, Truth, write};
@@ -15,6 +16,7 @@ use crate::cli::{DataCommand, DataSetArgs, DemoArgs, InfoArgs, SplitArgs};
 use crate::failure::Failure;
 use crate::lengths::counters;
 use crate::output::{check_folder, print, print_json, table};
+use crate::progress;
 
 /// Does what was asked for.
 pub(crate) fn run(command: &DataCommand) -> Result<(), Failure> {
@@ -53,7 +55,12 @@ fn check_set(typed: &DataSetArgs) -> Result<(), Failure> {
     if let Some(file) = &typed.html {
         check_page(file)?;
     }
-    let report = check_for(dataset, &root, &options, &counters)?;
+    let bars = Mutex::new(progress::Parts::default());
+    let tell = |what: &str, done, of| {
+        bars.lock().unwrap_or_else(PoisonError::into_inner).tell(what, done, of);
+    };
+    let report = check_for(dataset, &root, &options, &counters, &tell)?;
+    drop(bars);
     // What was found is shown whether the page can be written or not.
     let page = typed.html.as_ref().map_or(Ok(()), |file| write_page(file, &report));
     if typed.json {

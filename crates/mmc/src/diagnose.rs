@@ -100,7 +100,7 @@ fn of_checkpoints(typed: &DiagnoseArgs) -> Result<Found, Failure> {
             let options = typed.columns.read_options();
             let split =
                 split::read_for(&checkpoint, place.dataset, &place.root, place.split, options)?;
-            split::predicted(checkpoint, &split)
+            split::predicted(checkpoint, &split, OnBadItem::Error)
         });
         each.collect::<Result<Vec<_>, Failure>>()
     };

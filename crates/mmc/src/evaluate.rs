@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmc_data::{Task, dataset};
+use mmc_data::{ReadOptions, Task, dataset};
 use mmc_metrics::{ANSWER_METRICS, Evaluation, METRICS, evaluate};
 use mmc_run::{Prediction, Predictions};
 
@@ -108,15 +108,16 @@ fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure
     let checkpoint = Checkpoint::open(folder, None, For::Classes, typed.devices.device()?)?;
     let checkpoint = checkpoint.for_task(dataset.task);
     let root = dataset.root(typed.data_root.as_deref());
-    let split =
-        split::read_for(&checkpoint, dataset, &root, split_name, typed.columns.read_options())?;
+    let on_bad_item = typed.on_bad_item;
+    let options = ReadOptions { on_bad_item, ..typed.columns.read_options() };
+    let split = split::read_for(&checkpoint, dataset, &root, split_name, options)?;
     if !split.is_labelled() && typed.out.is_none() {
         return Err(Failure::work(format!(
             "{}: it has no labels, so it cannot be scored; `--out FILE` writes its predictions",
             split.path.display()
         )));
     }
-    split::predicted(checkpoint, &split)
+    split::predicted(checkpoint, &split, on_bad_item)
 }
 
 /// The scores as a table, then the confusion matrix.

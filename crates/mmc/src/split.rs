@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mmc_data::{Dataset, ReadOptions, Split};
+use mmc_data::{Dataset, OnBadItem, ReadOptions, Split};
 use mmc_run::Predictions;
-use mmc_train::predict;
+use mmc_train::{PredictOptions, predict, skipped_warning};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
@@ -38,19 +38,25 @@ pub(crate) fn read_for(
     Ok(Arc::new(split))
 }
 
-/// What a checkpoint says of every item of a split, its classes in the split's order.
+/// What a checkpoint says of every item of a split, its classes in the split's order. What may be left
+/// out is counted and logged.
 pub(crate) fn predicted(
     checkpoint: Checkpoint,
     split: &Arc<Split>,
+    on_bad_item: OnBadItem,
 ) -> Result<Predictions, Failure> {
     let checkpoint = checkpoint.with_labels(&split.labels)?;
     let name = split.name.as_str();
     let bar = progress::rows(split.len(), name);
     let tell = &mut |done| bar.set_position(done as u64);
     let model = checkpoint.model.as_ref();
-    let found = predict(model, &checkpoint.processor, split, &checkpoint.options(), tell);
+    let options = PredictOptions { on_bad_item, ..checkpoint.options() };
+    let found = predict(model, &checkpoint.processor, split, &options, tell);
     bar.finish_and_clear();
     let found = found?;
+    if let Some(warning) = skipped_warning(name, &found.skipped, split.len()) {
+        tracing::warn!("{warning}");
+    }
     checkpoint.warn_of_cut_texts(name, found.cut_texts, split.len());
     Ok(found.predictions)
 }

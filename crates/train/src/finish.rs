@@ -12,7 +12,7 @@ use mmc_run::{Cost, Keep, RunFolder};
 
 use crate::cost::Lengths;
 use crate::moved::Moment;
-use crate::predict::loader_options;
+use crate::predict::{loader_options, skipped_warning};
 use crate::ranks::{Next, predict_among};
 use crate::resume::Counters;
 use crate::watched::Watched;
@@ -143,19 +143,6 @@ fn padding_note(share: f64) -> Option<String> {
     let percent = (share * 100.0).round();
     (percent >= 1.0).then(|| {
         format!("{percent:.0} % of the tokens of padded texts are padding; models skip it")
-    })
-}
-
-/// What a user should know of items that were left out.
-pub(crate) fn skipped_warning(split: &str, ids: &[String], items: usize) -> Option<String> {
-    let shown: Vec<String> = ids.iter().take(5).map(|id| format!("`{id}`")).collect();
-    let more = if ids.len() > shown.len() { ", …" } else { "" };
-    (!ids.is_empty()).then(|| {
-        let (count, shown) = (ids.len(), shown.join(", "));
-        format!(
-            "{count} of {items} items of `{split}` cannot be used and were skipped: {shown}{more}; \
-             `mmc data check` says why"
-        )
     })
 }
 

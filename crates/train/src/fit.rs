@@ -17,10 +17,11 @@ use tracing::debug_span;
 
 use crate::adders::Adders;
 use crate::feed::Feed;
-use crate::finish::{Trainees, skipped_warning};
+use crate::finish::Trainees;
 use crate::loss_scale::LossScaler;
 use crate::moved::Moment;
 use crate::plan::StepPlan;
+use crate::predict::skipped_warning;
 use crate::ranks::{Next, check_source, check_weights, share_folder, share_state};
 use crate::represented::Represented;
 use crate::resume::Counters;

@@ -89,6 +89,7 @@ pub use optimizer::{AdamW, AdamWSettings, sum_of_squares, sums_of_squares};
 pub use plan::{Cut, StepPlan};
 pub use predict::{
     Embeddings, PredictOptions, Predicted, cut_texts_warning, embed, predict, predict_until,
+    skipped_warning,
 };
 pub use progress::{Finished, Outcome, Progress};
 pub use ranks::{Ranks, Session, Transport};

@@ -67,6 +67,20 @@ pub struct Predicted {
     pub skipped: Vec<String>,
 }
 
+/// What a user should know of items that were left out of a split of so many; nothing is said of none.
+#[must_use]
+pub fn skipped_warning(split: &str, ids: &[String], items: usize) -> Option<String> {
+    let shown: Vec<String> = ids.iter().take(5).map(|id| format!("`{id}`")).collect();
+    let more = if ids.len() > shown.len() { ", …" } else { "" };
+    (!ids.is_empty()).then(|| {
+        let (count, shown) = (ids.len(), shown.join(", "));
+        format!(
+            "{count} of {items} items of `{split}` cannot be used and were skipped: {shown}{more}; \
+             `mmc data check` says why"
+        )
+    })
+}
+
 /// Vectors of some items.
 #[derive(Clone, Debug)]
 pub struct Embeddings {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::near::{self, NEAR, NearDuplicates, NearGroup, NearRow, difference_hash};
+use super::told::{Tell, Told};
 use super::{Finding, Kind};
 use crate::scan::{Row, Scan};
 use crate::{Arm, DataError, ImageSource, Target, decode};
@@ -67,7 +68,12 @@ struct Hashes {
 
 impl<'a> Contents<'a> {
     /// Decodes every picture once; those that cannot be decoded become problems.
-    pub(super) fn of(scans: &'a [Scan], arm: Arm, problems: &mut Vec<Finding>) -> Self {
+    pub(super) fn of(
+        scans: &'a [Scan],
+        arm: Arm,
+        problems: &mut Vec<Finding>,
+        tell: &Tell<'_>,
+    ) -> Self {
         let mut uses: BTreeMap<&Path, (&Scan, &Row, &ImageSource)> = BTreeMap::new();
         for scan in scans.iter().filter(|_| arm.uses_image()) {
             for row in &scan.rows {
@@ -77,8 +83,13 @@ impl<'a> Contents<'a> {
             }
         }
         let uses: Vec<(&Path, (&Scan, &Row, &ImageSource))> = uses.into_iter().collect();
-        let decoded: Vec<Result<Hashes, DataError>> =
-            uses.par_iter().map(|(_, (_, _, image))| hash_picture(image)).collect();
+        let told = Told::new("pictures", uses.len(), tell);
+        let hashed = |(_, (_, _, image)): &(&Path, (&Scan, &Row, &ImageSource))| {
+            let hash = hash_picture(image);
+            told.one();
+            hash
+        };
+        let decoded: Vec<Result<Hashes, DataError>> = uses.par_iter().map(hashed).collect();
         let mut hashes = BTreeMap::new();
         let mut unreadable = Vec::new();
         for ((path, (scan, row, _)), hash) in uses.into_iter().zip(decoded) {

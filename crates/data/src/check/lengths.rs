@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::told::{Tell, Told};
 use crate::scan::{Row, Scan};
 
 /// A number of which the ends are known; it is exact where they are equal.
@@ -136,10 +137,20 @@ impl TextLengths {
 }
 
 /// Holds the texts of all splits to each model.
-pub(super) fn measured(scans: &[Scan], counters: &[TextCounter<'_>]) -> Vec<TextLengths> {
+pub(super) fn measured(
+    scans: &[Scan],
+    counters: &[TextCounter<'_>],
+    tell: &Tell<'_>,
+) -> Vec<TextLengths> {
     let mut found = Vec::new();
+    let texts: usize = scans.iter().map(|scan| scan.rows.len()).sum();
+    let told = Told::new("texts", texts * counters.len(), tell);
     for counter in counters {
-        let count = |row: &Row| (counter.count)(&row.sample.text);
+        let count = |row: &Row| {
+            let tokens = (counter.count)(&row.sample.text);
+            told.one();
+            tokens
+        };
         let of = |scan: &Scan| scan.rows.par_iter().map(count).collect();
         let counted: Vec<Vec<Option<Between>>> = scans.iter().map(of).collect();
         found.extend(counter.models.iter().map(|model| {
@@ -175,7 +186,7 @@ fn of_split(scan: &Scan, counts: &[Option<Between>], model: &TextModel) -> Split
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::check_for;
+    use crate::check::{check, check_for};
     use crate::fixture::Folder;
     use crate::{ReadOptions, dataset};
 
@@ -200,7 +211,7 @@ mod tests {
         let counters = [TextCounter { count: Box::new(words), tokenizer: None, models }];
         let options = ReadOptions::default();
         let table = dataset("table").unwrap();
-        let report = check_for(table, folder.path(), &options, &counters).unwrap();
+        let report = check_for(table, folder.path(), &options, &counters, &|_, _, _| ()).unwrap();
         let between = |at_least, at_most| Between { at_least, at_most };
         let [long, short] = report.text_lengths.as_slice() else { panic!("{report:?}") };
         let of = |found: &TextLengths, at: usize| {
@@ -222,6 +233,6 @@ mod tests {
         }
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["text_lengths"][0]["splits"][0]["beyond_max_length"]["at_least"], 1);
-        assert!(check_for(table, folder.path(), &options, &[]).unwrap().text_lengths.is_empty());
+        assert!(check(table, folder.path(), &options).unwrap().text_lengths.is_empty());
     }
 }

@@ -14,6 +14,7 @@ mod lengths;
 mod near;
 mod scanned;
 mod summary;
+mod told;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use self::lengths::{Between, CountTokens, SplitLengths, TextCounter, TextLen
 pub use self::near::{NearDuplicates, NearGroup, NearRow};
 use self::scanned::Scanned;
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
+pub use self::told::Tell;
 use crate::dataset::StudySplits;
 pub use crate::scan::Kind;
 use crate::scan::Scan;
@@ -111,10 +113,11 @@ pub fn check(
     root: &Path,
     options: &ReadOptions,
 ) -> Result<CheckReport, DataError> {
-    check_for(dataset, root, options, &[])
+    check_for(dataset, root, options, &[], &|_, _, _| ())
 }
 
-/// [`check()`], and how many texts have more tokens than the models of these counters take.
+/// [`check()`], and how many texts have more tokens than the models of these counters take; says how far
+/// it is.
 ///
 /// # Errors
 ///
@@ -124,6 +127,7 @@ pub fn check_for(
     root: &Path,
     options: &ReadOptions,
     counters: &[TextCounter<'_>],
+    tell: &Tell<'_>,
 ) -> Result<CheckReport, DataError> {
     dataset.check_options(options)?;
     let place = dataset.place(root)?;
@@ -138,7 +142,7 @@ pub fn check_for(
     notes.extend(unread);
     notes.extend(pictureless(&scans, options.arm, &mut problems));
     let notes = once(notes);
-    let contents = Contents::of(&scans, options.arm, &mut problems);
+    let contents = Contents::of(&scans, options.arm, &mut problems, tell);
     let splits: Vec<CheckedSplit> = scans
         .iter()
         .enumerate()
@@ -164,7 +168,7 @@ pub fn check_for(
         splits,
         overlaps,
         near_duplicates,
-        text_lengths: lengths::measured(&scans, counters),
+        text_lengths: lengths::measured(&scans, counters, tell),
         problems,
         missing_pictures: scans.iter().flat_map(|scan| &scan.missing).collect::<HashSet<_>>().len(),
         warnings,

@@ -341,9 +341,9 @@ fn lengths_are_said_of_texts_that_were_counted() {
     let nothing = |_: &str| None;
     let counters = [TextCounter { count: Box::new(nothing), tokenizer: None, models: model() }];
     let of = |files: &[(&str, &str)]| {
-        let folder = table(files);
+        let (folder, options) = (table(files), ReadOptions::default());
         let table = dataset("table").unwrap();
-        check_for(table, folder.path(), &ReadOptions::default(), &counters).unwrap().to_string()
+        check_for(table, folder.path(), &options, &counters, &|_, _, _| ()).unwrap().to_string()
     };
     let text = of(&[("train.csv", "id,text,label\n")]);
     assert!(!text.contains("tokens") && !text.contains("over 9"), "{text}");
