@@ -164,8 +164,8 @@ pub struct ReadOptions {
     pub image_column: Option<String>,
     /// The column of labels, in place of `label` (tables only).
     pub label_column: Option<String>,
-    /// What to do with a row whose picture is missing. Rows that are wrong in any other way are
-    /// errors whatever this says.
+    /// What to do with a row whose picture is missing: with [`OnBadItem::Skip`] it stays, to be skipped by
+    /// whoever needs the picture. Rows that are wrong in any other way are errors whatever this says.
     pub on_bad_item: OnBadItem,
     /// What the model will be shown: pictures that it is not shown need not exist.
     pub arm: Arm,
@@ -292,7 +292,7 @@ impl Dataset {
         options: &ReadOptions,
     ) -> Result<Split, DataError> {
         self.split_name(split)?;
-        self.scan(&self.place(root)?, split, options)?.into_split(options)
+        self.scan(&self.place(root)?, split, options)?.into_split()
     }
 
     /// Reads one split and collects all that is wrong with its rows.

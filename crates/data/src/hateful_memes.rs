@@ -68,7 +68,7 @@ fn fields(row: &RawRow) -> Result<Fields, FieldError> {
 #[cfg(test)]
 mod tests {
     use crate::fixture::Folder;
-    use crate::{Arm, ImageSource, OnBadItem, ReadOptions, Target, dataset};
+    use crate::{Arm, ImageSource, OnBadItem, ReadOptions, Target, dataset, decode};
 
     const GOOD: &str = concat!(
         r#"{"id":42953,"img":"img/42953.png","label":0,"text":"its their character"}"#,
@@ -187,11 +187,13 @@ mod tests {
         );
         let skip = ReadOptions { on_bad_item: OnBadItem::Skip, ..ReadOptions::default() };
         let split = folder.read("hateful_memes", "train", &skip).unwrap();
-        assert_eq!((split.len(), split.skipped), (2, 1));
-        assert!(split.notes[0].ends_with("1 of 3 rows skipped: their picture is missing"));
-        // The text arm does not need it.
+        assert_eq!(split.len(), 3, "who needs the picture skips its row");
+        assert!(split.notes[0].ends_with("1 of 3 rows will be skipped: their picture is missing"));
+        assert!(decode(split.samples[2].image.as_ref().unwrap()).is_err());
+        // The text arm does not need it, and its split is the same one.
         let text = ReadOptions { arm: Arm::Text, ..ReadOptions::default() };
-        assert_eq!(folder.read("hateful_memes", "train", &text).unwrap().len(), 3);
+        let texts = folder.read("hateful_memes", "train", &text).unwrap();
+        assert_eq!((texts.len(), texts.fingerprint()), (3, split.fingerprint()));
     }
 
     #[test]

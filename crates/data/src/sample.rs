@@ -180,11 +180,8 @@ pub struct Split {
     pub samples: Vec<Sample>,
     /// The names of the classes; a [`Target`] is an index into them.
     pub labels: Vec<String>,
-    /// What was skipped or replaced, counted, in words: to be shown to the user.
+    /// What was left out, replaced or will be skipped, counted, in words: to be shown to the user.
     pub notes: Vec<String>,
-    /// How many rows [`OnBadItem::Skip`](crate::OnBadItem::Skip) left out: `len()` plus this is
-    /// what the file has.
-    pub skipped: usize,
 }
 
 impl Split {
@@ -194,7 +191,7 @@ impl Split {
     pub fn of_inputs(path: &Path, samples: Vec<Sample>) -> Self {
         let (labels, notes) = (Vec::new(), Vec::new());
         let (name, path) = (SplitName::checked("input"), path.to_owned());
-        Self { name, path, samples, labels, notes, skipped: 0 }
+        Self { name, path, samples, labels, notes }
     }
 
     /// How many samples there are.

@@ -13,9 +13,7 @@ use crate::groups::group_shared_content;
 use crate::place::LEAVE_OUT;
 use crate::rows::RawRow;
 use crate::values::plain;
-use crate::{
-    DataError, ImageSource, OnBadItem, Packed, ReadOptions, Sample, Split, SplitName, Target,
-};
+use crate::{DataError, ImageSource, OnBadItem, Packed, Sample, Split, SplitName, Target};
 
 /// What a reader finds in one file: usable rows and problems, nothing lost.
 #[derive(Debug)]
@@ -26,6 +24,8 @@ pub(crate) struct Scan {
     pub(crate) rows: Vec<Row>,
     /// In the order of the file.
     pub(crate) problems: Vec<Problem>,
+    /// What is wrong with usable rows whose picture is missing, where bad items may be skipped.
+    pub(crate) absent: Vec<Problem>,
     /// The pictures that are missing, each once.
     pub(crate) missing: BTreeSet<String>,
     pub(crate) notes: Vec<String>,
@@ -81,45 +81,38 @@ impl Scan {
         DataError::file(&self.path, problem)
     }
 
-    /// What is wrong with a file all of whose rows were skipped: most likely the folder of pictures is
+    /// What is wrong with a file all of whose rows would be skipped: most likely the folder of pictures is
     /// elsewhere.
-    fn no_picture(&self, skipped: usize, first: &Problem) -> DataError {
+    fn no_picture(&self, first: &Problem) -> DataError {
         let words = match &first.error {
             DataError::Row { problem, .. } => problem.replace(&format!(", or {LEAVE_OUT}"), ""),
             error => error.to_string(),
         };
         let problem = format!(
-            "no row is left: the pictures of all {skipped} are missing; the first, of line {}: {words}",
+            "no row is left: the pictures of all {} are missing; the first, of line {}: {words}",
+            self.absent.len(),
             first.line
         );
         DataError::file(&self.path, problem)
     }
 
     /// The split, if nothing is wrong that may not be skipped.
-    pub(crate) fn into_split(mut self, options: &ReadOptions) -> Result<Split, DataError> {
-        let skip = options.on_bad_item == OnBadItem::Skip;
-        let mut skipped = 0;
-        let mut first = None;
-        for problem in std::mem::take(&mut self.problems) {
-            if skip && problem.kind == Kind::MissingPicture {
-                skipped += 1;
-                first = first.or(Some(problem));
-            } else {
-                return Err(problem.error);
-            }
-        }
-        if skipped > 0 {
-            self.notes.push(format!(
-                "{}: {skipped} of {} rows skipped: their picture is missing",
-                self.path.display(),
-                skipped + self.rows.len()
-            ));
+    pub(crate) fn into_split(mut self) -> Result<Split, DataError> {
+        if let Some(problem) = std::mem::take(&mut self.problems).into_iter().next() {
+            return Err(problem.error);
         }
         if self.rows.is_empty() {
-            return Err(match first {
-                Some(first) => self.no_picture(skipped, &first),
-                None => self.no_usable_row(),
-            });
+            return Err(self.no_usable_row());
+        }
+        if let Some(first) = self.absent.first() {
+            let (absent, rows) = (self.absent.len(), self.rows.len());
+            if absent == self.rows.iter().filter(|row| row.sample.image.is_some()).count() {
+                return Err(self.no_picture(first));
+            }
+            self.notes.push(format!(
+                "{}: {absent} of {rows} rows will be skipped: their picture is missing",
+                self.path.display()
+            ));
         }
         let mut samples: Vec<Sample> = self.rows.into_iter().map(|row| row.sample).collect();
         // Where pictures come with several texts each, the picture alone is the group: short texts
@@ -128,7 +121,7 @@ impl Scan {
             group_shared_content(&mut samples);
         }
         let (labels, notes) = (self.labels, self.notes);
-        Ok(Split { name: self.name, path: self.path, samples, labels, notes, skipped })
+        Ok(Split { name: self.name, path: self.path, samples, labels, notes })
     }
 }
 
@@ -214,6 +207,7 @@ pub(crate) struct Collector<'a> {
     row_number: usize,
     rows: Vec<Row>,
     problems: Vec<Problem>,
+    absent: Vec<Problem>,
     missing: BTreeSet<String>,
     pub(crate) notes: Vec<String>,
 }
@@ -232,6 +226,7 @@ impl<'a> Collector<'a> {
             row_number: 0,
             rows: Vec::new(),
             problems: Vec::new(),
+            absent: Vec::new(),
             missing: BTreeSet::new(),
             notes: Vec::new(),
         }
@@ -298,11 +293,10 @@ impl<'a> Collector<'a> {
 
     fn keep(&mut self, line: usize, id: String, fields: Fields, target: Option<Target>) {
         self.names_pictures |= fields.image.is_some();
-        let image = fields.image.map(|relative| self.picture(relative, fields.group.is_some()));
+        let shared = fields.group.is_some();
+        let image = fields.image.map(|named| self.picture(line, &id, named, shared));
         match image.transpose() {
-            Err((kind, words)) => {
-                self.report(line, kind, "image", format!("{words} (id `{id}`)"));
-            }
+            Err((kind, words)) => self.report(line, kind, "image", words),
             Ok(image) => {
                 let (text, group) = (fields.text, fields.group);
                 let sample = Sample { id, text, image, target, group };
@@ -311,22 +305,45 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// The picture at `relative`; one that is `shared` is looked for once.
-    fn picture(&mut self, named: Named, shared: bool) -> Result<ImageSource, (Kind, String)> {
+    /// The picture of a row, looked for once where it is `shared`. Where bad items may be skipped, one that
+    /// is missing is so without an error: the row stays, and whoever needs its picture skips it, so that
+    /// the split is the same one for models that are shown pictures and for those that are not.
+    fn picture(
+        &mut self,
+        line: usize,
+        id: &str,
+        named: Named,
+        shared: bool,
+    ) -> Result<ImageSource, (Kind, String)> {
         let relative = match named {
             Named::Path(relative) => relative,
             Named::Within(packed) => return Ok(ImageSource::Packed(packed)),
         };
-        if let Some(found) = self.pictures.get(&relative) {
-            return found.clone();
+        let found = match self.pictures.get(&relative) {
+            Some(found) => found.clone(),
+            None => self.looked_for(&relative, shared),
+        };
+        let (kind, words) = match found {
+            Ok(picture) => return Ok(picture),
+            Err((kind, words)) => (kind, format!("{words} (id `{id}`)")),
+        };
+        let skip = self.request.options.on_bad_item == OnBadItem::Skip;
+        if !skip || kind != Kind::MissingPicture {
+            return Err((kind, words));
         }
+        let error = DataError::row(&self.path, line, "image", words);
+        self.absent.push(Problem { line, kind, error });
+        self.request.place.picture(&relative, false)
+    }
+
+    fn looked_for(&mut self, relative: &str, shared: bool) -> Result<ImageSource, (Kind, String)> {
         let needed = self.request.options.arm.uses_image();
-        let found = self.request.place.picture(&relative, needed);
+        let found = self.request.place.picture(relative, needed);
         if matches!(found, Err((Kind::MissingPicture, _))) {
-            self.missing.insert(relative.clone());
+            self.missing.insert(relative.to_owned());
         }
         if shared {
-            self.pictures.insert(relative, found.clone());
+            self.pictures.insert(relative.to_owned(), found.clone());
         }
         found
     }

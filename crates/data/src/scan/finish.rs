@@ -17,6 +17,7 @@ impl Collector<'_> {
             labels: self.labels.names,
             rows: self.rows,
             problems: self.problems,
+            absent: self.absent,
             missing: self.missing,
             notes: self.notes,
             names_pictures: self.names_pictures,
@@ -41,8 +42,7 @@ impl Collector<'_> {
     }
 
     /// Of a table without any picture nothing is wrong: text models are trained on it. Where bad items may be
-    /// skipped, the rows stay, and whoever needs their pictures skips them: so the split is the same one for
-    /// models that are shown pictures and for those that are not, and their results can be compared.
+    /// skipped, the rows stay, as those whose picture is missing do.
     fn set_apart_without_picture(&mut self) {
         let options = self.request.options;
         let is_needed = options.arm.uses_image() && options.on_bad_item == OnBadItem::Error;
