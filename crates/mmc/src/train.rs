@@ -1,5 +1,6 @@
 //! `mmc train`: settings to a run folder.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -97,9 +98,8 @@ fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
 
 /// What is about to run, before the first step.
 fn announce(plan: &Plan, out: &Path, devices: &Devices, ranks: usize) {
-    let mut notes = plan.notes.clone();
-    notes.dedup(); // what holds for every split is said once
-    for note in notes {
+    let mut said = HashSet::new(); // what holds for every split is said once
+    for note in plan.notes.iter().filter(|&note| said.insert(note)) {
         tracing::warn!("{note}");
     }
     let settings = &plan.settings;
