@@ -7,7 +7,8 @@ use std::path::Path;
 
 use mmc_data::splitting::{SplitOptions, write_splits};
 use mmc_data::{
-    Arm, ImageSource, Inputs, Least, ReadOptions, Rows, Shape, check, dataset, decode, decode_rows,
+    Arm, DataError, Decoded, ImageSource, Inputs, Least, ReadOptions, Rows, Shape, check, dataset,
+    decode, decode_at_least, decode_rows,
 };
 use mmc_run::{Experiment, PartialSettings, Predictions, Published};
 
@@ -57,25 +58,57 @@ fn picture(folder: &Path, bytes: &[u8]) {
     let path = folder.join("a.png");
     put(&path, bytes);
     let source = ImageSource::File(path);
-    drop(decode(&source));
-    if bytes.starts_with(&[0xFF, 0xD8]) {
-        // Of other formats all pixels are made, whatever is asked for.
+    let whole = decode(&source);
+    if bytes.starts_with(&[0xFF, 0xD8])
+        && size.is_some_and(|(width, height)| width * height <= SMALL)
+    {
         let quarter = |(width, height): (usize, usize)| (width.div_ceil(4), height.div_ceil(4));
-        for least in [None, Some(&quarter as Least<'_>)] {
-            drop(decode_rows(&source, least, &mut Middle));
-        }
+        comes_in_rows(&source, None, whole.map(Decoded::from));
+        comes_in_rows(&source, Some(&quarter), decode_at_least(&source, &quarter));
+    }
+}
+
+/// Pixels of a picture that is decoded in all ways.
+const SMALL: u32 = 1 << 19;
+
+/// A picture is the same whether it comes at once or in rows, and in the columns that are looked at alone.
+fn comes_in_rows(
+    source: &ImageSource,
+    least: Option<Least<'_>>,
+    expected: Result<Decoded, DataError>,
+) {
+    let mut middle = Middle::default();
+    let found = decode_rows(source, least, &mut middle);
+    assert_eq!(found.is_ok(), expected.is_ok(), "{found:?} in rows, {expected:?} at once");
+    let Ok(Decoded { picture, .. }) = expected else { return };
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    assert_eq!((middle.width, middle.rows.len()), (width, 3 * width * height));
+    let (found, expected) = (middle.rows.chunks(3 * width), picture.as_raw().chunks(3 * width));
+    let looked_at = 3 * middle.columns.start..3 * middle.columns.end;
+    for (found, expected) in found.zip(expected) {
+        assert_eq!(found[looked_at.clone()], expected[looked_at.clone()]);
     }
 }
 
 /// Looks at the middle of every row.
-struct Middle;
+#[derive(Default)]
+struct Middle {
+    width: usize,
+    columns: Range<usize>,
+    rows: Vec<u8>,
+}
 
 impl Rows for Middle {
     fn begin(&mut self, shape: &Shape) -> Range<usize> {
-        shape.width / 4..shape.width / 2
+        self.width = shape.width;
+        self.columns = shape.width / 4..shape.width.div_ceil(2);
+        self.rows.clear();
+        self.columns.clone()
     }
 
-    fn take(&mut self, _rows: &[u8]) {}
+    fn take(&mut self, rows: &[u8]) {
+        self.rows.extend_from_slice(rows);
+    }
 }
 
 /// As a table: checked as `mmc data check` does, split, and read as rows to predict.

@@ -108,6 +108,25 @@ fn what_has_no_effect_is_refused_or_said() {
     fails(&place, &format!("{evaluate} --out s.json"), 2, &["VQA's evaluation server", "`.jsonl`"]);
 }
 
+/// The rows stay the same ones, but not what was trained on.
+#[test]
+fn a_picture_that_comes_later_is_noticed() {
+    let place = Place::with_table();
+    let picture = fs::read(place.path("data/img/train4.png")).unwrap();
+    fs::remove_file(place.path("data/img/train4.png")).unwrap();
+    let train = format!("{TRAIN} --model vilt-tiny --max-steps 1 --on-bad-item skip");
+    let ran = place.mmc(&train);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let said = "1 of 24 rows will be skipped: their picture is missing";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    let again = place.mmc(&format!("{train} --resume")).done();
+    assert!(again.contains("complete already"), "{again}");
+    place.write("data/img/train4.png", picture);
+    let words =
+        ["the train split was train (24 items, 1 without picture, ", "now train (24 items, "];
+    fails(&place, &format!("{train} --resume"), 2, &words);
+}
+
 /// Whether the backbone is computed once or in each step, what cannot be read is left out alike.
 #[test]
 fn a_frozen_run_counts_what_it_skips_as_any_does() {

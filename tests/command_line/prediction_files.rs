@@ -1,6 +1,6 @@
 //! Prediction files that cannot be compared: an error that names the file and the row.
 
-use crate::bad_input::fails;
+use crate::bad_input::{TRAIN, fails};
 use crate::place::Place;
 
 const GOOD: &str = "\
@@ -18,6 +18,21 @@ fn damaged(old: &str, new: &str) -> Place {
     place.write("good.csv", GOOD);
     place.write("bad.csv", GOOD.replace(old, new));
     place
+}
+
+#[test]
+fn rows_to_predict_may_have_columns_of_other_names() {
+    let place = Place::with_table();
+    place.mmc(&format!("{TRAIN} --model vilt-tiny --max-steps 1")).done();
+    let rows = place.read("data/test.csv");
+    place.write("data/other.csv", rows.replacen("id,text,image", "key,texto,foto", 1));
+    let predict = "predict --checkpoint run/checkpoint --input";
+    place.mmc(&format!("{predict} data/test.csv --out usual.csv")).done();
+    let named = "--id-column key --text-column texto --image-column foto";
+    place.mmc(&format!("{predict} data/other.csv {named} --out other.csv")).done();
+    assert_eq!(place.read("usual.csv"), place.read("other.csv"));
+    let words = format!("{predict} data/other.csv --out bare.csv");
+    fails(&place, &words, 1, &["no column `text`", "`--text-column texto`"]);
 }
 
 #[test]

@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use mmc_data::{Arm, ReadOptions};
-use mmc_run::{DataRecord, Effect, PartialSettings, ResultsFolder, RunFolder, RunId, SETTINGS};
+use mmc_run::{
+    DataRecord, Effect, PartialSettings, ResultsFolder, RunConfig, RunFolder, RunId, SETTINGS,
+};
 
 use crate::failure::Failure;
 use crate::launch::Launch;
@@ -97,10 +99,11 @@ impl Run {
         dataset.is_some_and(|found| found.is_ok_and(|row| row.task == mmc_data::Task::Answers))
     }
 
-    /// What is in its folder now. `fingerprints` are those of the data's splits.
-    pub(crate) fn state(&self, fingerprints: &[(String, String)]) -> Result<State, Failure> {
+    /// What is in its folder now. `splits` are those of the data.
+    pub(crate) fn state(&self, splits: &[DataSplit]) -> Result<State, Failure> {
         let Ok(folder) = RunFolder::open(&self.folder) else { return Ok(State::New) };
-        if !is_same_data(&folder.config()?.data, fingerprints) {
+        let RunConfig { settings, data, .. } = folder.config()?;
+        if !is_same_data(&data, settings.arm, splits) {
             return Ok(State::Changed);
         }
         let Ok(before) = PartialSettings::read(&self.asked) else {
@@ -189,8 +192,15 @@ impl Run {
     }
 }
 
-/// The fingerprint of each split of the data that runs with these settings use.
-pub(crate) fn fingerprints(settings: &PartialSettings) -> Result<Vec<(String, String)>, Failure> {
+/// A split as it is now.
+pub(crate) struct DataSplit {
+    name: String,
+    fingerprint: String,
+    missing_pictures: usize,
+}
+
+/// Each split of the data that runs with these settings use.
+pub(crate) fn data_splits(settings: &PartialSettings) -> Result<Vec<DataSplit>, Failure> {
     let dataset = mmc_data::dataset(settings.dataset.as_deref().unwrap_or_default())?;
     let root = dataset.root(settings.data_root.as_deref().map(Path::new));
     // All arms of a grid read one split.
@@ -201,7 +211,8 @@ pub(crate) fn fingerprints(settings: &PartialSettings) -> Result<Vec<(String, St
         if dataset.split_file(&root, &name).is_ok() {
             let split = dataset.read(&root, &name, &options)?;
             options.keep_answers(dataset, &split.labels);
-            found.push((name, split.fingerprint()));
+            let (fingerprint, missing_pictures) = (split.fingerprint(), split.missing_pictures);
+            found.push(DataSplit { name, fingerprint, missing_pictures });
         }
     }
     Ok(found)
@@ -216,10 +227,13 @@ fn of_result(settings: &PartialSettings) -> Result<toml::Table, Failure> {
     Ok(table)
 }
 
-fn is_same_data(data: &DataRecord, fingerprints: &[(String, String)]) -> bool {
+/// Whether a run of this arm would find what it found; models of texts miss no picture.
+fn is_same_data(data: &DataRecord, arm: Arm, splits: &[DataSplit]) -> bool {
     data.iter().all(|(_, record)| {
-        let now = fingerprints.iter().find(|(split, _)| *split == record.split);
-        now.is_some_and(|(_, fingerprint)| *fingerprint == record.fingerprint)
+        splits.iter().find(|split| split.name == record.split).is_some_and(|split| {
+            let missing = if arm.uses_image() { split.missing_pictures } else { 0 };
+            (&split.fingerprint, missing) == (&record.fingerprint, record.missing_pictures)
+        })
     })
 }
 

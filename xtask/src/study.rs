@@ -110,12 +110,12 @@ impl Study {
         is_data_known: bool,
     ) -> Result<Vec<(Run, State)>, Failure> {
         let any_started = runs.iter().any(Run::is_started);
-        let fingerprints = if any_started && is_data_known {
-            grid::fingerprints(&self.settings)?
+        let splits = if any_started && is_data_known {
+            grid::data_splits(&self.settings)?
         } else {
             Vec::new()
         };
-        let state = |run: Run| Ok((run.state(&fingerprints)?, run));
+        let state = |run: Run| Ok((run.state(&splits)?, run));
         let states: Result<Vec<_>, Failure> = runs.into_iter().map(state).collect();
         Ok(states?.into_iter().map(|(state, run)| (run, state)).collect())
     }

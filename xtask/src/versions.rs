@@ -78,6 +78,7 @@ mod tests {
                 items: 2,
                 labelled: true,
                 fingerprint: "f".to_owned(),
+                missing_pictures: 0,
             };
             let config = RunConfig {
                 settings: asked.resolve().unwrap(),

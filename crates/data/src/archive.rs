@@ -205,13 +205,18 @@ fn zip_extent(mut archive: ZipArchive<Reader>, index: usize) -> Result<Extent, S
     Ok(Extent { reader, start, packed, length, is_deflated, checksum })
 }
 
+/// Bytes of a block of a tar.
+const TAR_BLOCK: u64 = 512;
+
 /// The regular files of a tar archive; of two with one name the later, as unpacking leaves it.
 fn tar_entries(reader: Reader) -> std::io::Result<HashMap<String, Entry>> {
     let end = reader.length();
     let mut archive = tar::Archive::new(reader);
     let mut entries = HashMap::new();
+    let mut behind = 0; // all that was read
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
+        behind = entry.raw_file_position().saturating_add(entry.header().entry_size()?);
         let name = entry.path()?.to_str().and_then(|name| name_within(Path::new(name)));
         if let Some(name) = name {
             let (start, length) = (entry.raw_file_position(), entry.size());
@@ -225,6 +230,10 @@ fn tar_entries(reader: Reader) -> std::io::Result<HashMap<String, Entry>> {
                 entries.remove(&name);
             }
         }
+    }
+    // Empty blocks are the end of a tar.
+    if behind.saturating_add(TAR_BLOCK) > end {
+        return Err(std::io::Error::other("it ends in its midst"));
     }
     Ok(entries)
 }

@@ -1,6 +1,9 @@
 //! The columns of a table: which there must be, and what a row says in each.
 
+use std::borrow::Cow;
 use std::path::Path;
+
+use serde::Serialize;
 
 use crate::rows::{
     OpenTable, RawRow, RawTable, Value, absent_column, absent_value, open_rows, read_rows,
@@ -14,14 +17,24 @@ use crate::{DataError, ReadOptions};
 #[derive(Debug)]
 pub(crate) struct Columns<'a> {
     /// Id, text, image, label.
-    names: [&'a str; 4],
+    names: [Cow<'a, str>; 4],
     /// Whether a file without the column is wrong.
     required: [bool; 4],
-    /// Whether a user can name other columns.
-    has_flags: bool,
 }
 
+const USUAL: [&str; 4] = ["id", "text", "image", "label"];
 const FLAGS: [&str; 4] = ["--id-column", "--text-column", "--image-column", "--label-column"];
+
+/// The columns of a file of [`Inputs`](crate::Inputs) that has others than `id`, `text` and `image`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InputColumns {
+    /// Of ids, in place of `id`.
+    pub id: Option<String>,
+    /// Of texts, in place of `text`.
+    pub text: Option<String>,
+    /// Of pictures, in place of `image`.
+    pub image: Option<String>,
+}
 
 impl<'a> Columns<'a> {
     pub(crate) fn new(options: &'a ReadOptions) -> Result<Self, DataError> {
@@ -31,12 +44,28 @@ impl<'a> Columns<'a> {
             &options.image_column,
             &options.label_column,
         ];
-        let names = [
-            given[0].as_deref().unwrap_or("id"),
-            given[1].as_deref().unwrap_or("text"),
-            given[2].as_deref().unwrap_or("image"),
-            given[3].as_deref().unwrap_or("label"),
-        ];
+        // A text may be empty, but a table without the column is far more often a mistake.
+        let required = [given[0].is_some(), true, given[2].is_some(), given[3].is_some()];
+        let names = std::array::from_fn(|at| Cow::from(given[at].as_deref().unwrap_or(USUAL[at])));
+        Self { names, required }.distinct()
+    }
+
+    /// The columns of rows that are not part of a data set. A text is needed only where the model is shown
+    /// it.
+    pub(crate) fn of_inputs(
+        given: InputColumns,
+        needs_text: bool,
+    ) -> Result<Columns<'static>, DataError> {
+        let InputColumns { id, text, image } = given;
+        let required = [id.is_some(), needs_text, image.is_some(), false];
+        let mut given = [id, text, image, None].into_iter();
+        let names = USUAL.map(|usual| given.next().flatten().map_or(usual.into(), Cow::from));
+        Columns { names, required }.distinct()
+    }
+
+    /// Itself, unless one column is to be two.
+    fn distinct(self) -> Result<Self, DataError> {
+        let names = &self.names;
         for (index, name) in names.iter().enumerate() {
             if let Some(earlier) = names[..index].iter().position(|other| other == name) {
                 return Err(DataError::Setting(format!(
@@ -45,39 +74,34 @@ impl<'a> Columns<'a> {
                 )));
             }
         }
-        // A text may be empty, but a table without the column is far more often a mistake.
-        let required = [given[0].is_some(), true, given[2].is_some(), given[3].is_some()];
-        Ok(Self { names, required, has_flags: true })
+        Ok(self)
     }
 
-    /// The columns of rows that are not part of a data set: the path of a picture is in `image`.
-    /// A text is needed only where the model is shown it.
-    pub(crate) fn of_inputs(image: &'a str, needs_text: bool) -> Self {
-        let required = [false, needs_text, false, false];
-        Self { names: ["id", "text", image, "label"], required, has_flags: false }
+    fn names(&self) -> [&str; 4] {
+        std::array::from_fn(|at| self.names[at].as_ref())
     }
 
     fn absent(&self, index: usize, others: &[String]) -> String {
-        absent_column(self.names[index], others, self.has_flags.then(|| FLAGS[index]))
+        absent_column(&self.names[index], others, FLAGS[index])
     }
 
     /// The rows of a file whose header has the columns that it must have.
     pub(crate) fn read(&self, source: &Source) -> Result<RawTable, DataError> {
-        let table = read_rows(source, &self.names, None)?;
+        let table = read_rows(source, &self.names(), None)?;
         self.check_present(source.path(), &table.present, &table.others)?;
         Ok(table)
     }
 
     /// The same, where only labels are asked for: pictures that lie in the file are left unread.
     pub(crate) fn read_labels(&self, source: &Source) -> Result<RawTable, DataError> {
-        let table = read_rows(source, &self.names, Some(self.names[2]))?;
+        let table = read_rows(source, &self.names(), Some(&self.names[2]))?;
         self.check_present(source.path(), &table.present, &table.others)?;
         Ok(table)
     }
 
     /// The same, to be read a row at a time.
     pub(crate) fn open(&self, source: &Source) -> Result<OpenTable, DataError> {
-        let rows = open_rows(source, &self.names)?;
+        let rows = open_rows(source, &self.names())?;
         self.check_present(source.path(), &rows.present, &rows.others)?;
         Ok(rows)
     }
@@ -100,14 +124,13 @@ impl<'a> Columns<'a> {
         let [id, text, image, label] = row.values.as_slice() else {
             return Err((String::new(), "the row has no columns".to_owned()));
         };
-        let name = |index: usize| self.names[index];
+        let name = |index: usize| self.names[index].as_ref();
         for (index, value) in [(0, id), (2, image), (3, label)] {
             check_one_line(name(index), value)?;
         }
         let text = match text_of(name(1), text)? {
             None if self.required[1] => {
-                let flag = self.has_flags.then_some(FLAGS[1]);
-                return Err((name(1).to_owned(), absent_value(name(1), &row.others, flag)));
+                return Err((name(1).to_owned(), absent_value(name(1), &row.others, FLAGS[1])));
             }
             text => text.unwrap_or_default(),
         };

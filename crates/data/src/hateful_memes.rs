@@ -182,8 +182,8 @@ mod tests {
         let message = folder.message("hateful_memes", "train", &stop);
         assert_eq!(
             message,
-            "train.jsonl:3: the picture `img/4.png` is missing; put it at img/4.png, or train \
-             without such rows (`mmc train --on-bad-item skip`) (id `4`)"
+            "train.jsonl:3: the picture `img/4.png` is missing; put it at img/4.png, or skip \
+             such rows (`--on-bad-item skip` of `mmc train` and `mmc evaluate`) (id `4`)"
         );
         let skip = ReadOptions { on_bad_item: OnBadItem::Skip, ..ReadOptions::default() };
         let split = folder.read("hateful_memes", "train", &skip).unwrap();

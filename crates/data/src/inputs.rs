@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use self::groups::{Contents, Groups};
-use crate::columns::Columns;
+use crate::columns::{Columns, InputColumns};
 use crate::place::Place;
 use crate::rows::{OpenTable, Value};
 use crate::scan::{Fields, Named};
@@ -39,9 +39,24 @@ impl Inputs {
     ///
     /// The first thing wrong, with file and line: see [`DataError`].
     pub fn open(file: &Path, image_root: &Path, arm: Arm) -> Result<Self, DataError> {
-        let mut columns = Columns::of_inputs("image", arm.uses_text());
-        if has_only_img(columns.open(&Source::file(file))?) {
-            columns = Columns::of_inputs("img", arm.uses_text());
+        Self::open_columns(file, image_root, arm, InputColumns::default())
+    }
+
+    /// [`Inputs::open`] of a file with other columns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inputs::open`], and a column that is named twice.
+    pub fn open_columns(
+        file: &Path,
+        image_root: &Path,
+        arm: Arm,
+        names: InputColumns,
+    ) -> Result<Self, DataError> {
+        let mut columns = Columns::of_inputs(names.clone(), arm.uses_text())?;
+        if names.image.is_none() && has_only_img(columns.open(&Source::file(file))?) {
+            let names = InputColumns { image: Some("img".to_owned()), ..names };
+            columns = Columns::of_inputs(names, arm.uses_text())?;
         }
         let place = Place::new(image_root)?;
         let (file, groups) = (file.to_owned(), Groups::default());
@@ -270,6 +285,37 @@ mod tests {
     }
 
     #[test]
+    fn columns_may_have_other_names() {
+        let folder = Folder::with(&[("in.csv", "key,foto,texto\n7,a.png,uno\n")]);
+        folder.picture("a.png", 1);
+        let (file, root) = (folder.path().join("in.csv"), folder.path());
+        let named = |id: &str, text: &str, image: &str| {
+            let [id, text, image] = [id, text, image].map(|name| Some(name.to_owned()));
+            let names = InputColumns { id, text, image };
+            Inputs::open_columns(&file, root, Arm::Both, names)?
+                .samples()?
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let found: Vec<Sample> = named("key", "texto", "foto").unwrap();
+        assert_eq!((found[0].id.as_str(), found[0].text.as_str()), ("7", "uno"));
+        assert!(found[0].image.is_some());
+        for (id, text, image, words) in [
+            ("key", "text", "foto", "did you mean `texto`? Then give `--text-column texto`"),
+            ("key", "texto", "fotos", "did you mean `foto`? Then give `--image-column foto`"),
+            (
+                "key",
+                "texto",
+                "key",
+                "`--id-column` and `--image-column` both name the column `key`",
+            ),
+        ] {
+            let found: Result<Vec<Sample>, DataError> = named(id, text, image);
+            let problem = found.unwrap_err().to_string();
+            assert!(problem.contains(words), "{problem}");
+        }
+    }
+
+    #[test]
     fn what_a_model_is_not_shown_may_be_absent() {
         let folder =
             Folder::with(&[("in.csv", "id,image\n1,a.png\n"), ("t.csv", "text,image\nx,b.png\n")]);
@@ -309,7 +355,7 @@ mod tests {
             ),
             (
                 "txet.csv",
-                "txet.csv:1: no column `text`; the others are `txet`; did you mean `txet`? Then rename it",
+                "txet.csv:1: no column `text`; the others are `txet`; did you mean `txet`? Then give `--text-column txet`",
             ),
             ("absent.csv", "absent.csv: No such file"),
         ] {

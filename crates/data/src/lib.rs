@@ -65,6 +65,7 @@ mod vqa_v2;
 
 pub use answers::Answers;
 pub use columnar::{Batches, Columnar};
+pub use columns::InputColumns;
 pub use dataset::{
     AnswerSource, Dataset, OnBadItem, ReadOptions, SplitInfo, StudySplits, Task, dataset,
 };

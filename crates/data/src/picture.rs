@@ -196,9 +196,17 @@ pub(crate) fn bytes_of(source: &ImageSource) -> Result<Scratch, DataError> {
     let problem = |error: std::io::Error| {
         DataError::picture(path, format!("{error}; put the picture there or drop its row"))
     };
-    let mut file = File::open(path).map_err(problem)?;
-    let length = file.metadata().map_err(problem)?.len();
+    let metadata = fs::metadata(path).map_err(problem)?;
+    if !metadata.is_file() {
+        // What is no file may have no end, or wait for one that writes to it.
+        return Err(DataError::picture(
+            path,
+            "this is not a file; put the picture there or drop its row",
+        ));
+    }
+    let length = metadata.len();
     check_length(path, length)?;
+    let mut file = File::open(path).map_err(problem)?;
     let mut bytes = Scratch::new();
     // And a byte that shows where the file ends.
     bytes.reserve(length as usize + 1);
@@ -298,7 +306,11 @@ fn describe(error: &ImageError) -> String {
             }
             _ => format!("{error}; convert the picture to PNG, JPEG or WebP"),
         },
-        _ => format!("the picture is damaged or cut short ({error}); copy it again"),
+        _ => {
+            // Some decoders end their words with a new line.
+            let words = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            format!("the picture is damaged or cut short ({words}); copy it again")
+        }
     }
 }
 

@@ -28,7 +28,8 @@ enum At {
 }
 
 /// The way out of a missing picture that is always there.
-pub(crate) const LEAVE_OUT: &str = "train without such rows (`mmc train --on-bad-item skip`)";
+pub(crate) const LEAVE_OUT: &str =
+    "skip such rows (`--on-bad-item skip` of `mmc train` and `mmc evaluate`)";
 
 /// What an archive is called that stands for the folder `NAME`: `NAME.zip`.
 const ENDINGS: [&str; 2] = ["zip", "tar"];

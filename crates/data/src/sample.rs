@@ -182,6 +182,9 @@ pub struct Split {
     pub labels: Vec<String>,
     /// What was left out, replaced or will be skipped, counted, in words: to be shown to the user.
     pub notes: Vec<String>,
+    /// How many samples have a picture that is missing, which
+    /// [`OnBadItem::Skip`](crate::OnBadItem::Skip) lets stay; 0 where pictures are not looked for.
+    pub missing_pictures: usize,
 }
 
 impl Split {
@@ -191,7 +194,7 @@ impl Split {
     pub fn of_inputs(path: &Path, samples: Vec<Sample>) -> Self {
         let (labels, notes) = (Vec::new(), Vec::new());
         let (name, path) = (SplitName::checked("input"), path.to_owned());
-        Self { name, path, samples, labels, notes }
+        Self { name, path, samples, labels, notes, missing_pictures: 0 }
     }
 
     /// How many samples there are.
@@ -212,8 +215,8 @@ impl Split {
         !self.is_empty() && self.samples.iter().all(|sample| sample.target.is_some())
     }
 
-    /// Refuses a split of which no row has a picture where the model is shown pictures. Readers see to it
-    /// that then either all or none have one.
+    /// Refuses a split of which no row has a picture where the model is shown pictures. Rows among
+    /// them that have none are errors of readers, or are skipped where bad items may be.
     ///
     /// # Errors
     ///

@@ -120,8 +120,8 @@ impl Scan {
         if samples.iter().all(|sample| sample.group.is_none()) {
             group_shared_content(&mut samples);
         }
-        let (labels, notes) = (self.labels, self.notes);
-        Ok(Split { name: self.name, path: self.path, samples, labels, notes })
+        let (labels, notes, missing_pictures) = (self.labels, self.notes, self.absent.len());
+        Ok(Split { name: self.name, path: self.path, samples, labels, notes, missing_pictures })
     }
 }
 

@@ -210,6 +210,8 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
         };
         collector.add_item(line, fields, target);
     })?;
+    let left = annotations.as_ref().zip(answers.as_ref());
+    collector.notes.extend(left.and_then(|(source, left)| orphans_note(source.path(), left)));
     if !is_generated {
         collector.notes.extend(size_note(path, questions, files));
     }
@@ -236,6 +238,17 @@ fn size_note(path: &Path, questions: usize, files: &Files) -> Option<String> {
             files.published
         )
     })
+}
+
+/// What is left of the answers when every question has taken its own.
+fn orphans_note(path: &Path, left: &AnswersByQuestion) -> Option<String> {
+    let first = left.keys().min()?;
+    Some(format!(
+        "{}: {} annotations were left out: the file of questions has none for them, such as `{first}`; \
+         where it should have, copy it again",
+        path.display(),
+        left.len()
+    ))
 }
 
 /// Whether a picture of a split's file belongs to the split.

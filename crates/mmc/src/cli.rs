@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
-use mmc_data::{DATASETS, OnBadItem};
+use mmc_data::{DATASETS, InputColumns, OnBadItem};
 
 pub(crate) use columns::ColumnFlags;
 pub(crate) use data::{DataArgs, DataCommand, DataSetArgs, DemoArgs, InfoArgs, SplitArgs};
@@ -164,15 +164,32 @@ pub(crate) struct InputArgs {
     /// The rows, .jsonl, .csv or .parquet, with the columns `id`, `text`, `image`
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The folder that the `image` paths start from [default: the input's folder]
+    /// The folder that the paths of pictures start from [default: the input's folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) image_root: Option<PathBuf>,
+    /// The column of texts [default: text]
+    #[arg(long, value_name = "C")]
+    text_column: Option<String>,
+    /// The column of pictures: paths, or bytes in Parquet [default: image]
+    #[arg(long, value_name = "C")]
+    image_column: Option<String>,
+    /// The column of ids [default: id]
+    #[arg(long, value_name = "C")]
+    id_column: Option<String>,
     /// Cut texts to N tokens, specials included [default: as trained]
     #[arg(long, value_name = "N")]
     pub(crate) max_length: Option<usize>,
     /// What computes.
     #[command(flatten)]
     pub(crate) devices: DeviceFlags,
+}
+
+impl InputArgs {
+    /// The columns that are read.
+    pub(crate) fn columns(&self) -> InputColumns {
+        let (id, text) = (self.id_column.clone(), self.text_column.clone());
+        InputColumns { id, text, image: self.image_column.clone() }
+    }
 }
 
 /// `mmc predict`.

@@ -117,7 +117,12 @@ fn predicted(folder: &Path, typed: &EvaluateArgs) -> Result<Predictions, Failure
             split.path.display()
         )));
     }
-    split::predicted(checkpoint, &split, on_bad_item)
+    let predictions = split::predicted(checkpoint, &split, on_bad_item)?;
+    let is_short = predictions.rows.len() < split.len();
+    if is_short && typed.out.as_ref().is_some_and(|out| out.extension() == Some("json".as_ref())) {
+        tracing::warn!("the file lacks answers, and the evaluation server takes none that does");
+    }
+    Ok(predictions)
 }
 
 /// The scores as a table, then the confusion matrix.

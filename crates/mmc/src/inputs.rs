@@ -29,7 +29,8 @@ impl Inputs {
         let device = typed.devices.device()?;
         let checkpoint = Checkpoint::open(&typed.checkpoint, typed.max_length, wanted, device)?;
         let arm = checkpoint.arm();
-        let rows = mmc_data::Inputs::open(&typed.input, &image_root, arm)?;
+        let columns = typed.columns();
+        let rows = mmc_data::Inputs::open_columns(&typed.input, &image_root, arm, columns)?;
         if let (true, Some(id)) = (arm.uses_image(), rows.first_without_picture()) {
             return Err(Failure::work(format!(
                 "{}: row `{id}` has no `image`, which the checkpoint (arm `{arm}`) needs; add a \
@@ -52,6 +53,7 @@ impl Inputs {
         Ok(serde_json::json!({
             "checkpoint": digests(&typed.checkpoint)?,
             "classes": self.checkpoint.labels,
+            "columns": typed.columns(),
             "input": digest(&typed.input)?,
             "max_length": self.checkpoint.processor.max_length(),
             "padding": format!("{:?}", self.checkpoint.options().padding),

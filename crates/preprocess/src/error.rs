@@ -99,7 +99,7 @@ pub enum PreprocessError {
     /// A sample lacks the picture that the arm needs.
     #[error(
         "`{id}` has no picture, which the arm `{arm}` needs; add one, drop the row, use \
-             `--arm text`, or train without such rows (`mmc train --on-bad-item skip`)"
+             `--arm text`, or skip such rows (`--on-bad-item skip` of `mmc train` and `mmc evaluate`)"
     )]
     NoPicture {
         /// The sample.
@@ -110,7 +110,7 @@ pub enum PreprocessError {
 
     /// The picture of a sample could not be read.
     #[error(
-        "`{id}`: {source}; or train without such items (`mmc train --on-bad-item skip`); `mmc data check` \
+        "`{id}`: {source}; or skip such items (`--on-bad-item skip` of `mmc train` and `mmc evaluate`); `mmc data check` \
              names all"
     )]
     Picture {
@@ -247,7 +247,7 @@ mod tests {
             (
                 PreprocessError::NoPicture { id: id(), arm: Arm::Both },
                 "`dev:7` has no picture, which the arm `both` needs; add one, drop the row, use \
-                 `--arm text`, or train without such rows (`mmc train --on-bad-item skip`)",
+                 `--arm text`, or skip such rows (`--on-bad-item skip` of `mmc train` and `mmc evaluate`)",
             ),
             (
                 PreprocessError::TooLong { id: id(), tokens: 9, length: 8 },

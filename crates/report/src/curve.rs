@@ -42,7 +42,7 @@ impl Learning {
         let seconds: f64 = steps
             .iter()
             .filter(|step| step.samples_per_second > 0.0)
-            .map(|step| items_per_step as f64 / step.samples_per_second)
+            .map(|step| step.items.unwrap_or(items_per_step) as f64 / step.samples_per_second)
             .sum();
         let waited: f64 = steps.iter().map(|step| step.loader_wait_seconds).sum();
         Self {
@@ -145,6 +145,7 @@ mod tests {
             learning_rates: Vec::new(),
             grad_norms: Vec::new(),
             samples_per_second: 16.0,
+            items: None,
             loader_wait_seconds: 0.5,
             loss_scale: None,
             skipped: None,

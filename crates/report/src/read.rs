@@ -245,10 +245,13 @@ fn strangers(folder: &ResultsFolder, record: &ExperimentRecord) -> Vec<String> {
 fn set_apart_other_data(runs: &mut Vec<RunResult>, failed: &mut Vec<FailedRun>) {
     let Some(reference) = runs.first().map(|run| run.config.data.test.clone()) else { return };
     runs.retain(|run| {
-        let same = run.config.data.test == reference;
+        let same = match (&run.config.data.test, &reference) {
+            (Some(test), Some(reference)) => test.has_rows_of(reference),
+            (test, reference) => test == reference,
+        };
         if !same {
             let name = |split: &Option<SplitRecord>| match split {
-                Some(at) => format!("{} ({} items, {:.12})", at.split, at.items, at.fingerprint),
+                Some(at) => at.to_string(),
                 None => "none".to_owned(),
             };
             let why = format!(

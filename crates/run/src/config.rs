@@ -1,6 +1,7 @@
 //! `config.toml` of a run: what was decided before its first step.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use mmc_data::TextLanguage;
@@ -19,6 +20,34 @@ pub struct SplitRecord {
     pub labelled: bool,
     /// Hex SHA-256 over its ids and labels.
     pub fingerprint: String,
+    /// Rows whose picture was missing and was skipped by a model that is shown pictures; absent where
+    /// there were none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing_pictures: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl SplitRecord {
+    /// Whether both are of the same rows, whatever pictures they lacked: figures of both can be compared
+    /// over the items that both could use.
+    #[must_use]
+    pub fn has_rows_of(&self, other: &Self) -> bool {
+        Self { missing_pictures: 0, ..self.clone() }
+            == Self { missing_pictures: 0, ..other.clone() }
+    }
+}
+
+impl fmt::Display for SplitRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { split, items, fingerprint, missing_pictures: missing, .. } = self;
+        let without =
+            if *missing > 0 { format!("{missing} without picture, ") } else { String::new() };
+        write!(out, "{split} ({items} items, {without}{fingerprint:.12})")
+    }
 }
 
 /// The splits of a run.
@@ -113,9 +142,7 @@ impl RunConfig {
             if before != now {
                 let say = |split: Option<SplitRecord>| match split {
                     None => "absent".to_owned(),
-                    Some(at) => {
-                        format!("{} ({} items, {:.12})", at.split, at.items, at.fingerprint)
-                    }
+                    Some(at) => at.to_string(),
                 };
                 lines.push(format!("the {role} split was {}, now {}", say(before), say(now)));
             }

@@ -72,5 +72,7 @@ pub use prices::Prices;
 pub use published::{Claim, ClaimKind, Published, PublishedFigure, Sureness};
 pub use records::{Cost, EvalRecord, StepRecord};
 pub use search::{ArmSearch, Search, SearchRecord, Trial};
-pub use settings::{Difference, Effect, PartialSettings, SETTINGS, SettingInfo, Settings};
+pub use settings::{
+    Difference, Effect, PICTURE_CACHE_GIB, PartialSettings, SETTINGS, SettingInfo, Settings,
+};
 pub use shell::shell_word;

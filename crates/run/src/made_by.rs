@@ -88,6 +88,7 @@ mod tests {
             items: 2,
             labelled: true,
             fingerprint: "f".to_owned(),
+            missing_pictures: 0,
         };
         let versions = versions.iter().map(|&(name, at)| (name.to_owned(), at.to_owned()));
         RunConfig {

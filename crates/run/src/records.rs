@@ -29,6 +29,9 @@ pub struct StepRecord {
     pub grad_norms: Vec<f64>,
     /// Items a second over this step.
     pub samples_per_second: f64,
+    /// Its items, where some were skipped; absent of a step that has all of its items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<usize>,
     /// Seconds for which the step waited for its data.
     pub loader_wait_seconds: f64,
     /// What the loss was multiplied by before the backward pass; absent where it is not scaled.

@@ -190,6 +190,9 @@ pub struct Difference {
     pub theirs: String,
 }
 
+/// The most that pictures on disk take unless told otherwise, in GiB.
+pub const PICTURE_CACHE_GIB: u64 = 20;
+
 impl PartialSettings {
     /// Reads a configuration file: flat TOML of the keys of [`SETTINGS`]. The `config.toml` of a
     /// run can be read too; what it records beside the settings is passed over.
@@ -268,7 +271,7 @@ impl PartialSettings {
             label_column: self.label_column,
             jpeg_scaling: self.jpeg_scaling.unwrap_or(false),
             picture_cache: self.picture_cache,
-            picture_cache_gib: self.picture_cache_gib.unwrap_or(20),
+            picture_cache_gib: self.picture_cache_gib.unwrap_or(PICTURE_CACHE_GIB),
             workers: self.workers.unwrap_or(2),
             save_every: self.save_every,
             keep_states: self.keep_states.unwrap_or(2), // a damaged one has one before it,

@@ -30,6 +30,7 @@ fn config() -> RunConfig {
         items: 10,
         labelled: true,
         fingerprint: "00ff".repeat(16),
+        missing_pictures: 0,
     };
     RunConfig {
         settings: settings.resolve().unwrap(),
@@ -52,6 +53,7 @@ fn step(step: u64) -> StepRecord {
         learning_rates: Vec::new(),
         grad_norms: Vec::new(),
         samples_per_second: 100.0,
+        items: None,
         loader_wait_seconds: 0.0,
         loss_scale: None,
         skipped: None,

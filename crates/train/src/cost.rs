@@ -34,10 +34,11 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// From the records of all steps and the number of items of each.
+    /// From the records of all steps and the number of items that each was to have.
     pub(crate) fn of(records: &[StepRecord], items: impl Iterator<Item = usize>) -> Self {
         let (mut seconds, mut total): (Vec<f64>, f64) = (Vec::new(), 0.0);
         for (record, items) in records.iter().zip(items) {
+            let items = record.items.unwrap_or(items);
             if record.samples_per_second > 0.0 {
                 seconds.push(items as f64 / record.samples_per_second);
                 total += items as f64;
@@ -111,6 +112,7 @@ mod tests {
             learning_rates: Vec::new(),
             grad_norms: Vec::new(),
             samples_per_second,
+            items: None,
             loader_wait_seconds: 0.0,
             loss_scale: None,
             skipped: None,

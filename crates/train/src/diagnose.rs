@@ -1,7 +1,7 @@
 //! What a model of text and picture makes of inputs that were changed, and of all pairs of them: the
 //! material of a diagnosis.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use mmc_data::{Split, Task};
@@ -141,8 +141,9 @@ impl Taken<'_> {
         if skipped.is_empty() {
             return;
         }
+        let skipped: HashSet<&str> = skipped.iter().map(String::as_str).collect();
         let mut split = Split::clone(&self.split);
-        split.samples.retain(|sample| !skipped.contains(&sample.id));
+        split.samples.retain(|sample| !skipped.contains(sample.id.as_str()));
         self.split = Arc::new(split);
     }
 

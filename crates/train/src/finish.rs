@@ -65,8 +65,9 @@ pub(crate) fn finish(
         let options = plan.predict_options();
         let found = predict_among(model, processor, split, &options, watched)?;
         let Some(found) = found else { return Ok(None) };
-        if items > 0 {
-            seconds_per_prediction = Some(began.elapsed().as_secs_f64() / items as f64);
+        let made = found.predictions.rows.len();
+        if made > 0 {
+            seconds_per_prediction = Some(began.elapsed().as_secs_f64() / made as f64);
         }
         let max_length = plan.settings.max_length;
         for warning in [

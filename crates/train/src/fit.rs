@@ -298,6 +298,7 @@ impl<'a> Run<'a> {
             learning_rates: self.stepper.learning_rates(learning_rate),
             grad_norms: outcome.grad_norms.clone(),
             samples_per_second: items as f64 / seconds.max(f64::MIN_POSITIVE),
+            items: (items < shards.iter().map(Vec::len).sum()).then_some(items),
             loader_wait_seconds: feed.wait_seconds() - waited,
             loss_scale,
             skipped: self.stepper.scaler.map(|scaler| scaler.skipped),

@@ -269,6 +269,7 @@ impl Plan {
             items: split.len(),
             labelled: split.is_labelled(),
             fingerprint: split.fingerprint(),
+            missing_pictures: split.missing_pictures,
         };
         RunConfig {
             settings: self.settings.clone(),

@@ -1,7 +1,7 @@
 //! What of a model trains, and what does not.
 
 use mmc_models::{CheckpointSource, LoraSettings, Parameter, Trained};
-use mmc_run::{Freeze, Settings};
+use mmc_run::{Freeze, PICTURE_CACHE_GIB, Settings};
 use sha2::{Digest as _, Sha256};
 
 use crate::resume::digits;
@@ -33,6 +33,11 @@ impl Plan {
             let no_effect =
                 |flag| format!("{flag} has no effect: the arm `{}` sees no pictures", settings.arm);
             self.notes.extend(of_pictures.into_iter().flatten().map(no_effect));
+        }
+        if settings.picture_cache.is_none() && settings.picture_cache_gib != PICTURE_CACHE_GIB {
+            self.notes.push(
+                "`--picture-cache-gib` has no effect without `--picture-cache DIR`".to_owned(),
+            );
         }
         if trained != Trained::Everything && self.source == CheckpointSource::FromScratch {
             self.notes.push(format!(

@@ -135,7 +135,7 @@ fn epochs(lines: &str, (items, batch): (usize, usize)) -> Result<Vec<(usize, Sum
             epochs.push((step.epoch, Sum::default()));
         }
         if let Some((_, sum)) = epochs.last_mut() {
-            let of_step = batch.min(items - sum.steps * batch);
+            let of_step = batch.min(items.saturating_sub(sum.steps * batch));
             sum.steps += 1;
             sum.seconds += of_step as f64 / step.samples_per_second;
             sum.waited += step.loader_wait_seconds;
@@ -151,7 +151,9 @@ fn section(rows: &[String]) -> Result<String, Failure> {
     for (case, model, first, what) in LINES {
         let (mut steps, mut seconds, mut waited, mut worst) = (0.0, 0.0, 0.0, 0.0_f64);
         for [_, run, epoch] in rows.names::<3>().into_iter().filter(|name| name[0] == case) {
-            if epoch.parse().unwrap_or(0) < first {
+            let number: usize =
+                epoch.parse().map_err(|error| rows.fault(&format!("`{epoch}`: {error}")))?;
+            if number < first {
                 continue;
             }
             let of = |column| rows.numbers(&[case, run], (2, epoch), column).iter().sum::<f64>();
@@ -191,7 +193,7 @@ const LINES: [(&str, &str, usize, &str); 3] = [
 const INTRODUCTION: &str = "\
 ## Waiting for data
 
-Of the time of training steps, `loader_wait_seconds` of `train.jsonl`. The large model has the published size, \
+Of the time of training steps, `loader_wait_seconds` of `train.jsonl`; of mmc alone. The large model has the published size, \
 random weights and 8 pictures a step; the tiny one sees 32, in three runs of 16 epochs.
 
 | model | pictures | steps | time a step | waited | waited in the worst epoch |

@@ -74,11 +74,11 @@ impl Chain<'_> {
             ..PartialSettings::default()
         };
         let settings = settings(self.experiment)?.clone().merge(place);
-        let fingerprints = grid::fingerprints(&settings)?;
+        let splits = grid::data_splits(&settings)?;
         let mut runs: Vec<(Run, State)> = Vec::new();
         for id in self.grid.runs() {
             let run = Run::new(&results, id, &settings);
-            let state = run.state(&fingerprints)?;
+            let state = run.state(&splits)?;
             runs.push((run, state));
         }
         let failed = grid::execute(&runs, launch, "run").all();

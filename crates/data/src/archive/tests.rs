@@ -188,6 +188,12 @@ fn damage_is_found() {
     assert!(message.contains("p.zip/a.png: ") && message.contains("checksum"), "{message}");
     let (_, words) = place.picture("cut.tar/a.png", true).unwrap_err();
     assert!(words.contains("`a.png` is cut short"), "{words}");
+    // Behind a header of 512 bytes and data of four such blocks the end of a tar is missing.
+    folder.file("ends.tar", &whole[..5 * 512]);
+    let (_, words) = place.picture("ends.tar/a.png", true).unwrap_err();
+    assert!(words.contains("it ends in its midst"), "{words}");
+    folder.file("whole.tar", &whole[..6 * 512]);
+    assert!(place.picture("whole.tar/a.png", true).is_ok(), "an empty block is an end");
 }
 
 #[cfg(unix)]

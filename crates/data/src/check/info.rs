@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{SplitSummary, once};
-use crate::{DataError, Dataset, ReadOptions, demo};
+use crate::{DataError, Dataset, OnBadItem, ReadOptions, demo};
 
 /// What [`info`] tells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -67,7 +67,8 @@ pub fn info(dataset: &Dataset, root: &Path, options: &ReadOptions) -> Result<Inf
         named.into_iter().find(|(split, _)| *split == name).map(|(_, role)| role)
     };
     let mut splits = Vec::new();
-    let mut options = options.clone();
+    // What may be skipped is to be told too.
+    let mut options = ReadOptions { on_bad_item: OnBadItem::Error, ..options.clone() };
     for split in dataset.splits {
         let name = split.name.to_owned();
         let role = role(split.name);

@@ -33,9 +33,10 @@ use self::scanned::Scanned;
 pub use self::summary::{ClassCount, SplitSummary, WordCounts};
 pub use self::told::Tell;
 use crate::dataset::StudySplits;
+use crate::error::listed;
 pub use crate::scan::Kind;
 use crate::scan::Scan;
-use crate::{Arm, DataError, Dataset, ReadOptions, demo};
+use crate::{Arm, DataError, Dataset, OnBadItem, ReadOptions, demo};
 
 /// What [`check()`] found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -135,7 +136,8 @@ pub fn check_for(
     let mut notes = study.notes.clone();
     let generated = demo::manifest_in(&place)?.is_some();
     notes.extend(demo::note(&place)?);
-    let mut options = options.clone();
+    // What may be skipped is to be told too.
+    let mut options = ReadOptions { on_bad_item: OnBadItem::Error, ..options.clone() };
     let read = Scanned::read(dataset, (&place, &study), &mut options)?;
     let Scanned { scans, published, mut problems, notes: unread } = read;
     notes.extend(scans.iter().flat_map(|scan| scan.notes.clone()));
@@ -197,6 +199,9 @@ fn pictureless(scans: &[Scan], arm: Arm, problems: &mut Vec<Finding>) -> Option<
     }
     None
 }
+
+/// Classes that are named in one warning.
+const CLASSES: usize = 10;
 
 /// Each note once: what is true of all splits is said by each.
 fn once(notes: Vec<String>) -> Vec<String> {
@@ -276,8 +281,15 @@ fn label_warnings(split: &CheckedSplit) -> Vec<String> {
     let SplitSummary { name, rows, usable_rows, classes, .. } = &split.summary;
     let mut warnings = Vec::new();
     let usable = if usable_rows < rows { "usable " } else { "" };
-    for class in classes.iter().filter(|class| class.rows == 0) {
-        warnings.push(format!("`{name}` has no {usable}row of the class `{}`", class.name));
+    let lacking: Vec<&str> =
+        classes.iter().filter(|class| class.rows == 0).map(|class| class.name.as_str()).collect();
+    if let [class] = lacking[..] {
+        warnings.push(format!("`{name}` has no {usable}row of the class `{class}`"));
+    } else if !lacking.is_empty() {
+        let shown = listed(lacking.iter().copied().take(CLASSES));
+        let more = lacking.len().saturating_sub(CLASSES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        warnings.push(format!("`{name}` has no {usable}row of the classes {shown}{more}"));
     }
     let conflicts = &split.repeats.conflicts;
     if let Some(first) = conflicts.first() {
@@ -285,7 +297,7 @@ fn label_warnings(split: &CheckedSplit) -> Vec<String> {
             "`{name}` has {} inputs that occur with different labels, such as the rows {}: no \
              model can get all of them right; check which label is meant",
             conflicts.len(),
-            crate::error::listed(first.ids.iter().map(String::as_str))
+            listed(first.ids.iter().map(String::as_str))
         ));
     }
     warnings

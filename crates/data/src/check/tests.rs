@@ -159,8 +159,8 @@ fn rows_without_a_picture_among_others_are_problems_of_models_that_are_shown_pic
         let found: Vec<&str> = report.problems.iter().map(|it| it.message.as_str()).collect();
         assert!(report.problems.iter().all(|it| it.kind == Kind::MissingPicture), "{report}");
         for (message, words) in found.iter().zip([
-            "train.jsonl:2: no `photo` (id `2`), though other rows have one; name its picture, train \
-             without such rows (`mmc train --on-bad-item skip`), or",
+            "train.jsonl:2: no `photo` (id `2`), though other rows have one; name its picture, skip \
+             such rows (`--on-bad-item skip` of `mmc train` and `mmc evaluate`), or",
             "train.jsonl:3: the picture `gone.png` is missing",
             "val.csv:2: the picture",
             "val.csv:3: no `photo` (id `5`)",

@@ -22,7 +22,7 @@ pub(super) struct Coefficients {
     symbols: Symbols,
     /// By the next bits: up to two coefficients.
     short: Box<[Pair; ENTRIES]>,
-    /// And how far all that is whole in them leads.
+    /// And how far all leads that begins in them.
     skips: Box<[Skip; ENTRIES]>,
 }
 
@@ -92,7 +92,7 @@ struct Skip(u16);
 
 impl Skip {
     const END: u16 = 1 << 15;
-    /// How often bits can be looked up after [`Bits::fill`].
+    /// How often bits can be looked up after [`Bits::fill`]: 26 bits each of 56.
     const LOOKS: usize = 2;
 
     /// How many bits it takes, at most 26.

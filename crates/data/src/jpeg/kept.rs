@@ -23,9 +23,11 @@ thread_local! {
 /// [`Coefficients::new`], or what it gave this thread not long ago.
 pub(super) fn coefficients(counts: &[u8; 16], symbols: &[u8]) -> Option<Rc<Coefficients>> {
     KEPT.with_borrow_mut(|kept| {
-        let is_this = |it: &&Kept| it.counts == *counts && it.symbols == symbols;
-        if let Some(known) = kept.iter().find(is_this) {
-            return Some(known.table.clone());
+        let is_this = |it: &Kept| it.counts == *counts && it.symbols == symbols;
+        if let Some(known) = kept.iter().position(is_this).and_then(|at| kept.remove(at)) {
+            let table = known.table.clone();
+            kept.push_front(known);
+            return Some(table);
         }
         let table = Rc::new(Coefficients::new(counts, symbols)?);
         kept.truncate(TABLES - 1);
@@ -48,7 +50,8 @@ mod tests {
         assert!(Rc::ptr_eq(&of(0), &first));
         assert!(others.iter().all(|table| !Rc::ptr_eq(table, &first)), "of other counts");
         assert!(!Rc::ptr_eq(&coefficients(&counts(0), &[1]).unwrap(), &first), "another symbol");
-        assert!(!Rc::ptr_eq(&of(0), &first), "the oldest one went");
+        assert!(Rc::ptr_eq(&of(0), &first) && Rc::ptr_eq(&of(2), &others[1]));
+        assert!(!Rc::ptr_eq(&of(1), &others[0]), "the one longest not asked for went");
         assert!(coefficients(&counts(0), &[]).is_none(), "a symbol is missing");
     }
 }

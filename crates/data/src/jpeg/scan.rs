@@ -86,7 +86,7 @@ pub(super) struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// For a row of so many MCUs, in which those of the blocks `wanted` are. `place` says where the
+    /// For a row of so many MCUs, of which the blocks `wanted` of each row are kept. `place` says where the
     /// coefficient at row × 8 + column is kept, below `kept`, if it is.
     pub(super) fn new(
         component: &'a Component,

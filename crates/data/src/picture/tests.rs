@@ -137,6 +137,16 @@ fn a_file_that_is_cut_short_is_an_error() {
     }
 }
 
+/// It may have no end, or wait for one.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_opened() {
+    for path in ["/dev/null", "/"] {
+        let error = decode(&ImageSource::File(path.into())).unwrap_err().to_string();
+        assert!(error.contains("this is not a file"), "{error}");
+    }
+}
+
 #[test]
 fn what_is_no_picture_is_named() {
     for (bytes, expected) in [

@@ -90,6 +90,11 @@ fn read_object(
     if text.trim().is_empty() {
         return Err(bad("the line is blank; remove it".to_owned()));
     }
+    if text.trim_start().starts_with('[') {
+        let problem = "the line begins with `[`, as a JSON array does; write each of its objects in a line of \
+                       its own, without `[`, `]` and the commas between them";
+        return Err(bad(problem.to_owned()));
+    }
     if let Some(first) = text.trim_start().chars().next().filter(|first| *first != '{') {
         return Err(bad(format!(
             "the line begins with `{first}`, expected a JSON object; write one object in each line, or \
@@ -220,7 +225,12 @@ mod tests {
         }
         let half = row(br#"{"id": "\ud800x"}"#).unwrap_err();
         assert!(half.starts_with("t:4: `id`: not JSON: "), "{half}");
-        for (line, first) in [(&b"[1]"[..], "["), (b"id,text", "i"), (b"1", "1")] {
+        let array = row(b"[{\"a\": 1},").unwrap_err();
+        assert!(
+            array.contains("as a JSON array does; write each of its objects in a line"),
+            "{array}"
+        );
+        for (line, first) in [(&b"id,text"[..], "i"), (b"1", "1")] {
             let said = format!("t:4: the line begins with `{first}`, expected a JSON object; ");
             assert!(row(line).unwrap_err().starts_with(&said));
         }

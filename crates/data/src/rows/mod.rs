@@ -149,19 +149,17 @@ fn without_mark(path: &Path, mut body: Body) -> Result<Body, DataError> {
 const LISTED: usize = 20;
 
 /// What to say of a column or field that is not there; `flag` names another, where there is one.
-pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -> String {
+pub(crate) fn absent_column(name: &str, others: &[String], flag: &str) -> String {
     let names = || others.iter().map(String::as_str);
     if let Some(padded) = names().find(|other| other.trim() == name) {
         return format!(
             "no column `{name}`, but one with white space around it, `{padded}`; take that out of the file"
         );
     }
-    let remedy = match (nearest(name, names()), flag) {
-        (Some(near), Some(flag)) => format!("did you mean `{near}`? Then give `{flag} {near}`"),
-        (Some(near), None) => format!("did you mean `{near}`? Then rename it"),
-        (None, _) if others.is_empty() => "add it".to_owned(),
-        (None, Some(flag)) => format!("add it, or name the one to use with `{flag}`"),
-        (None, None) => "add it, or rename the one to use".to_owned(),
+    let remedy = match nearest(name, names()) {
+        Some(near) => format!("did you mean `{near}`? Then give `{flag} {near}`"),
+        None if others.is_empty() => "add it".to_owned(),
+        None => format!("add it, or name the one to use with `{flag}`"),
     };
     if others.is_empty() {
         return format!("no column `{name}`, and none that could be meant for it; {remedy}");
@@ -173,7 +171,7 @@ pub(crate) fn absent_column(name: &str, others: &[String], flag: Option<&str>) -
 }
 
 /// What to say of a row without a value that it must have, though the file may have the column.
-pub(crate) fn absent_value(name: &str, others: &[String], flag: Option<&str>) -> String {
+pub(crate) fn absent_value(name: &str, others: &[String], flag: &str) -> String {
     if nearest(name, others.iter().map(String::as_str)).is_some() {
         return absent_column(name, others, flag);
     }

@@ -259,7 +259,7 @@ impl Columns {
         for &(place, flag) in &self.given {
             if !seen[place] {
                 let name = &self.names[place];
-                let problem = absent_column(name, others, Some(flag));
+                let problem = absent_column(name, others, flag);
                 return Err(DataError::row(input, 1, name, problem));
             }
         }

@@ -104,6 +104,19 @@ fn questions_are_joined_with_their_answers_whatever_the_order() {
 }
 
 #[test]
+fn annotations_without_a_question_are_counted() {
+    let (folder, [first, ..]) = folder();
+    assert!(!read(&folder, "val").notes.iter().any(|note| note.contains("annotations")));
+    let [one, other] = [0, 7].map(|number| annotation(first, number, RED));
+    folder.file(VAL.annotations.unwrap()[0], file("annotations", &[one, other]));
+    let notes = read(&folder, "val").notes;
+    let words = format!("has none for them, such as `{}`", first * 1000 + 7);
+    assert!(
+        notes.iter().any(|it| it.contains("1 annotations were left out") && it.contains(&words))
+    );
+}
+
+#[test]
 fn val_is_scored_with_the_vocabulary_of_train_or_of_both() {
     let (folder, _) = folder();
     let val = read(&folder, "val");

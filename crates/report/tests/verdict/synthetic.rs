@@ -152,6 +152,7 @@ impl Synthetic {
             learning_rates: Vec::new(),
             grad_norms: Vec::new(),
             samples_per_second: 100.0,
+            items: None,
             loader_wait_seconds: 0.0,
             loss_scale: None,
             skipped: None,
@@ -198,6 +199,7 @@ impl Synthetic {
             items,
             labelled,
             fingerprint: format!("{:016x}", name_index(name)).repeat(4),
+            missing_pictures: 0,
         };
         RunConfig {
             settings: asked.resolve().unwrap(),

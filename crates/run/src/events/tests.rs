@@ -12,6 +12,7 @@ fn step(step: u64) -> StepRecord {
         learning_rates: Vec::new(),
         grad_norms: vec![1.0, 0.25],
         samples_per_second: 10.0,
+        items: None,
         loader_wait_seconds: 0.0,
         loss_scale: None,
         skipped: None,

@@ -95,7 +95,7 @@ fn differences(first: &Intent, other: &Intent) -> Result<Vec<String>, TrainError
         if ours != theirs {
             let say = |split: Option<SplitRecord>| match split {
                 None => "absent".to_owned(),
-                Some(at) => format!("{} ({} items, {:.12})", at.split, at.items, at.fingerprint),
+                Some(at) => at.to_string(),
             };
             lines.push(format!("the {role} split is {}, at rank 0 {}", say(theirs), say(ours)));
         }
