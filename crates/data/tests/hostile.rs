@@ -203,7 +203,7 @@ fn files_of_another_format_are_called_by_it() {
         (
             "train.jsonl",
             b"[{\"text\": \"a\", \"label\": 1}]\n",
-            "train.jsonl:1: the line begins with `[`, expected a JSON object",
+            "train.jsonl:1: the line begins with `[`, as a JSON array does",
         ),
         ("train.csv", b"\x89PNG\r\n\x1a\n\0\0", "train.csv: the file is a picture"),
     ] {

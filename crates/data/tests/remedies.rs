@@ -35,7 +35,7 @@ fn a_file_under_a_wrong_name_is_called_by_what_it_is() {
         (
             "train.jsonl",
             b"[\n{\"id\": 1}\n]\n",
-            "train.jsonl:1: the line begins with `[`, expected",
+            "train.jsonl:1: the line begins with `[`, as a JSON array does",
         ),
         ("train.jsonl", b"{\n  \"id\": 1\n}\n", "write the whole object in one line"),
         (
@@ -51,7 +51,8 @@ fn a_file_under_a_wrong_name_is_called_by_what_it_is() {
 
 #[test]
 fn a_picture_that_cannot_be_had_comes_with_a_way_out() {
-    let skip = ", or train without such rows (`mmc train --on-bad-item skip`) (id `1`)";
+    let skip =
+        ", or skip such rows (`--on-bad-item skip` of `mmc train` and `mmc evaluate`) (id `1`)";
     let mut cases = vec![
         ("gone.png", format!("is missing; put it at gone.png{skip}")),
         ("folder.png", format!("is not a file; name one{skip}")),
