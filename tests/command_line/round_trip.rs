@@ -348,9 +348,10 @@ fn killed_and_resumed_vectors_and_predictions_end_identical() {
         let mut child = place.command(&words).stderr(std::process::Stdio::null()).spawn().unwrap();
         let partial = place.path(&format!("killed.{ending}.partial"));
         let begun = |name: &str| partial.join(name).exists();
-        let parts = if verb == "embed" { "1.f32" } else { "rows.jsonl" };
-        // A part has to be in it, 256 rows of fewer than 256 bytes: of less no row is kept.
-        let kept = || fs::metadata(partial.join(parts)).is_ok_and(|file| file.len() > 1 << 16);
+        // A part of 256 rows has to be whole, for of less no row is kept: vectors have a file for each part,
+        // and a predicted row takes fewer than 256 bytes.
+        let (parts, bytes) = if verb == "embed" { ("1.f32", 1) } else { ("rows.jsonl", 256 * 256) };
+        let kept = || fs::metadata(partial.join(parts)).is_ok_and(|file| file.len() >= bytes);
         while !kept() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
