@@ -4,6 +4,8 @@
 //! training pictures, always the same, is `held_out` from training to choose the best epoch on, so
 //! that `val` stays a test set.
 
+mod notes;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use self::notes::{held_out_note, orphans_note, size_note};
 use crate::answers::{Answers, Counts, Coverage, Lookup};
 use crate::dataset::{AnswerSource, Request};
 use crate::json_list::{Element, JsonList};
@@ -215,40 +218,12 @@ pub(crate) fn scan(request: &Request<'_>) -> Result<Scan, DataError> {
     if !is_generated {
         collector.notes.extend(size_note(path, questions, files));
     }
-    if request.split == "train" && left_out > 0 {
-        collector.notes.push(format!(
-            "`train`: {left_out} of {questions} questions are on the tenth of pictures that is \
-             `{HELD_OUT}`, to choose the best epoch on"
-        ));
-    }
+    collector.notes.extend(held_out_note(request.split, left_out, questions));
     let mut scan = collector.finish()?;
     let targets = scan.rows.iter().map(|row| row.sample.target.as_ref());
     let coverage = Coverage::of(targets).filter(|found| found.ceiling < 1.0);
     scan.notes.extend(coverage.map(|found| found.note(request.split, known)));
     Ok(scan)
-}
-
-/// Where this is not the published file.
-fn size_note(path: &Path, questions: usize, files: &Files) -> Option<String> {
-    (questions != files.published).then(|| {
-        format!(
-            "{}: {questions} questions where the published file has {}: scores do not compare with \
-             published ones",
-            path.display(),
-            files.published
-        )
-    })
-}
-
-/// What is left of the answers when every question has taken its own.
-fn orphans_note(path: &Path, left: &AnswersByQuestion) -> Option<String> {
-    let first = left.keys().min()?;
-    Some(format!(
-        "{}: {} annotations were left out: the file of questions has none for them, such as `{first}`; \
-         where it should have, copy it again",
-        path.display(),
-        left.len()
-    ))
 }
 
 /// Whether a picture of a split's file belongs to the split.
