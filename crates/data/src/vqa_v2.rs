@@ -8,7 +8,6 @@ mod notes;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
