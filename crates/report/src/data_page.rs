@@ -137,13 +137,16 @@ fn classes(report: &CheckReport) -> Table {
     let mut rows = Vec::new();
     for split in &report.splits {
         let total = split.summary.usable_rows.max(1) as f64;
-        for class in &split.summary.classes {
+        let SplitSummary { classes, answer_types, frequent_answers, .. } = &split.summary;
+        for class in classes.iter().chain(answer_types).chain(frequent_answers) {
             let percent = 100.0 * class.rows as f64 / total;
             let (split, name) = (plain(&split.summary.name), plain(&class.name));
             rows.push(vec![split, name, class.rows.to_string(), format!("{percent:.1} %")]);
         }
     }
-    let header = header(&["split", "class", "rows", "share"]);
+    let has_answers = report.splits.iter().any(|split| !split.summary.answer_types.is_empty());
+    let what = if has_answers { "kind of answer, or frequent answer" } else { "class" };
+    let header = header(&["split", what, "rows", "share"]);
     Table { caption: "Balance of the classes".to_owned(), header, folded: rows.len() > 30, rows }
 }
 

@@ -9,6 +9,8 @@ use super::{
 
 /// How many findings of one kind are written out.
 const SHOWN: usize = 5;
+/// How many answers of a split are counted one by one.
+const ANSWERS: usize = 5;
 /// How many classes of a split are counted one by one.
 const CLASSES: usize = 20;
 
@@ -204,6 +206,12 @@ fn write_summary(out: &mut fmt::Formatter<'_>, summary: &SplitSummary) -> fmt::R
         // Answers to questions are no classes.
         if !shares.is_empty() {
             write!(out, ": {}{more}", shares.join(", "))?;
+        } else if !summary.answer_types.is_empty() {
+            let listed = |counts: &[ClassCount]| {
+                counts.iter().take(ANSWERS).map(share).collect::<Vec<_>>().join(", ")
+            };
+            let (types, answers) = (&summary.answer_types, &summary.frequent_answers);
+            write!(out, ": {}; most frequent answers: {}", listed(types), listed(answers))?;
         }
     } else {
         write!(out, ", no labels")?;

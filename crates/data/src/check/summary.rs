@@ -1,5 +1,6 @@
 //! The counts of one split.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -25,6 +26,10 @@ pub struct SplitSummary {
     /// Rows of each class, in the classes' order; empty where there are no labels, and where they are
     /// answers to questions.
     pub classes: Vec<ClassCount>,
+    /// Of answers to questions: rows of each kind of answer, the most frequent first.
+    pub answer_types: Vec<ClassCount>,
+    /// And rows of the answers that are the most frequent one of their question, the first ten.
+    pub frequent_answers: Vec<ClassCount>,
     /// Rows without a picture.
     pub without_picture: usize,
     /// Rows whose text is empty or blank.
@@ -75,6 +80,15 @@ impl SplitSummary {
                 }
             }
         }
+        let answers = || {
+            scan.rows.iter().filter_map(|row| match &row.sample.target {
+                Some(Target::Answers(answers)) => Some(&**answers),
+                _ => None,
+            })
+        };
+        let answer_types = by_frequency(answers().map(|it| &*it.answer_type));
+        let mut frequent_answers = by_frequency(answers().map(|it| &*it.most_frequent));
+        frequent_answers.truncate(ANSWERS);
         Self {
             name: scan.name.to_string(),
             path: scan.path.clone(),
@@ -83,11 +97,28 @@ impl SplitSummary {
             published_rows,
             labelled,
             classes,
+            answer_types,
+            frequent_answers,
             without_picture: count(|row| row.sample.image.is_none()),
             empty_texts: count(|row| row.sample.text.trim().is_empty()),
             words: WordCounts::of(scan.rows.iter().map(|row| row.sample.text.as_str())),
         }
     }
+}
+
+/// Answers that are counted one by one.
+const ANSWERS: usize = 10;
+
+/// How often each name occurs, the most frequent first, then by name.
+fn by_frequency<'a>(names: impl Iterator<Item = &'a str>) -> Vec<ClassCount> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    let mut counts: Vec<ClassCount> =
+        counts.into_iter().map(|(name, rows)| ClassCount { name: name.to_owned(), rows }).collect();
+    counts.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.name.cmp(&b.name)));
+    counts
 }
 
 impl WordCounts {
@@ -104,6 +135,14 @@ impl WordCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_most_frequent_come_first_then_by_name() {
+        let counts = by_frequency(["no", "two", "yes", "no", "a"].into_iter());
+        let counts: Vec<(&str, usize)> =
+            counts.iter().map(|it| (it.name.as_str(), it.rows)).collect();
+        assert_eq!(counts, [("no", 2), ("a", 1), ("two", 1), ("yes", 1)]);
+    }
 
     #[test]
     fn lengths_are_counted_in_words() {
