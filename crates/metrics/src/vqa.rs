@@ -153,9 +153,11 @@ fn with_apostrophe(word: &str) -> String {
             whole.len() == word.len() + 1 && whole.chars().filter(|at| *at != '\'').eq(word.chars())
         }),
         (Some(_), None) => DOUBLE_CONTRACTIONS.split_whitespace().find(|whole| {
+            // Bytes, since the place may be within a letter of another script.
+            let (whole_bytes, bytes) = (whole.as_bytes(), word.as_bytes());
             whole.len() == word.len() + 1
                 && whole.match_indices('\'').any(|(at, _)| {
-                    whole[..at] == word[..at.min(word.len())] && whole[at + 1..] == word[at..]
+                    whole_bytes[..at] == bytes[..at] && whole_bytes[at + 1..] == bytes[at..]
                 })
         }),
         _ => None,
@@ -165,7 +167,20 @@ fn with_apostrophe(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever people write, and contractions among it most of all.
+        #[test]
+        fn every_answer_can_be_normalised(
+            answer in "(\\PC|['.,/]|[a-z]{1,3}|(he|she|i|who|might|n)?'?(d|t|ll)'?ve){0,6}",
+        ) {
+            let once = normalise(&answer);
+            prop_assert!(!once.starts_with(' ') && !once.ends_with(' '), "{once:?}");
+        }
+    }
 
     #[test]
     fn answers_are_normalised_with_all_quirks() {
@@ -192,6 +207,7 @@ mod tests {
             ("dog's", "dog's"),
             ("12:30", "12:30"),
             ("naïve é'x", "naïve é'x"),
+            ("\u{4d7}hd've", "\u{4d7}hd've"),
         ] {
             assert_eq!(normalise(answer), expected, "{answer:?}");
         }
