@@ -197,8 +197,8 @@ pub(crate) fn preset_defaults(preset: &Preset) -> PartialSettings {
 }
 
 impl Plan {
-    /// How the training items are dealt out to steps. Rows that reading left out are not among
-    /// them; items that turn out to be bad later are, so skipping those changes no other step.
+    /// How the training items are dealt out to steps, those with bad pictures too: skipping them, when
+    /// they are met, changes no other step.
     #[must_use]
     pub fn steps(&self) -> StepPlan {
         let settings = &self.settings;
